@@ -1,0 +1,137 @@
+# prgate: make, make run, make check. Everything that is built goes to $(BUILD).
+#
+# PREFIX, DESTDIR, CC, CFLAGS, LDFLAGS and PKG_CONFIG are yours; what the code
+# cannot do without is kept apart from them.
+
+VERSION = 0.1.0
+BUILD = build
+PREFIX = /usr/local
+CC = gcc
+CFLAGS = -O2 -g
+LDFLAGS =
+PKG_CONFIG = pkg-config
+PYTHON = /usr/bin/python3
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Werror
+HARDENING = -fPIE -fstack-protector-strong
+PACKAGES = fcgi libcurl libcjson libconfuse libcrypto
+override CPPFLAGS += -Iinclude -D_GNU_SOURCE -DPRGATE_VERSION='"$(VERSION)"' \
+	-DTEST_SOURCE_DIR='"$(CURDIR)/tests"'
+MANDATORY = -std=c17 -pthread $(WARNINGS) $(HARDENING)
+LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
+
+# Lower layers first; tests/layers.sh holds the includes to this order.
+CORE = err buf pr text log codec signature \
+	config event delivery record intent decide \
+	http app_auth github github_auth github_reply github_pull github_user github_issue \
+	github_check github_actions trigger wording \
+	store tables ledger alive claims metrics shared_tokens gate \
+	trust act inbox drain sweep report
+FCGI = web door status routes serve_fcgi serve_cgi main
+CLI = prgatectl
+UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
+
+CORE_OBJECTS = $(CORE:%=$(BUILD)/core/%.o)
+FCGI_OBJECTS = $(FCGI:%=$(BUILD)/fcgi/%.o)
+CLI_OBJECTS = $(CLI:%=$(BUILD)/cli/%.o)
+UNIT_PROGRAMS = $(UNIT:%=$(BUILD)/unit/%)
+
+.PHONY: all
+all: $(BUILD)/prgate.fcgi $(BUILD)/prgatectl
+
+$(BUILD)/prgate.fcgi: $(FCGI_OBJECTS) $(CORE_OBJECTS)
+	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+$(BUILD)/prgatectl: $(CLI_OBJECTS) $(CORE_OBJECTS)
+	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(CORE_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d)
+
+# ---- running ------------------------------------------------------------------
+
+.PHONY: run packages-run packages-check
+packages-run:
+	@tools/packages.sh run
+
+packages-check:
+	@tools/packages.sh check
+
+run: packages-run
+	$(MAKE) all
+	tools/run.sh
+
+# ---- checking -------------------------------------------------------------------
+
+.PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-peers \
+	check-style check-clang check-mutants check-install
+check: packages-check
+	$(MAKE) check-all
+
+check-all:
+	tests/run.sh
+
+check-unit: $(UNIT_PROGRAMS)
+	tests/run-unit.sh $(UNIT_PROGRAMS)
+
+# gcc's sanitizers make -Wformat-truncation see things: clang's build is the checked one.
+check-asan:
+	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" check-unit
+
+check-tsan:
+	$(MAKE) BUILD=$(BUILD)/tsan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" check-unit
+
+check-clang:
+	$(MAKE) BUILD=$(BUILD)/clang CC=clang all
+
+check-integration: all
+	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration
+
+check-races: all
+	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_races.py
+
+check-peers: all
+	tests/peers/run.sh
+
+check-style:
+	tests/style.sh
+
+check-mutants:
+	tests/mutants.sh
+
+check-install: all
+	tests/install.sh
+
+# ---- installing -------------------------------------------------------------------
+
+.PHONY: install uninstall
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib/prgate $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/prgate \
+		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 $(BUILD)/prgate.fcgi $(DESTDIR)$(PREFIX)/lib/prgate/prgate.fcgi
+	install -m 755 $(BUILD)/prgatectl $(DESTDIR)$(PREFIX)/bin/prgatectl
+	install -m 644 README.md CHANGELOG.md LICENSE nginx.conf.example docs/*.md conf/* \
+		$(DESTDIR)$(PREFIX)/share/doc/prgate
+	install -m 644 docs/prgatectl.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 docs/prgate.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 docs/prgate.8 $(DESTDIR)$(PREFIX)/share/man/man8
+
+uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/lib/prgate $(DESTDIR)$(PREFIX)/share/doc/prgate
+	rm -f $(DESTDIR)$(PREFIX)/bin/prgatectl $(DESTDIR)$(PREFIX)/share/man/man1/prgatectl.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/prgate.conf.5 $(DESTDIR)$(PREFIX)/share/man/man8/prgate.8
+
+.PHONY: clean dist
+clean:
+	rm -rf $(BUILD)
+
+dist:
+	@mkdir -p $(BUILD)
+	git archive --prefix=prgate-$(VERSION)/ -o $(BUILD)/prgate-$(VERSION).tar.gz HEAD

@@ -1,0 +1,219 @@
+#include "prgate/act.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "prgate/text.h"
+#include "prgate/trigger.h"
+#include "prgate/wording.h"
+
+enum {
+    RUN_APPEARS_MS = 30000, /* a dispatched run shows up in the list of runs within this time */
+    RUN_POLL_MS = 5000,
+    CLOCK_SKEW_S = 60
+};
+
+static struct act_result done(void)
+{
+    return (struct act_result){.outcome = ACT_DONE};
+}
+
+/* See github.h: a token or key that is refused, an App that is not installed there. */
+static bool is_about_credentials(const struct err *err)
+{
+    return err->number == 401 || err->number == 404;
+}
+
+/* For actions that look before they act: not knowing whether it worked is the same as knowing that it did not. */
+static struct act_result result_of(enum err_code code, const struct err *err)
+{
+    struct act_result result = {.outcome = ACT_AGAIN, .err = *err};
+    switch (code) {
+    case ERR_OK:
+        return done();
+    case ERR_REJECT:
+        /* Credentials that are refused are for the operator to mend; the work waits for that. */
+        result.outcome = is_about_credentials(err) ? ACT_AGAIN : ACT_REFUSED;
+        break;
+    case ERR_NOT_FOUND:
+        result.outcome = ACT_REFUSED;
+        break;
+    case ERR_RETRY:
+        result.retry_at_ms = err->retry_at_ms;
+        break;
+    case ERR_UNKNOWN:
+    case ERR_CONFLICT:
+    case ERR_CORRUPT:
+    case ERR_FATAL:
+        break;
+    }
+    return result;
+}
+
+/* ---- label, check, comment ----------------------------------------------- */
+
+static struct act_result act_add_label(struct worker *worker, const struct policy *policy,
+                                       const struct record *record)
+{
+    struct err err = {0};
+    bool there = false;
+    enum err_code code = ERR_OK;
+    if (github_can_read(worker->github))
+        code = github_has_label(worker->github, record->key.number, policy, &there, &err);
+    if (code == ERR_OK && !there)
+        code = github_add_label(worker->github, record->key.number, policy, &err);
+    return result_of(code, &err);
+}
+
+static struct act_result act_remove_label(struct worker *worker, const struct policy *policy,
+                                          const struct record *record)
+{
+    struct err err = {0};
+    return result_of(github_remove_label(worker->github, record->key.number, policy, &err), &err);
+}
+
+static void add_details_url(const struct worker *worker, const struct record *record, struct buf *url)
+{
+    const char *base = worker->gate->config->public_url;
+    if (base[0] != '\0')
+        buf_addf(url, "%s/status/%s/%" PRIu64, base, record->repo, record->key.number);
+}
+
+static struct act_result act_check(struct worker *worker, const struct policy *policy,
+                                   const struct record *record, const struct intent *intent)
+{
+    struct err err = {0};
+    struct buf title, summary, url;
+    buf_init(&title);
+    buf_init(&summary);
+    buf_init(&url);
+    char key[KEY_SIZE];
+    trigger_key(&record->key, &intent->sha, 1, key);
+    const struct head *head = record_find_head(record, &intent->sha);
+    /* What became of the trigger, which is performed before, is known only now. */
+    bool refused = head != NULL && head->ci == CI_REFUSED;
+    bool completed = intent->kind == INTENT_CHECK_DONE && head != NULL && !refused;
+    if (completed)
+        wording_done(policy, head, &title, &summary);
+    else
+        wording_awaiting(policy, head, refused ? WAIT_TRIGGER_FAILED : intent->reason, &title, &summary);
+    add_details_url(worker, record, &url);
+    struct github_check check = {.sha = intent->sha,
+                                 .name = policy->check_name,
+                                 .external_id = key,
+                                 .title = buf_text(&title),
+                                 .summary = buf_text(&summary),
+                                 .details_url = buf_text(&url),
+                                 .completed = completed};
+    enum err_code code = github_put_check(worker->github, &check, &err);
+    buf_release(&title);
+    buf_release(&summary);
+    buf_release(&url);
+    return result_of(code, &err);
+}
+
+static struct act_result act_comment(struct worker *worker, const struct policy *policy,
+                                     const struct record *record)
+{
+    struct err err = {0};
+    struct buf text;
+    buf_init(&text);
+    wording_conflict(policy, record, &text);
+    enum err_code code =
+        github_comment_once(worker->github, record->key.number, "conflict", buf_text(&text), &err);
+    buf_release(&text);
+    return result_of(code, &err);
+}
+
+/* ---- the trigger ----------------------------------------------------------- */
+
+static struct act_result send_trigger(struct worker *worker, const struct policy *policy,
+                                      const struct trigger *trigger)
+{
+    struct err err = {0};
+    enum err_code code = trigger_send(worker->github, policy, trigger, &err);
+    struct act_result result = result_of(code, &err);
+    if (code == ERR_UNKNOWN)
+        result.outcome = ACT_UNSURE;
+    return result;
+}
+
+/*
+ * A trigger that an earlier attempt, perhaps of a process that died in between,
+ * may have sent. Where the receiver knows triggers by their key it is asked, and
+ * the trigger is repeated only if the answer is no. Where it does not, the repository's setting
+ * decides between never twice and never not at all.
+ */
+static struct act_result repeat_trigger(struct worker *worker, const struct policy *policy,
+                                        const struct trigger *trigger, const struct intent *intent)
+{
+    struct err err = {0};
+    if (!policy->trigger_can_be_asked) {
+        if (policy->guarantee == GUARANTEE_AT_LEAST_ONCE)
+            return send_trigger(worker, policy, trigger);
+        err_set(&err, ERR_UNKNOWN, 0, "it may have arrived, and the receiver cannot be asked");
+        return (struct act_result){.outcome = ACT_LEFT, .err = err};
+    }
+    bool known = false;
+    enum err_code code =
+        trigger_ask(worker->github, policy, trigger, intent->sent_ms / 1000 - CLOCK_SKEW_S, &known, &err);
+    int64_t now_ms = gate_now_ms();
+    if (code != ERR_OK)
+        return (struct act_result){.outcome = ACT_UNSURE, .retry_at_ms = err.retry_at_ms, .err = err};
+    if (known)
+        return done();
+    if (now_ms < intent->sent_ms + RUN_APPEARS_MS) {
+        err_set(&err, ERR_UNKNOWN, 0, "the receiver does not know it yet");
+        return (struct act_result){.outcome = ACT_UNSURE, .retry_at_ms = now_ms + RUN_POLL_MS, .err = err};
+    }
+    return send_trigger(worker, policy, trigger);
+}
+
+static struct act_result act_trigger(struct worker *worker, const struct policy *policy,
+                                     const struct record *record, const struct intent *intent)
+{
+    if (policy->trigger == TRIGGER_NONE)
+        return done(); /* the label, set by the next intent or by a person, starts CI */
+    char key[KEY_SIZE];
+    trigger_key(&record->key, &intent->sha, 1, key);
+    struct trigger trigger = {.pr = record->key,
+                              .repo = record->repo,
+                              .head = intent->sha,
+                              .head_ref = record->view.head_ref,
+                              .base_ref = record->view.base_ref,
+                              .author = record->view.author.login,
+                              .key = key};
+    if (intent->sent_ms != 0)
+        return repeat_trigger(worker, policy, &trigger, intent);
+    return send_trigger(worker, policy, &trigger);
+}
+
+bool act_will_send(const struct policy *policy, const struct intent *intent)
+{
+    return intent->kind == INTENT_TRIGGER && policy->trigger != TRIGGER_NONE && intent->sent_ms == 0;
+}
+
+struct act_result act_perform(struct worker *worker, const struct policy *policy, const struct record *record,
+                              const struct intent *intent)
+{
+    github_use(worker->github, record->repo, record->installation);
+    switch (intent->kind) {
+    case INTENT_TRIGGER:
+        return act_trigger(worker, policy, record, intent);
+    case INTENT_ADD_LABEL:
+        return act_add_label(worker, policy, record);
+    case INTENT_REMOVE_LABEL:
+        return act_remove_label(worker, policy, record);
+    case INTENT_CHECK_AWAITING:
+    case INTENT_CHECK_DONE:
+        return act_check(worker, policy, record, intent);
+    case INTENT_COMMENT_CONFLICT:
+        return act_comment(worker, policy, record);
+    case INTENT_KIND_END:
+        break;
+    }
+    struct err err = {0};
+    err_set(&err, ERR_REJECT, (int)intent->kind, "no such kind of intent");
+    return (struct act_result){.outcome = ACT_REFUSED, .err = err};
+}

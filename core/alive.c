@@ -1,0 +1,182 @@
+#include "prgate/alive.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef F_OFD_SETLK
+#include <sys/file.h>
+#endif
+
+#include "prgate/buf.h"
+#include "prgate/text.h"
+
+enum { ID_HEX_SIZE = 2 * PROCESS_ID_SIZE + 1 };
+
+struct alive {
+    char *dir;
+    struct process_id self;
+    int fd;
+};
+
+#ifdef F_OFD_SETLK
+static bool lock_file(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+static bool file_is_locked(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+#else
+static bool lock_file(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+static bool file_is_locked(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) != 0;
+}
+#endif
+
+static void add_path(const struct alive *alive, const char *prefix, const char *name, struct buf *out)
+{
+    buf_clear(out);
+    buf_addf(out, "%s/%s%s", alive->dir, prefix, name);
+}
+
+/*
+ * Locked under a name that nobody looks at, then renamed: at no moment does a file of a
+ * living process stand there unlocked. A crash in between leaves a dotted
+ * file that alive_sweep() removes.
+ */
+static enum err_code make_file(struct alive *alive, struct err *err)
+{
+    char hex[ID_HEX_SIZE];
+    struct buf hidden, final;
+    buf_init(&hidden);
+    buf_init(&final);
+    text_hex(alive->self.bytes, sizeof alive->self.bytes, hex);
+    add_path(alive, ".", hex, &hidden);
+    add_path(alive, "", hex, &final);
+
+    enum err_code code = ERR_OK;
+    alive->fd = open(buf_text(&hidden), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (alive->fd < 0 || !lock_file(alive->fd) || rename(buf_text(&hidden), buf_text(&final)) != 0)
+        code = err_set(err, ERR_FATAL, errno, "cannot create and lock %s: %s", buf_text(&final),
+                       strerror(errno));
+    buf_release(&hidden);
+    buf_release(&final);
+    return code;
+}
+
+enum err_code alive_open(struct alive **out, const char *state_dir, struct err *err)
+{
+    struct alive *alive = mem_alloc(sizeof *alive);
+    struct buf dir;
+    buf_init(&dir);
+    buf_addf(&dir, "%s/alive", state_dir);
+    *alive = (struct alive){.dir = mem_strdup(buf_text(&dir)), .fd = -1};
+    buf_release(&dir);
+
+    enum err_code code = ERR_OK;
+    if (mkdir(state_dir, 0700) != 0 && errno != EEXIST)
+        code = err_set(err, ERR_FATAL, errno, "cannot create %s: %s", state_dir, strerror(errno));
+    else if (mkdir(alive->dir, 0700) != 0 && errno != EEXIST)
+        code = err_set(err, ERR_FATAL, errno, "cannot create %s: %s", alive->dir, strerror(errno));
+    else if (RAND_bytes(alive->self.bytes, sizeof alive->self.bytes) != 1)
+        code = err_set(err, ERR_FATAL, 0, "no random bytes to be had");
+    else
+        code = make_file(alive, err);
+    if (code == ERR_OK)
+        *out = alive;
+    else
+        alive_close(alive);
+    return code;
+}
+
+void alive_close(struct alive *alive)
+{
+    if (alive == NULL)
+        return;
+    if (alive->fd >= 0) {
+        char hex[ID_HEX_SIZE];
+        struct buf path;
+        buf_init(&path);
+        text_hex(alive->self.bytes, sizeof alive->self.bytes, hex);
+        add_path(alive, "", hex, &path);
+        unlink(buf_text(&path));
+        buf_release(&path);
+        close(alive->fd);
+    }
+    free(alive->dir);
+    free(alive);
+}
+
+const struct process_id *alive_self(const struct alive *alive)
+{
+    return &alive->self;
+}
+
+/* A file that cannot be opened for want of descriptors says nothing of its owner: then it counts as alive. */
+static bool name_is_alive(const struct alive *alive, const char *prefix, const char *name)
+{
+    struct buf path;
+    buf_init(&path);
+    add_path(alive, prefix, name, &path);
+    int fd = open(buf_text(&path), O_RDWR | O_CLOEXEC);
+    bool missing = fd < 0 && errno == ENOENT;
+    buf_release(&path);
+    if (fd < 0)
+        return !missing;
+    bool locked = file_is_locked(fd);
+    close(fd);
+    return locked;
+}
+
+bool alive_is(const struct alive *alive, const struct process_id *id)
+{
+    if (memcmp(id->bytes, alive->self.bytes, sizeof id->bytes) == 0)
+        return true;
+    char hex[ID_HEX_SIZE];
+    text_hex(id->bytes, sizeof id->bytes, hex);
+    return name_is_alive(alive, "", hex);
+}
+
+/* Old enough that its maker is not between creating and locking it. */
+static bool is_old(int dir, const char *name)
+{
+    struct stat st;
+    return fstatat(dir, name, &st, 0) == 0 && time(NULL) - st.st_mtime > 60;
+}
+
+unsigned alive_sweep(const struct alive *alive)
+{
+    DIR *dir = opendir(alive->dir);
+    if (dir == NULL)
+        return 0;
+    unsigned removed = 0;
+    const struct dirent *entry;
+    while ((entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        bool hidden = name[0] == '.';
+        if (strlen(name) != ID_HEX_SIZE - 1 + (hidden ? 1U : 0U))
+            continue;
+        if (hidden && !is_old(dirfd(dir), name))
+            continue;
+        if (!name_is_alive(alive, "", name) && unlinkat(dirfd(dir), name, 0) == 0)
+            removed++;
+    }
+    closedir(dir);
+    return removed;
+}

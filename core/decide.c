@@ -1,0 +1,475 @@
+/*
+ * The gate's rules.
+ *
+ *          opened, pushed                     label by an approver,
+ *   NEW ------------------> AWAITING <---+    trusted and labelled,
+ *    |                       |    |      |    trusted and opened
+ *    |                       |    +------|----------------------------+
+ *    |      cannot be merged v           | new head                   v
+ *    +-------------------> CONFLICT -----+------ mergeable ----> TRIGGERED
+ *    |                                   ^                         |  |
+ *    |                                   +-------- new head -------+  |
+ *    +--> CLOSED <---------------- closed, from anywhere -------------+
+ *           |
+ *           +-- reopened: judged as NEW, remembering which heads were triggered
+ *
+ * What holds in each state, for the head H that GitHub shows now:
+ *   AWAITING   H is not triggered; its check waits and says why
+ *   CONFLICT   the same; whoever had to has agreed, but GitHub cannot merge H
+ *   TRIGGERED  H is marked as triggered, the intent to do so was written with the mark
+ *   CLOSED     no intent is outstanding and none is made
+ */
+#include "prgate/decide.h"
+
+#include <string.h>
+
+enum {
+    /* GitHub's reads lag behind its webhooks by this much at most where both carry the same second. */
+    SETTLE_MS = 2000,
+    /* How long, and how often, to wait for GitHub's background job that works out `mergeable`. */
+    MERGEABLE_WAIT_MS = 30000,
+    MERGEABLE_POLL_MS = 3000
+};
+
+static bool knows(const struct facts *facts, enum fact fact)
+{
+    return (facts->known & (unsigned)fact) != 0;
+}
+
+static int64_t later_of(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Alike in all that the rules look at? */
+static bool same_state(const struct snapshot *a, const struct snapshot *b)
+{
+    return sha_equal(&a->head, &b->head) && a->draft == b->draft && a->closed == b->closed &&
+           a->labelled == b->labelled;
+}
+
+static bool is_about_head(const struct event *event, const struct snapshot *view)
+{
+    return sha_equal(&event->pr.head, &view->head);
+}
+
+static bool is_gate_labeled(const struct event *event)
+{
+    return event->action == EVENT_LABELED && event->label_is_gate;
+}
+
+/* An opening that was not handled before, under whatever delivery id. */
+static bool is_new_opening(const struct record *record, const struct event *event)
+{
+    switch (event->action) {
+    case EVENT_OPENED:
+        return !record->opened;
+    case EVENT_READY_FOR_REVIEW:
+        return event->pr.updated_at > record->ready_at;
+    case EVENT_REOPENED:
+        return event->pr.updated_at > record->reopened_at;
+    case EVENT_SYNCHRONIZE:
+    case EVENT_LABELED:
+    case EVENT_UNLABELED:
+    case EVENT_CONVERTED_TO_DRAFT:
+    case EVENT_EDITED:
+    case EVENT_CLOSED:
+        return false;
+    }
+    return false;
+}
+
+/*
+ * The newest of payload, read and what was known. Within one second the read
+ * wins, unless it was made so soon that it may be the one that lags: then false.
+ * A read cannot be older than the pull request's opening.
+ */
+static bool newest_view(const struct record *record, const struct event *event, const struct facts *facts,
+                        struct snapshot *view)
+{
+    const struct snapshot *newest = &event->pr;
+    bool have_read = knows(facts, FACT_READ);
+    if (have_read && facts->read.updated_at == event->pr.updated_at &&
+        !same_state(&facts->read, &event->pr) && event->action != EVENT_OPENED &&
+        facts->read_ms < event->received_ms + SETTLE_MS)
+        return false;
+    if (have_read && facts->read.updated_at >= event->pr.updated_at)
+        newest = &facts->read;
+    bool tie_counts = newest == &facts->read;
+    if (record->view.updated_at > newest->updated_at ||
+        (record->view.updated_at == newest->updated_at && !tie_counts))
+        newest = &record->view;
+    *view = *newest;
+    /* Working out `mergeable` does not move updated_at, so the last read knows best. */
+    if (have_read && sha_equal(&facts->read.head, &view->head))
+        view->mergeable = facts->read.mergeable;
+    return true;
+}
+
+/* The label is on the pull request, or would be had prgate not taken it off itself. */
+static bool label_stands(const struct record *record, const struct snapshot *view)
+{
+    return view->labelled || (sha_is_set(&view->head) && sha_equal(&record->label_removed, &view->head));
+}
+
+static bool needs_read(const struct record *record, const struct event *event)
+{
+    bool newer = event->pr.updated_at > record->view.updated_at;
+    if (!newer && record->read_ms > event->received_ms)
+        return false; /* GitHub was asked since this delivery came in */
+    if (newer && event->action == EVENT_CLOSED)
+        return false;
+    const struct head *head = record_find_head(record, &event->pr.head);
+    bool settled = head != NULL && head_is_triggered(head) && is_about_head(event, &record->view);
+    return !(newer && settled && !is_new_opening(record, event));
+}
+
+static enum fact unless_known(const struct facts *facts, enum fact fact)
+{
+    return knows(facts, fact) ? (enum fact)0 : fact;
+}
+
+enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts)
+{
+    struct snapshot view;
+    if (!knows(facts, FACT_READ) && needs_read(record, event))
+        return FACT_READ;
+    if (!newest_view(record, event, facts, &view) || view.closed)
+        return (enum fact)0;
+    const struct head *head = record_find_head(record, &view.head);
+    if (head != NULL && head_is_triggered(head)) {
+        bool may_want_label = is_new_opening(record, event) && !view.draft && !view.labelled;
+        return may_want_label ? unless_known(facts, FACT_AUTHOR) : (enum fact)0;
+    }
+    if (is_gate_labeled(event) && is_about_head(event, &view) && label_stands(record, &view)) {
+        if (!knows(facts, FACT_IDENTITY))
+            return FACT_IDENTITY;
+        if (!facts->sender_is_prgate && !knows(facts, FACT_SENDER))
+            return FACT_SENDER;
+        if (!facts->sender_is_prgate && facts->sender_may_approve)
+            return (enum fact)0; /* approved: the author does not matter */
+    }
+    if (head != NULL && head->approved && label_stands(record, &view))
+        return (enum fact)0;
+    return unless_known(facts, FACT_AUTHOR);
+}
+
+static void add_intent(struct decision *out, enum intent_kind kind, const struct sha *sha)
+{
+    out->intents[out->intent_count++] = (struct intent){.kind = kind, .sha = *sha};
+}
+
+/* What the event tells that no later read would. */
+static void remember(struct record *record, const struct event *event, const struct facts *facts,
+                     const struct snapshot *view)
+{
+    int64_t at = event->pr.updated_at;
+    if (is_new_opening(record, event))
+        record->opening_owed = true;
+    record->opened |= event->action == EVENT_OPENED;
+    if (event->action == EVENT_READY_FOR_REVIEW)
+        record->ready_at = later_of(record->ready_at, at);
+    if (event->action == EVENT_REOPENED)
+        record->reopened_at = later_of(record->reopened_at, at);
+    if (event->action == EVENT_CONVERTED_TO_DRAFT)
+        record->drafted_at = later_of(record->drafted_at, at);
+    if (is_gate_labeled(event) && event->pr.draft)
+        record->draft_label_at = later_of(record->draft_label_at, at);
+    if (knows(facts, FACT_READ))
+        record->read_ms = facts->read_ms;
+    if (event->installation != 0)
+        record->installation = event->installation;
+    memcpy(record->repo, event->repo, sizeof record->repo);
+    record->view = *view;
+}
+
+/* Judges a gate label set by somebody else than prgate. RULE_LATER: there is nothing to say about it. */
+static enum rule judge_label(struct record *record, struct head *head, const struct event *event,
+                             const struct facts *facts, int64_t now_ms)
+{
+    if (!is_gate_labeled(event) || head_is_triggered(head))
+        return RULE_LATER;
+    if (!is_about_head(event, &record->view)) {
+        const struct head *meant = record_find_head(record, &event->pr.head);
+        if (meant != NULL && (meant->approved || head_is_triggered(meant)))
+            return RULE_LATER; /* it did its work when that commit was the head */
+        head->stale_approval = true;
+        return RULE_STALE_APPROVAL;
+    }
+    if (!label_stands(record, &record->view))
+        return RULE_WITHDRAWN;
+    if (facts->sender_is_prgate)
+        return RULE_LATER;
+    if (!facts->sender_may_approve) {
+        head->refused_approval = true;
+        return RULE_NOT_APPROVER;
+    }
+    if (!head->approved) {
+        head->approved = true;
+        head->approver = event->sender;
+        head->approved_at_ms = now_ms;
+    }
+    return RULE_APPROVED;
+}
+
+/*
+ * The label lets a trusted author's pushes through. On a draft only if it was set
+ * since it became one: converting to a draft puts later commits back to waiting.
+ */
+static bool label_covers_push(const struct record *record, const struct event *event,
+                              const struct facts *facts)
+{
+    const struct snapshot *view = &record->view;
+    bool pushed = event->action == EVENT_SYNCHRONIZE ||
+                  (is_gate_labeled(event) && facts->sender_is_prgate); /* a push overtook our own label */
+    bool draft_is_covered = !view->draft || record->draft_label_at > record->drafted_at;
+    return pushed && is_about_head(event, view) && facts->author_trusted && view->labelled &&
+           draft_is_covered;
+}
+
+/* Why CI may run on this head, or RULE_LATER: it may not. */
+static enum rule find_grant(struct record *record, struct head *head, const struct event *event,
+                            const struct facts *facts)
+{
+    if (head->approved && label_stands(record, &record->view))
+        return RULE_APPROVED;
+    if (record->opening_owed && facts->author_trusted && !record->view.draft)
+        return RULE_OPENED;
+    record->opening_owed = false;
+    if (label_covers_push(record, event, facts))
+        head->label_granted = true;
+    if (head->label_granted && record->view.labelled)
+        return RULE_PUSHED;
+    return RULE_LATER;
+}
+
+static void await(struct head *head, enum wait_reason reason, struct decision *out)
+{
+    if (head->check == CHECK_AWAITING && head->check_reason == reason)
+        return;
+    head->check = CHECK_AWAITING;
+    head->check_reason = reason;
+    add_intent(out, INTENT_CHECK_AWAITING, &head->sha);
+    out->intents[out->intent_count - 1].reason = reason;
+}
+
+static void set_ci(struct head *head, enum ci_state ci, int64_t now_ms)
+{
+    head->ci = ci;
+    head->ci_at_ms = now_ms;
+}
+
+static void decide_closed(struct record *record, int64_t now_ms, struct decision *out)
+{
+    out->rule = RULE_CLOSED;
+    out->drop_intents = true;
+    record->opening_owed = false;
+    for (size_t i = 0; i < record->head_count; i++) {
+        struct head *head = &record->heads[i];
+        /* A trigger that was never sent is undone; one that was may have arrived. */
+        if (head->ci == CI_DECIDED)
+            set_ci(head, CI_NONE, now_ms);
+        if (head->ci == CI_SENT)
+            set_ci(head, CI_UNKNOWN, now_ms);
+        /* The write of this check may be among the dropped: should it reopen, look again. */
+        head->check = CHECK_NONE;
+        head->check_reason = WAIT_NOTHING;
+    }
+}
+
+static void decide_again(struct record *record, struct head *head, const struct facts *facts,
+                         struct decision *out)
+{
+    out->rule = RULE_ALREADY;
+    if (record->opening_owed && facts->author_trusted && !record->view.draft && !record->view.labelled)
+        add_intent(out, INTENT_ADD_LABEL, &head->sha);
+    record->opening_owed = false;
+    if (head->check != CHECK_DONE)
+        add_intent(out, INTENT_CHECK_DONE, &head->sha);
+    head->check = CHECK_DONE;
+    head->check_reason = WAIT_NOTHING;
+}
+
+static void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out)
+{
+    add_intent(out, INTENT_TRIGGER, &head->sha);
+    if (!record->view.labelled)
+        add_intent(out, INTENT_ADD_LABEL, &head->sha);
+    add_intent(out, INTENT_CHECK_DONE, &head->sha);
+    set_ci(head, CI_DECIDED, now_ms);
+    head->check = CHECK_DONE;
+    head->check_reason = WAIT_NOTHING;
+    record->opening_owed = false;
+}
+
+static void decide_conflict(struct record *record, struct head *head, struct decision *out)
+{
+    out->rule = RULE_CONFLICT;
+    if (!record->conflict_commented)
+        add_intent(out, INTENT_COMMENT_CONFLICT, &head->sha);
+    record->conflict_commented = true;
+    await(head, WAIT_CONFLICT, out);
+}
+
+static enum rule rule_of_wait(enum wait_reason reason)
+{
+    switch (reason) {
+    case WAIT_NOTHING:
+    case WAIT_NO_LABEL:
+    case WAIT_TRIGGER_FAILED:
+    case WAIT_REASON_END:
+        return RULE_WAIT_NO_LABEL;
+    case WAIT_CONFLICT:
+        return RULE_CONFLICT;
+    case WAIT_STALE_APPROVAL:
+        return RULE_STALE_APPROVAL;
+    case WAIT_NOT_APPROVER:
+        return RULE_NOT_APPROVER;
+    case WAIT_UNTRUSTED:
+        return RULE_WAIT_UNTRUSTED;
+    case WAIT_DRAFT:
+        return RULE_WAIT_DRAFT;
+    }
+    return RULE_WAIT_NO_LABEL;
+}
+
+/* A function of state alone, not of the event at hand, so that the last word is the same in any order. */
+static enum wait_reason why_waiting(const struct record *record, const struct head *head,
+                                    const struct facts *facts)
+{
+    if (head->stale_approval)
+        return WAIT_STALE_APPROVAL;
+    if (head->refused_approval)
+        return WAIT_NOT_APPROVER;
+    if (!facts->author_trusted)
+        return WAIT_UNTRUSTED;
+    return record->view.draft ? WAIT_DRAFT : WAIT_NO_LABEL;
+}
+
+static void decide_wait(struct record *record, struct head *head, const struct event *event,
+                        const struct facts *facts, struct decision *out)
+{
+    /* Only a label from before the push goes: one that was set since was meant for this commit. */
+    if (event->action == EVENT_SYNCHRONIZE && is_about_head(event, &record->view) && event->pr.labelled &&
+        !facts->author_trusted) {
+        add_intent(out, INTENT_REMOVE_LABEL, &head->sha);
+        record->label_removed = head->sha;
+    }
+    enum wait_reason reason = why_waiting(record, head, facts);
+    if (out->rule == RULE_LATER)
+        out->rule = rule_of_wait(reason);
+    await(head, reason, out);
+}
+
+/* Waiting for a conflict to go away, and GitHub has not worked out whether it has. */
+static bool is_mergeable_open(const struct record *record, const struct event *event,
+                              const struct snapshot *view, int64_t now_ms)
+{
+    const struct head *head = record_find_head(record, &view->head);
+    return head != NULL && !head_is_triggered(head) && head->check_reason == WAIT_CONFLICT && !view->closed &&
+           view->mergeable == MERGEABLE_UNKNOWN && now_ms < event->received_ms + MERGEABLE_WAIT_MS;
+}
+
+void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
+            struct decision *out)
+{
+    *out = (struct decision){.rule = RULE_LATER};
+    struct snapshot view;
+    if (!newest_view(record, event, facts, &view)) {
+        out->later_ms = event->received_ms + SETTLE_MS;
+        return;
+    }
+    if (is_mergeable_open(record, event, &view, now_ms)) {
+        out->later_ms = now_ms + MERGEABLE_POLL_MS;
+        return;
+    }
+    remember(record, event, facts, &view);
+    if (view.closed) {
+        decide_closed(record, now_ms, out);
+        return;
+    }
+    struct head *head = record_add_head(record, &view.head, now_ms);
+    out->rule = judge_label(record, head, event, facts, now_ms);
+    if (head_is_triggered(head)) {
+        decide_again(record, head, facts, out);
+        return;
+    }
+    enum rule grant = find_grant(record, head, event, facts);
+    if (grant == RULE_LATER) {
+        decide_wait(record, head, event, facts, out);
+        return;
+    }
+    out->rule = grant;
+    bool in_conflict = view.mergeable == MERGEABLE_NO ||
+                       (head->check_reason == WAIT_CONFLICT && view.mergeable == MERGEABLE_UNKNOWN);
+    if (in_conflict)
+        decide_conflict(record, head, out);
+    else
+        decide_start(record, head, now_ms, out);
+}
+
+const char *rule_name(enum rule rule)
+{
+    switch (rule) {
+    case RULE_LATER:
+        return "later";
+    case RULE_CLOSED:
+        return "closed";
+    case RULE_ALREADY:
+        return "already";
+    case RULE_OPENED:
+        return "opened";
+    case RULE_PUSHED:
+        return "pushed";
+    case RULE_APPROVED:
+        return "approved";
+    case RULE_CONFLICT:
+        return "conflict";
+    case RULE_STALE_APPROVAL:
+        return "stale_approval";
+    case RULE_NOT_APPROVER:
+        return "not_approver";
+    case RULE_WITHDRAWN:
+        return "withdrawn";
+    case RULE_WAIT_UNTRUSTED:
+        return "wait_untrusted";
+    case RULE_WAIT_DRAFT:
+        return "wait_draft";
+    case RULE_WAIT_NO_LABEL:
+        return "wait_no_label";
+    }
+    return "?";
+}
+
+const char *rule_sentence(enum rule rule)
+{
+    switch (rule) {
+    case RULE_LATER:
+        return "GitHub's answers disagree; asked again a little later";
+    case RULE_CLOSED:
+        return "the pull request is closed: no more CI, outstanding actions dropped";
+    case RULE_ALREADY:
+        return "CI was triggered for this commit before: never a second time";
+    case RULE_OPENED:
+        return "a trusted author opened, reopened or finished it: label added, CI started";
+    case RULE_PUSHED:
+        return "a trusted author pushed while the label was there: CI started";
+    case RULE_APPROVED:
+        return "somebody who may approve set the label for this very commit: CI started";
+    case RULE_CONFLICT:
+        return "CI is due, but the branch cannot be merged: waiting for the conflict to be resolved";
+    case RULE_STALE_APPROVAL:
+        return "the label was set for an older commit: it approves nothing";
+    case RULE_NOT_APPROVER:
+        return "the label was set by somebody who may not approve: it approves nothing";
+    case RULE_WITHDRAWN:
+        return "the label was set and taken off again: it approves nothing";
+    case RULE_WAIT_UNTRUSTED:
+        return "the author is not trusted: waiting for the label";
+    case RULE_WAIT_DRAFT:
+        return "it is a draft: waiting for the label or for the draft to be finished";
+    case RULE_WAIT_NO_LABEL:
+        return "a trusted author pushed, but the label is gone: waiting for it";
+    }
+    return "?";
+}

@@ -1,0 +1,45 @@
+#include "prgate/delivery.h"
+
+#include "prgate/codec.h"
+
+enum { DELIVERY_VERSION = 1 };
+
+void delivery_encode(const struct event *event, struct buf *out)
+{
+    encode_u8(out, DELIVERY_VERSION);
+    encode_u8(out, event->action);
+    encode_text(out, event->delivery);
+    encode_i64(out, event->received_ms);
+    encode_pr_key(out, &event->key);
+    encode_text(out, event->repo);
+    encode_u64(out, event->installation);
+    encode_user(out, &event->sender);
+    encode_snapshot(out, &event->pr);
+    encode_u8(out, event->association);
+    encode_text(out, event->label);
+    encode_u64(out, event->label_id);
+    encode_bool(out, event->label_is_gate);
+}
+
+enum err_code delivery_decode(struct event *event, const void *bytes, size_t len, struct err *err)
+{
+    struct decoder d = decode_start(bytes, len);
+    if (decode_u8(&d) != DELIVERY_VERSION)
+        return err_set(err, ERR_CORRUPT, 0, "a delivery has an unknown version");
+    *event = (struct event){0};
+    bool known = event_action_from_number(decode_u8(&d), &event->action);
+    decode_text(&d, event->delivery, sizeof event->delivery);
+    event->received_ms = decode_i64(&d);
+    decode_pr_key(&d, &event->key);
+    decode_text(&d, event->repo, sizeof event->repo);
+    event->installation = decode_u64(&d);
+    decode_user(&d, &event->sender);
+    decode_snapshot(&d, &event->pr);
+    event->association = (enum association)decode_below(&d, ASSOCIATION_INSIDER + 1);
+    decode_text(&d, event->label, sizeof event->label);
+    event->label_id = decode_u64(&d);
+    event->label_is_gate = decode_bool(&d);
+    if (!decode_done(&d) || !known)
+        return err_set(err, ERR_CORRUPT, 0, "a delivery of %zu bytes is damaged", len);
+    return ERR_OK;
+}

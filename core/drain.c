@@ -1,0 +1,645 @@
+#include "prgate/drain.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "prgate/act.h"
+#include "prgate/ledger.h"
+#include "prgate/log.h"
+#include "prgate/tables.h"
+#include "prgate/trust.h"
+
+enum {
+    BACKOFF_FIRST_MS = 1000,
+    BACKOFF_LAST_MS = 300000,
+    RETRY_AT_MOST_MS = 3600000, /* no Retry-After is believed beyond this */
+    QUEUE_MAX = 256             /* claimed and not yet worked on, in one process */
+};
+
+enum step_kind {
+    STEP_RELEASED, /* nothing is due: the claim was given up */
+    STEP_LOST,     /* the claim is not ours any more */
+    STEP_AGAIN,    /* something unreadable was moved out of the way */
+    STEP_ACT,
+    STEP_DECIDE
+};
+
+/* One drain_run(). Record, event and intent are copies of what the last step's transaction saw. */
+struct run {
+    struct worker *worker;
+    struct gate *gate;
+    struct pr_key pr;
+    struct claim claim;
+    bool
+        may_overtake; /* a `closed` may be decided before its turn; only once, lest it spin while GitHub is down */
+
+    enum step_kind step;
+    struct record record;
+    const struct policy *policy; /* NULL: the repository is not configured any more */
+    uint64_t seq;                /* of the event */
+    struct event event;
+    struct intent intent;
+    int64_t now_ms;
+
+    struct facts facts;
+    struct decision decision;
+    struct act_result result;
+    int64_t duration_ms;
+    int64_t due_ms;
+    bool failed; /* postpone: count it as a failure */
+    const char *note;
+};
+
+enum { PR_NAME_SIZE = REPO_NAME_SIZE + 24 };
+
+static const char *pr_name(const struct run *run, char out[PR_NAME_SIZE])
+{
+    snprintf(out, PR_NAME_SIZE, "%s#%" PRIu64, run->record.repo, run->pr.number);
+    return out;
+}
+
+/* Exponential, capped, spread by a quarter so that pull requests do not come back all at once. */
+static int64_t back_off_ms(uint32_t failures, const struct pr_key *pr)
+{
+    int64_t wait = BACKOFF_FIRST_MS;
+    for (uint32_t i = 0; i < failures && wait < BACKOFF_LAST_MS; i++)
+        wait *= 2;
+    if (wait > BACKOFF_LAST_MS)
+        wait = BACKOFF_LAST_MS;
+    int64_t spread = wait / 4;
+    return wait - spread + (int64_t)(pr->number * 2654435761U + failures * 40503U) % (2 * spread);
+}
+
+static int64_t due_after_failure(const struct record *record, int64_t retry_at_ms, int64_t now_ms)
+{
+    int64_t due = now_ms + back_off_ms(record->failures, &record->key);
+    if (retry_at_ms > due)
+        due = retry_at_ms;
+    return due < now_ms + RETRY_AT_MOST_MS ? due : now_ms + RETRY_AT_MOST_MS;
+}
+
+/*
+ * Every transaction below starts like this. ERR_CONFLICT: the claim is somebody else's,
+ * or the record is gone; then nothing may be written.
+ */
+static enum err_code lock_record(struct store_txn *txn, struct run *run, struct err *err)
+{
+    enum err_code code = table_get_record(txn, &run->pr, STORE_LOCK, &run->record, err);
+    if (code == ERR_NOT_FOUND || (code == ERR_OK && !claim_equal(&run->record.claim, &run->claim)))
+        return err_set(err, ERR_CONFLICT, 0, "the claim is not this process's any more");
+    return code;
+}
+
+/* ---- what is next -------------------------------------------------------- */
+
+static enum err_code release(struct store_txn *txn, struct run *run, struct err *err)
+{
+    run->step = STEP_RELEASED;
+    run->record.claim = (struct claim){0};
+    return table_put_record(txn, &run->record, err);
+}
+
+static enum err_code set_aside(struct store_txn *txn, struct run *run, enum store_table table, uint64_t seq,
+                               struct err *err)
+{
+    char name[PR_NAME_SIZE];
+    log_error("a stored entry cannot be decoded: moved to quarantine", LOG_STR("pr", pr_name(run, name)),
+              LOG_STR("table", store_table_name(table)), LOG_INT("seq", seq), LOG_STR("error", err->text));
+    metrics_add(run->gate->metrics, METRIC_QUARANTINED);
+    run->step = STEP_AGAIN;
+    return table_quarantine(txn, table, &run->pr, seq, err);
+}
+
+/*
+ * A trigger is marked as sent in a commit of its own, before it is. A crash from
+ * here until the result is committed leaves "sent, outcome unknown"; never does
+ * one that was sent look as if it had not been.
+ */
+static enum err_code mark_sent(struct store_txn *txn, struct run *run, struct err *err)
+{
+    struct intent marked = run->intent;
+    struct head *head = record_find_head(&run->record, &marked.sha);
+    marked.sent_ms = run->now_ms;
+    if (head != NULL)
+        head->ci = CI_SENT;
+    enum err_code code = table_put_intent(txn, &run->pr, &marked, err);
+    return code == ERR_OK ? table_put_record(txn, &run->record, err) : code;
+}
+
+static enum err_code next_intent(struct store_txn *txn, struct run *run, struct err *err)
+{
+    uint64_t seq = 0;
+    enum err_code code = table_next_intent(txn, &run->pr, &seq, &run->intent, err);
+    if (code == ERR_CORRUPT)
+        return set_aside(txn, run, TABLE_INTENT, seq, err);
+    if (code != ERR_OK)
+        return code;
+    run->step = STEP_ACT;
+    if (run->policy != NULL && act_will_send(run->policy, &run->intent))
+        return mark_sent(txn, run, err);
+    return ERR_OK;
+}
+
+static enum err_code next_event(struct store_txn *txn, struct run *run, struct err *err)
+{
+    run->seq = 0;
+    enum err_code code = table_next_event(txn, &run->pr, &run->seq, &run->event, err);
+    if (code == ERR_CORRUPT)
+        return set_aside(txn, run, TABLE_INBOX, run->seq, err);
+    if (code == ERR_OK)
+        run->step = STEP_DECIDE;
+    return code;
+}
+
+/* The first `closed` in the queue, wherever it stands. */
+static enum err_code next_closed(struct store_txn *txn, struct run *run, struct err *err)
+{
+    enum err_code code;
+    for (run->seq = 0;; run->seq++) {
+        code = table_next_event(txn, &run->pr, &run->seq, &run->event, err);
+        if (code != ERR_OK && code != ERR_CORRUPT)
+            return code;
+        if (code == ERR_OK && run->event.action == EVENT_CLOSED)
+            break;
+    }
+    run->step = STEP_DECIDE;
+    run->may_overtake = false;
+    return ERR_OK;
+}
+
+static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct run *run = arg;
+    enum err_code code = lock_record(txn, run, err);
+    if (code != ERR_OK)
+        return code;
+    run->now_ms = gate_now_ms();
+    run->policy = config_policy(run->gate->config, run->record.repo);
+    bool stopping = atomic_load(&run->gate->stopping);
+    int64_t blocked_ms = metrics_get(run->gate->metrics, METRIC_RATE_BLOCKED_MS);
+    bool due = run->record.due_ms <= run->now_ms && blocked_ms <= run->now_ms;
+    code = ERR_NOT_FOUND;
+    if (!stopping && due) {
+        code = next_intent(txn, run, err);
+        if (code == ERR_NOT_FOUND)
+            code = next_event(txn, run, err);
+    } else if (!stopping && run->may_overtake) {
+        code = next_closed(txn, run, err);
+    }
+    return code == ERR_NOT_FOUND ? release(txn, run, err) : code;
+}
+
+/* ---- putting off ----------------------------------------------------------- */
+
+static enum err_code postpone_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct run *run = arg;
+    enum err_code code = lock_record(txn, run, err);
+    if (code != ERR_OK)
+        return code;
+    if (run->failed) {
+        run->due_ms = due_after_failure(&run->record, run->result.retry_at_ms, gate_now_ms());
+        run->record.failures++;
+    }
+    run->record.due_ms = run->due_ms;
+    return table_put_record(txn, &run->record, err);
+}
+
+/* Told by GitHub to wait: nobody in the pool calls before then. */
+static void heed_rate_limit(struct run *run, const struct err *err)
+{
+    bool limited = (err->number == 403 || err->number == 429) && err->retry_at_ms > 0;
+    if (!limited)
+        return;
+    int64_t latest = gate_now_ms() + RETRY_AT_MOST_MS;
+    int64_t until = err->retry_at_ms < latest ? err->retry_at_ms : latest;
+    metrics_set(run->gate->metrics, METRIC_RATE_BLOCKED_MS, until);
+    log_warning("GitHub's rate limit is used up", LOG_INT("blocked_until_ms", until),
+                LOG_STR("error", err->text));
+}
+
+static enum err_code postpone_failure(struct run *run, const struct err *why, struct err *err)
+{
+    char name[PR_NAME_SIZE];
+    heed_rate_limit(run, why);
+    run->failed = true;
+    run->result = (struct act_result){.retry_at_ms = why->retry_at_ms};
+    enum err_code code = store_txn(run->gate->store, postpone_body, run, err);
+    log_warning("put off", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
+                LOG_INT("failures", run->record.failures), LOG_INT("due_ms", run->due_ms),
+                LOG_STR("error", why->text));
+    return code;
+}
+
+/* ---- decide ---------------------------------------------------------------- */
+
+static enum err_code append_intents(struct store_txn *txn, struct run *run, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (unsigned i = 0; i < run->decision.intent_count && code == ERR_OK; i++) {
+        struct intent *intent = &run->decision.intents[i];
+        memcpy(intent->delivery, run->event.delivery, sizeof intent->delivery);
+        intent->created_ms = run->now_ms;
+        code = table_append_intent(txn, &run->record, intent, err);
+    }
+    return code;
+}
+
+/* ERR_NOT_FOUND: it is decided; the commit that did it survived a crash that hid its success. */
+static enum err_code take_event(struct store_txn *txn, struct run *run, struct err *err)
+{
+    return table_remove_event(txn, &run->pr, run->seq, err);
+}
+
+static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct run *run = arg;
+    enum err_code code = lock_record(txn, run, err);
+    if (code != ERR_OK)
+        return code;
+    run->now_ms = gate_now_ms();
+    record_reserve_head(&run->record);
+    decide(&run->record, &run->event, &run->facts, run->now_ms, &run->decision);
+    if (run->decision.rule == RULE_LATER) {
+        run->record.due_ms = run->decision.later_ms;
+        return table_put_record(txn, &run->record, err);
+    }
+    code = take_event(txn, run, err);
+    if (code == ERR_OK && run->decision.drop_intents)
+        code = table_drop_intents(txn, &run->pr, err);
+    if (code == ERR_OK)
+        code = append_intents(txn, run, err);
+    if (code == ERR_OK)
+        code = ledger_add_decision(txn, &run->record, &run->event, &run->facts, &run->decision, run->now_ms,
+                                   err);
+    if (code != ERR_OK)
+        return code;
+    run->record.failures = 0;
+    run->record.due_ms = 0;
+    return table_put_record(txn, &run->record, err);
+}
+
+/* For deliveries that no rule is asked about. */
+static enum err_code note_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct run *run = arg;
+    enum err_code code = lock_record(txn, run, err);
+    if (code == ERR_OK)
+        code = take_event(txn, run, err);
+    if (code == ERR_OK)
+        code = ledger_add_note(txn, &run->record, &run->event, run->note, gate_now_ms(), err);
+    if (code != ERR_OK)
+        return code;
+    run->record.failures = 0;
+    run->record.due_ms = 0;
+    return table_put_record(txn, &run->record, err);
+}
+
+static enum err_code set_down(struct run *run, const char *note, struct err *err)
+{
+    char name[PR_NAME_SIZE];
+    run->note = note;
+    log_warning("not decided", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
+                LOG_STR("reason", note));
+    return store_txn(run->gate->store, note_body, run, err);
+}
+
+static void log_decision(const struct run *run)
+{
+    char name[PR_NAME_SIZE];
+    log_info("decided", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
+             LOG_STR("event", event_action_name(run->event.action)),
+             LOG_STR("sender", run->event.sender.login), LOG_STR("rule", rule_name(run->decision.rule)),
+             LOG_STR("head", run->record.view.head.hex), LOG_INT("intents", run->decision.intent_count));
+    metrics_add(run->gate->metrics, run->decision.rule == RULE_LATER ? METRIC_DECIDED_LATER : METRIC_DECIDED);
+}
+
+static enum err_code decide_event(struct run *run, struct err *err)
+{
+    if (run->policy == NULL)
+        return set_down(run, "the repository is not configured any more", err);
+    struct err why = {0};
+    github_use(run->worker->github, run->record.repo,
+               run->event.installation != 0 ? run->event.installation : run->record.installation);
+    switch (trust_learn(run->worker, run->policy, &run->record, &run->event, &run->facts, &why)) {
+    case ERR_OK:
+        break;
+    case ERR_NOT_FOUND:
+        return set_down(run, "GitHub knows no such pull request (404)", err);
+    case ERR_RETRY:
+    case ERR_UNKNOWN:
+    case ERR_REJECT:
+    case ERR_CONFLICT:
+    case ERR_CORRUPT:
+    case ERR_FATAL:
+        return postpone_failure(run, &why, err);
+    }
+    enum err_code code = store_txn(run->gate->store, decide_body, run, err);
+    if (code == ERR_OK)
+        log_decision(run);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+/* ---- act --------------------------------------------------------------------- */
+
+static const char *outcome_name(enum act_outcome outcome)
+{
+    switch (outcome) {
+    case ACT_DONE:
+        return "done";
+    case ACT_AGAIN:
+        return "again";
+    case ACT_UNSURE:
+        return "unsure";
+    case ACT_LEFT:
+        return "unknown";
+    case ACT_REFUSED:
+        return "dead";
+    }
+    return "?";
+}
+
+static void set_ci(struct run *run, enum ci_state ci)
+{
+    struct head *head = record_find_head(&run->record, &run->intent.sha);
+    if (head == NULL || run->intent.kind != INTENT_TRIGGER)
+        return;
+    head->ci = ci;
+    head->ci_at_ms = run->now_ms;
+    if (ci != CI_REFUSED)
+        return;
+    /* The check that is written next says so. */
+    head->check = CHECK_AWAITING;
+    head->check_reason = WAIT_TRIGGER_FAILED;
+}
+
+/* The intent is over and done with, in one way or another. */
+static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_state ci, struct err *err)
+{
+    set_ci(run, ci);
+    run->record.failures = 0;
+    run->record.due_ms = 0;
+    enum err_code code = table_remove_intent(txn, &run->pr, run->intent.seq, err);
+    struct ledger_action action = {.intent = &run->intent,
+                                   .outcome = outcome_name(run->result.outcome),
+                                   .answer = run->result.err.text,
+                                   .duration_ms = run->duration_ms};
+    if (code == ERR_OK)
+        code = ledger_add_action(txn, &run->record, &action, run->now_ms, err);
+    if (code == ERR_OK && run->result.outcome == ACT_REFUSED)
+        code = table_put_text(txn, TABLE_DEAD, &run->pr, run->intent.seq, run->result.err.text, err);
+    return code;
+}
+
+/* It stays first in its queue. A trigger that had no effect is as if it had not been sent. */
+static enum err_code keep(struct store_txn *txn, struct run *run, struct err *err)
+{
+    struct intent kept = run->intent;
+    kept.attempts++;
+    if (kept.sent_ms == 0 && run->result.outcome == ACT_UNSURE)
+        kept.sent_ms = run->now_ms;
+    set_ci(run, kept.sent_ms == 0 ? CI_DECIDED : CI_SENT);
+    int64_t due = due_after_failure(&run->record, run->result.retry_at_ms, run->now_ms);
+    if (run->result.outcome == ACT_UNSURE && run->result.retry_at_ms > 0)
+        due = run->result.retry_at_ms; /* it works, only not yet */
+    run->record.failures++;
+    run->record.due_ms = due;
+    return table_put_intent(txn, &run->pr, &kept, err);
+}
+
+static enum err_code result_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct run *run = arg;
+    enum err_code code = lock_record(txn, run, err);
+    if (code != ERR_OK)
+        return code;
+    run->now_ms = gate_now_ms();
+    switch (run->result.outcome) {
+    case ACT_DONE:
+        code = finish(txn, run, CI_STARTED, err);
+        break;
+    case ACT_LEFT:
+        code = finish(txn, run, CI_UNKNOWN, err);
+        break;
+    case ACT_REFUSED:
+        code = finish(txn, run, CI_REFUSED, err);
+        break;
+    case ACT_AGAIN:
+    case ACT_UNSURE:
+        code = keep(txn, run, err);
+        break;
+    }
+    return code == ERR_OK ? table_put_record(txn, &run->record, err) : code;
+}
+
+static void count_result(const struct run *run)
+{
+    struct metrics *metrics = run->gate->metrics;
+    bool trigger = run->intent.kind == INTENT_TRIGGER;
+    switch (run->result.outcome) {
+    case ACT_DONE:
+        metrics_add(metrics, METRIC_INTENTS_DONE);
+        if (trigger)
+            metrics_add(metrics, METRIC_TRIGGERS);
+        break;
+    case ACT_AGAIN:
+    case ACT_UNSURE:
+        metrics_add(metrics, METRIC_INTENTS_RETRIED);
+        break;
+    case ACT_LEFT:
+        metrics_add(metrics, METRIC_TRIGGERS_UNKNOWN);
+        break;
+    case ACT_REFUSED:
+        metrics_add(metrics, METRIC_INTENTS_DEAD);
+        break;
+    }
+}
+
+static void log_result(const struct run *run)
+{
+    char name[PR_NAME_SIZE];
+    enum log_level level = LOG_LEVEL_WARNING;
+    if (run->result.outcome == ACT_DONE)
+        level = LOG_LEVEL_INFO;
+    if (run->result.outcome == ACT_REFUSED || run->result.outcome == ACT_LEFT)
+        level = LOG_LEVEL_ERROR;
+    LOG_AT(level, "acted", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->intent.delivery),
+           LOG_STR("action", intent_kind_name(run->intent.kind)), LOG_STR("sha", run->intent.sha.hex),
+           LOG_STR("outcome", outcome_name(run->result.outcome)),
+           LOG_INT("attempt", run->intent.attempts + 1), LOG_INT("duration_ms", run->duration_ms),
+           LOG_STR("answer", run->result.err.text), LOG_END);
+}
+
+static enum err_code perform_intent(struct run *run, struct err *err)
+{
+    int64_t start_ms = gate_now_ms();
+    if (run->policy != NULL) {
+        run->result = act_perform(run->worker, run->policy, &run->record, &run->intent);
+    } else {
+        run->result = (struct act_result){.outcome = ACT_REFUSED};
+        err_set(&run->result.err, ERR_REJECT, 0, "the repository is not configured any more");
+    }
+    run->duration_ms = gate_now_ms() - start_ms;
+    heed_rate_limit(run, &run->result.err);
+    /* A crash here, before the result is committed, repeats the intent: see act.h for why that is harmless. */
+    enum err_code code = store_txn(run->gate->store, result_body, run, err);
+    if (code != ERR_OK && code != ERR_NOT_FOUND)
+        return code;
+    count_result(run);
+    log_result(run);
+    return ERR_OK;
+}
+
+/* ---- one run ----------------------------------------------------------------- */
+
+static enum err_code take_step(struct run *run, struct err *err)
+{
+    enum err_code code = store_txn(run->gate->store, next_body, run, err);
+    if (code != ERR_OK)
+        return code;
+    switch (run->step) {
+    case STEP_RELEASED:
+    case STEP_LOST:
+    case STEP_AGAIN:
+        return ERR_OK;
+    case STEP_ACT:
+        return perform_intent(run, err);
+    case STEP_DECIDE:
+        return decide_event(run, err);
+    }
+    return ERR_OK;
+}
+
+void drain_run(struct worker *worker, const struct pr_key *pr, const struct claim *claim)
+{
+    struct err err = {0};
+    struct run run = {
+        .worker = worker, .gate = worker->gate, .pr = *pr, .claim = *claim, .may_overtake = true};
+    record_init(&run.record);
+    enum err_code code;
+    do {
+        code = take_step(&run, &err);
+    } while (code == ERR_OK && run.step != STEP_RELEASED);
+    char name[PR_NAME_SIZE];
+    if (code == ERR_CONFLICT)
+        log_warning("the claim was lost while working", LOG_STR("pr", pr_name(&run, name)));
+    else if (code != ERR_OK)
+        log_error("stopped working on a pull request", LOG_STR("pr", pr_name(&run, name)),
+                  LOG_STR("error", err.text));
+    record_release(&run.record);
+    /* Off the list last: a claim that an error left in the record is free from here on. */
+    claims_forget(worker->gate->claims, claim);
+}
+
+/* ---- the threads --------------------------------------------------------------- */
+
+struct job {
+    struct pr_key pr;
+    struct claim claim;
+};
+
+struct drain {
+    struct gate *gate;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct job queue[QUEUE_MAX]; /* ring */
+    size_t first;
+    size_t count;
+    bool closing;
+    pthread_t *threads;
+    int thread_count;
+};
+
+static bool next_job(struct drain *drain, struct job *job)
+{
+    pthread_mutex_lock(&drain->mutex);
+    while (drain->count == 0 && !drain->closing)
+        pthread_cond_wait(&drain->wake, &drain->mutex);
+    bool found = drain->count > 0;
+    if (found) {
+        *job = drain->queue[drain->first];
+        drain->first = (drain->first + 1) % QUEUE_MAX;
+        drain->count--;
+    }
+    pthread_mutex_unlock(&drain->mutex);
+    return found;
+}
+
+static void *work(void *arg)
+{
+    struct drain *drain = arg;
+    struct err err;
+    struct worker worker;
+    struct job job;
+    if (worker_open(&worker, drain->gate, &err) != ERR_OK) {
+        log_error("a working thread cannot start", LOG_STR("error", err.text));
+        worker_close(&worker);
+        return NULL;
+    }
+    /* While stopping, drain_run() gives each queued claim up without working on it. */
+    while (next_job(drain, &job))
+        drain_run(&worker, &job.pr, &job.claim);
+    worker_close(&worker);
+    return NULL;
+}
+
+enum err_code drain_open(struct drain **out, struct gate *gate, int threads, struct err *err)
+{
+    struct drain *drain = mem_alloc(sizeof *drain);
+    *drain = (struct drain){.gate = gate};
+    pthread_mutex_init(&drain->mutex, NULL);
+    pthread_cond_init(&drain->wake, NULL);
+    drain->threads = mem_alloc((size_t)threads * sizeof *drain->threads);
+    while (drain->thread_count < threads) {
+        int code = pthread_create(&drain->threads[drain->thread_count], NULL, work, drain);
+        if (code != 0) {
+            drain_close(drain);
+            return err_set(err, ERR_FATAL, code, "cannot start a working thread: %s", strerror(code));
+        }
+        drain->thread_count++;
+    }
+    *out = drain;
+    return ERR_OK;
+}
+
+void drain_close(struct drain *drain)
+{
+    if (drain == NULL)
+        return;
+    pthread_mutex_lock(&drain->mutex);
+    drain->closing = true;
+    pthread_cond_broadcast(&drain->wake);
+    pthread_mutex_unlock(&drain->mutex);
+    for (int i = 0; i < drain->thread_count; i++)
+        pthread_join(drain->threads[i], NULL);
+    pthread_cond_destroy(&drain->wake);
+    pthread_mutex_destroy(&drain->mutex);
+    free(drain->threads);
+    free(drain);
+}
+
+/* Half of the ring is kept for submissions by callers that asked at the same moment. */
+bool drain_has_room(struct drain *drain)
+{
+    pthread_mutex_lock(&drain->mutex);
+    bool room = drain->count < QUEUE_MAX / 2 && !drain->closing;
+    pthread_mutex_unlock(&drain->mutex);
+    return room;
+}
+
+void drain_submit(struct drain *drain, const struct pr_key *pr, const struct claim *claim)
+{
+    pthread_mutex_lock(&drain->mutex);
+    bool fits = drain->count < QUEUE_MAX;
+    if (fits)
+        drain->queue[(drain->first + drain->count++) % QUEUE_MAX] = (struct job){.pr = *pr, .claim = *claim};
+    pthread_cond_signal(&drain->wake);
+    pthread_mutex_unlock(&drain->mutex);
+    /* Off the list the claim in the record is free: the sweeper of any process finds it. */
+    if (!fits)
+        claims_forget(drain->gate->claims, claim);
+}

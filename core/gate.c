@@ -1,0 +1,68 @@
+#include "prgate/gate.h"
+
+#include <time.h>
+
+#include "prgate/shared_tokens.h"
+
+int64_t gate_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+enum err_code gate_open(struct gate *gate, const struct config *config, struct err *err)
+{
+    *gate = (struct gate){.config = config};
+    enum err_code code = store_open(&gate->store, config->state_dir, err);
+    if (code == ERR_OK)
+        code = alive_open(&gate->alive, config->state_dir, err);
+    if (code == ERR_OK)
+        code = metrics_open(&gate->metrics, config->state_dir, err);
+    if (code == ERR_OK)
+        claims_open(&gate->claims, gate->alive);
+    return code;
+}
+
+void gate_close(struct gate *gate)
+{
+    claims_close(gate->claims);
+    metrics_close(gate->metrics);
+    store_close(gate->store);
+    /* Last: until here this process's claims must not look free. */
+    alive_close(gate->alive);
+    *gate = (struct gate){0};
+}
+
+/* Counts each call and tells the whole pool what GitHub said of its rate limit. */
+static void note_call(void *arg, const struct github_call *call)
+{
+    struct metrics *metrics = arg;
+    if (call->dry_run)
+        metrics_add(metrics, METRIC_API_DRY_RUN);
+    else
+        metrics_add(metrics, call->status == 0 || call->status >= 500 ? METRIC_API_ERRORS : METRIC_API_CALLS);
+    if (call->rate_remaining >= 0)
+        metrics_set(metrics, METRIC_RATE_REMAINING, call->rate_remaining);
+    if (call->rate_reset >= 0)
+        metrics_set(metrics, METRIC_RATE_RESET, call->rate_reset);
+}
+
+enum err_code worker_open(struct worker *worker, struct gate *gate, struct err *err)
+{
+    *worker = (struct worker){.gate = gate, .tokens = shared_tokens(gate->store)};
+    enum err_code code = http_open(&worker->http, gate->config->request_timeout_s, err);
+    if (code == ERR_OK)
+        code = github_open(&worker->github, gate->config, worker->http, &worker->tokens, err);
+    if (code == ERR_OK)
+        github_on_call(worker->github, note_call, gate->metrics);
+    return code;
+}
+
+void worker_close(struct worker *worker)
+{
+    github_close(worker->github);
+    http_close(worker->http);
+    worker->github = NULL;
+    worker->http = NULL;
+}

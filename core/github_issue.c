@@ -1,0 +1,185 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "github_internal.h"
+#include "prgate/text.h"
+
+/* ".../issues/{n}" and what follows it. */
+static void add_issue(const struct github *github, struct buf *url, uint64_t number, const char *rest)
+{
+    github_add_repo(github, url);
+    buf_addf(url, "/issues/%" PRIu64 "%s", number, rest);
+}
+
+/* ---- labels ---- */
+
+struct label_search {
+    const struct policy *policy;
+    bool found;
+};
+
+static enum github_seen seek_label(void *arg, const cJSON *item)
+{
+    struct label_search *search = arg;
+    if (!github_json_label(item, search->policy, &search->found))
+        return GITHUB_ODD;
+    return search->found ? GITHUB_ENOUGH : GITHUB_GO_ON;
+}
+
+enum err_code github_has_label(struct github *github, uint64_t number, const struct policy *policy, bool *out,
+                               struct err *err)
+{
+    struct label_search search = {.policy = policy};
+    struct buf url;
+    buf_init(&url);
+    add_issue(github, &url, number, "/labels?per_page=100");
+    struct github_list list = {
+        .url = buf_text(&url), .odd = "a label without name", .item = seek_label, .arg = &search};
+    enum err_code code = github_each(github, &list, err);
+    if (code == ERR_OK)
+        *out = search.found;
+    buf_release(&url);
+    return code;
+}
+
+/* The reply to adding is all the labels that the issue has now. */
+static enum err_code check_added(const struct github *github, const cJSON *labels,
+                                 const struct policy *policy, struct err *err)
+{
+    struct label_search search = {.policy = policy};
+    if (!cJSON_IsArray(labels))
+        return err_set(err, ERR_REJECT, 0, "GitHub's reply to adding label \"%s\": not a list",
+                       policy->label);
+    for (const cJSON *label = labels->child; label != NULL && !search.found; label = label->next)
+        if (seek_label(&search, label) == GITHUB_ODD)
+            return err_set(err, ERR_REJECT, 0, "GitHub's reply to adding label \"%s\": a label without name",
+                           policy->label);
+    if (search.found)
+        return ERR_OK;
+    if (policy->label_id != 0)
+        return err_set(err, ERR_REJECT, 0,
+                       "label \"%s\" of %s does not have the id that label_id pins, %" PRIu64, policy->label,
+                       github->repo, policy->label_id);
+    return err_set(err, ERR_REJECT, 0, "label \"%s\" is not on the issue after it was added", policy->label);
+}
+
+enum err_code github_add_label(struct github *github, uint64_t number, const struct policy *policy,
+                               struct err *err)
+{
+    cJSON *reply = NULL;
+    cJSON *body = cJSON_CreateObject();
+    struct buf url;
+    buf_init(&url);
+    add_issue(github, &url, number, "/labels");
+    cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "labels"), cJSON_CreateString(policy->label));
+    struct github_ask ask = {.method = "POST", .url = buf_text(&url), .body = body};
+    enum err_code code = github_write(github, &ask, &reply, err);
+    if (code == ERR_OK && reply != NULL)
+        code = check_added(github, reply, policy, err);
+    cJSON_Delete(reply);
+    cJSON_Delete(body);
+    buf_release(&url);
+    return code;
+}
+
+enum err_code github_remove_label(struct github *github, uint64_t number, const struct policy *policy,
+                                  struct err *err)
+{
+    struct buf url;
+    buf_init(&url);
+    add_issue(github, &url, number, "/labels/");
+    text_add_url(&url, policy->label);
+    struct github_ask ask = {.method = "DELETE", .url = buf_text(&url)};
+    enum err_code code = github_write(github, &ask, NULL, err);
+    buf_release(&url);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+/* ---- comments ---- */
+
+struct comment_search {
+    const char *mark;     /* the whole hidden line */
+    uint64_t app_id;      /* 0: written as a user */
+    const char *my_login; /* where app_id is 0 */
+    bool found;
+};
+
+/* Anybody can write our marker into a comment; only our own counts. */
+static bool is_ours(const struct comment_search *search, const cJSON *comment)
+{
+    uint64_t app_id;
+    const char *login = github_json_text(comment, "user.login");
+    if (search->app_id != 0)
+        return github_json_u64(comment, "performed_via_github_app.id", &app_id) && app_id == search->app_id;
+    return login != NULL && text_equal_fold(login, search->my_login);
+}
+
+static enum github_seen seek_comment(void *arg, const cJSON *item)
+{
+    struct comment_search *search = arg;
+    const char *body = github_json_text(item, "body");
+    if (!cJSON_IsObject(item))
+        return GITHUB_ODD;
+    search->found = body != NULL && strstr(body, search->mark) != NULL && is_ours(search, item);
+    return search->found ? GITHUB_ENOUGH : GITHUB_GO_ON;
+}
+
+static enum err_code has_comment(struct github *github, uint64_t number, const char *mark, bool *out,
+                                 struct err *err)
+{
+    struct user me = {0};
+    struct comment_search search = {.mark = mark, .my_login = me.login};
+    enum err_code code = ERR_OK;
+    if (config_credentials(github->config) == CREDENTIALS_APP)
+        search.app_id = github->config->app_id;
+    else
+        code = github_whoami(github, &me, err);
+    if (code != ERR_OK)
+        return code;
+
+    struct buf url;
+    buf_init(&url);
+    add_issue(github, &url, number, "/comments?per_page=100");
+    struct github_list list = {
+        .url = buf_text(&url), .odd = "a comment that is no object", .item = seek_comment, .arg = &search};
+    code = github_each(github, &list, err);
+    if (code == ERR_OK)
+        *out = search.found;
+    buf_release(&url);
+    return code;
+}
+
+static enum err_code post_comment(struct github *github, uint64_t number, const char *text, struct err *err)
+{
+    cJSON *body = cJSON_CreateObject();
+    struct buf url;
+    buf_init(&url);
+    add_issue(github, &url, number, "/comments");
+    cJSON_AddStringToObject(body, "body", text);
+    struct github_ask ask = {.method = "POST", .url = buf_text(&url), .body = body, .once = true};
+    enum err_code code = github_write(github, &ask, NULL, err);
+    cJSON_Delete(body);
+    buf_release(&url);
+    return code;
+}
+
+/* A crash between looking and posting repeats both; after posting, the next look finds it. */
+enum err_code github_comment_once(struct github *github, uint64_t number, const char *marker,
+                                  const char *text, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    bool found = false;
+    struct buf mark;
+    struct buf comment;
+    buf_init(&mark);
+    buf_init(&comment);
+    buf_addf(&mark, "<!-- prgate:%s -->", marker);
+    buf_addf(&comment, "%s\n\n%s", text, buf_text(&mark));
+    if (github_can_read(github))
+        code = has_comment(github, number, buf_text(&mark), &found, err);
+    if (code == ERR_OK && !found)
+        code = post_comment(github, number, buf_text(&comment), err);
+    buf_release(&comment);
+    buf_release(&mark);
+    return code;
+}

@@ -1,0 +1,119 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "github_internal.h"
+#include "prgate/text.h"
+
+static bool read_sha(const cJSON *pull, struct sha *out)
+{
+    const char *hex = github_json_text(pull, "head.sha");
+    return hex != NULL && sha_parse(out, hex);
+}
+
+static bool read_ref(const cJSON *pull, const char *path, char out[REF_SIZE])
+{
+    const char *ref = github_json_text(pull, path);
+    return ref != NULL && text_is_ref(ref) && text_copy(out, REF_SIZE, ref);
+}
+
+/* `user` is null when the account was deleted: nobody, which *out is already. */
+static bool read_author(const cJSON *pull, struct user *out)
+{
+    const cJSON *user = github_json(pull, "user");
+    if (user == NULL || cJSON_IsNull(user))
+        return true;
+    const char *login = github_json_text(user, "login");
+    const char *type = github_json_text(user, "type");
+    out->bot = type != NULL && strcmp(type, "Bot") == 0;
+    return login != NULL && text_is_login(login) && text_copy(out->login, sizeof out->login, login) &&
+           github_json_u64(user, "id", &out->id);
+}
+
+static bool read_state(const cJSON *pull, struct snapshot *out)
+{
+    const char *state = github_json_text(pull, "state");
+    const char *updated_at = github_json_text(pull, "updated_at");
+    const cJSON *draft = github_json(pull, "draft");
+    if (state == NULL || updated_at == NULL || !cJSON_IsBool(draft))
+        return false;
+    out->draft = cJSON_IsTrue(draft);
+    out->closed = strcmp(state, "closed") == 0;
+    out->updated_at = text_to_time(updated_at);
+    return out->updated_at >= 0;
+}
+
+/* null, and absent: GitHub has not worked it out yet. That is not "no". */
+static enum mergeable read_mergeable(const cJSON *pull)
+{
+    const cJSON *mergeable = github_json(pull, "mergeable");
+    if (!cJSON_IsBool(mergeable))
+        return MERGEABLE_UNKNOWN;
+    return cJSON_IsTrue(mergeable) ? MERGEABLE_YES : MERGEABLE_NO;
+}
+
+static bool read_labels(const cJSON *pull, const struct policy *policy, bool *labelled)
+{
+    const cJSON *labels = github_json(pull, "labels");
+    if (!cJSON_IsArray(labels))
+        return false;
+    for (const cJSON *label = labels->child; label != NULL; label = label->next) {
+        bool is_gate;
+        if (!github_json_label(label, policy, &is_gate))
+            return false;
+        *labelled = *labelled || is_gate;
+    }
+    return true;
+}
+
+/* NULL: all well; else what is wrong with it. */
+static const char *read_pull(const cJSON *pull, const struct policy *policy, struct snapshot *out)
+{
+    const char *title = github_json_text(pull, "title");
+    if (!read_sha(pull, &out->head))
+        return "no head.sha";
+    if (!read_ref(pull, "head.ref", out->head_ref))
+        return "no valid head.ref";
+    if (!read_ref(pull, "base.ref", out->base_ref))
+        return "no valid base.ref";
+    if (title == NULL)
+        return "no title";
+    if (!read_author(pull, &out->author))
+        return "no valid user.login, or no user.id";
+    if (!read_state(pull, out))
+        return "no state, draft or updated_at";
+    if (!read_labels(pull, policy, &out->labelled))
+        return "no labels, or one without name";
+    text_copy_cut(out->title, sizeof out->title, title);
+    out->mergeable = read_mergeable(pull);
+    return NULL;
+}
+
+static enum err_code get_pull(struct github *github, const char *url, const struct policy *policy,
+                              struct snapshot *out, struct err *err)
+{
+    struct github_ask ask = {.method = "GET", .url = url};
+    cJSON *pull = NULL;
+    enum err_code code = github_read(github, GITHUB_ROLE_REPO, url, &pull, err);
+    if (code != ERR_OK)
+        return code;
+    struct snapshot snapshot = {0};
+    const char *odd = read_pull(pull, policy, &snapshot);
+    if (odd == NULL)
+        *out = snapshot;
+    else
+        code = github_odd_reply(github, &ask, odd, err);
+    cJSON_Delete(pull);
+    return code;
+}
+
+enum err_code github_get_pull(struct github *github, uint64_t number, const struct policy *policy,
+                              struct snapshot *out, struct err *err)
+{
+    struct buf url;
+    buf_init(&url);
+    github_add_repo(github, &url);
+    buf_addf(&url, "/pulls/%" PRIu64, number);
+    enum err_code code = get_pull(github, buf_text(&url), policy, out, err);
+    buf_release(&url);
+    return code;
+}

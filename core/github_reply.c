@@ -1,0 +1,159 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "github_internal.h"
+#include "prgate/text.h"
+
+enum {
+    LIMIT_WAIT_S = 60, /* a rate limit that says nothing of its end; GitHub asks for a minute at least */
+    LIMIT_WAIT_MAX_S = 3600, /* limits are by the hour: looking again after one is no hammering */
+    MESSAGE_SIZE = 320
+};
+
+/* 2^53: up to here a double, which is what cJSON keeps, counts exactly. */
+static const double number_max = 9007199254740992.0;
+
+/* ---- what a status means ---- */
+
+/*
+ * GitHub's own words: {"message": "...", "errors": [...]}. The errors are what tells one
+ * "Validation Failed" from another. "" where the reply is not of that form.
+ */
+static void read_message(const struct http_reply *reply, char out[MESSAGE_SIZE])
+{
+    cJSON *json = cJSON_ParseWithLength((const char *)reply->body.data, reply->body.len);
+    const char *message = github_json_text(json, "message");
+    const cJSON *errors = github_json(json, "errors");
+    char *details = errors == NULL ? NULL : cJSON_PrintUnformatted(errors);
+    struct buf text;
+    buf_init(&text);
+    buf_adds(&text, message == NULL ? "" : message);
+    if (message != NULL && details != NULL)
+        buf_addf(&text, ": %s", details);
+    text_copy_cut(out, MESSAGE_SIZE, buf_text(&text));
+    buf_release(&text);
+    cJSON_free(details);
+    cJSON_Delete(json);
+}
+
+/* 403 is what GitHub says both to who may not and to who should wait. */
+static bool is_rate_limit(const struct http_reply *reply, const char *message)
+{
+    if (reply->status == 429)
+        return true;
+    return reply->status == 403 &&
+           (reply->retry_after_s >= 0 || reply->rate_remaining == 0 ||
+            strcasestr(message, "rate limit") != NULL || strcasestr(message, "abuse detection") != NULL);
+}
+
+static enum err_code code_of_status(int status)
+{
+    switch (status) {
+    case 404:
+    case 410:
+        return ERR_NOT_FOUND;
+    case 408: /* the request did not arrive whole */
+    case 503:
+        return ERR_RETRY;
+    }
+    return status >= 500 ? ERR_UNKNOWN : ERR_REJECT;
+}
+
+/*
+ * When to come back after a rate limit. x-ratelimit-reset is in every reply; it says when
+ * the hourly budget is new, so it counts only where that budget is what ran out.
+ */
+static int64_t limit_ends_ms(int64_t now_ms, const struct http_reply *reply)
+{
+    int64_t wait_s = LIMIT_WAIT_S;
+    if (reply->retry_after_s >= 0)
+        wait_s = reply->retry_after_s;
+    else if (reply->rate_reset >= 0 && reply->rate_remaining <= 0)
+        wait_s = reply->rate_reset - now_ms / 1000;
+    if (wait_s < 1)
+        wait_s = 1;
+    if (wait_s > LIMIT_WAIT_MAX_S)
+        wait_s = LIMIT_WAIT_MAX_S;
+    return now_ms + wait_s * 1000;
+}
+
+enum err_code github_judge(const struct github *github, const struct github_call *call,
+                           const struct http_reply *reply, struct err *err)
+{
+    char message[MESSAGE_SIZE];
+    if (reply->status >= 200 && reply->status < 300)
+        return ERR_OK;
+    read_message(reply, message);
+    bool limited = is_rate_limit(reply, message);
+    enum err_code code = limited ? ERR_RETRY : code_of_status(reply->status);
+    err_set(err, code, reply->status, "%s %s: HTTP %d%s%s%s", call->method, github_path(github, call->url),
+            reply->status, reply->status == 401 ? ", bad credentials" : "", message[0] != '\0' ? ": " : "",
+            message);
+    if (err != NULL && (limited || (code == ERR_RETRY && reply->retry_after_s >= 0)))
+        err->retry_at_ms = limit_ends_ms(github->clock->now_ms(), reply);
+    return code;
+}
+
+/* ---- JSON ---- */
+
+enum err_code github_odd_reply(const struct github *github, const struct github_ask *ask, const char *what,
+                               struct err *err)
+{
+    return err_set(err, ERR_REJECT, 0, "GitHub's reply to %s %s: %s", ask->method,
+                   github_path(github, ask->url), what);
+}
+
+enum err_code github_parse(const struct github *github, const struct github_ask *ask,
+                           const struct http_reply *reply, cJSON **out, struct err *err)
+{
+    cJSON *json = cJSON_ParseWithLength((const char *)reply->body.data, reply->body.len);
+    if (json == NULL)
+        return github_odd_reply(github, ask, "not JSON", err);
+    *out = json;
+    return ERR_OK;
+}
+
+const cJSON *github_json(const cJSON *object, const char *path)
+{
+    char name[64];
+    for (;;) {
+        size_t len = strcspn(path, ".");
+        if (!cJSON_IsObject(object) || len >= sizeof name)
+            return NULL;
+        memcpy(name, path, len);
+        name[len] = '\0';
+        object = cJSON_GetObjectItemCaseSensitive(object, name);
+        if (path[len] == '\0')
+            return object;
+        path += len + 1;
+    }
+}
+
+const char *github_json_text(const cJSON *object, const char *path)
+{
+    const cJSON *member = github_json(object, path);
+    return cJSON_IsString(member) ? member->valuestring : NULL;
+}
+
+bool github_json_u64(const cJSON *object, const char *path, uint64_t *out)
+{
+    const cJSON *member = github_json(object, path);
+    if (!cJSON_IsNumber(member))
+        return false;
+    double number = member->valuedouble;
+    if (!(number >= 0 && number <= number_max) || (double)(uint64_t)number != number)
+        return false;
+    *out = (uint64_t)number;
+    return true;
+}
+
+bool github_json_label(const cJSON *item, const struct policy *policy, bool *is_gate)
+{
+    uint64_t id = 0; /* stays 0 where it is not told, which no pinned id equals */
+    const char *name = github_json_text(item, "name");
+    if (name == NULL)
+        return false;
+    github_json_u64(item, "id", &id);
+    *is_gate = policy_is_gate_label(policy, name, id);
+    return true;
+}

@@ -1,0 +1,79 @@
+#include "prgate/inbox.h"
+
+#include <string.h>
+
+#include "prgate/log.h"
+#include "prgate/tables.h"
+
+struct put {
+    struct gate *gate;
+    const struct event *event;
+    bool may_claim;
+    struct claim claim; /* made beforehand, so that no other thread takes the record's for left over */
+    struct receipt receipt;
+    bool taken_over;
+};
+
+/* What nobody decides yet is not to be known from the record: only that this pull request exists. */
+static void start_record(struct record *record, const struct event *event)
+{
+    memcpy(record->repo, event->repo, sizeof record->repo);
+    record->installation = event->installation;
+}
+
+static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct put *put = arg;
+    put->receipt = (struct receipt){0};
+    put->taken_over = false;
+    struct record record;
+    record_init(&record);
+
+    enum err_code code = table_get_record(txn, &put->event->key, STORE_LOCK, &record, err);
+    if (code == ERR_NOT_FOUND) {
+        start_record(&record, put->event);
+        code = table_put_name(txn, record.repo, record.key.repo_id, err);
+    }
+    if (code == ERR_OK)
+        code = table_see_delivery(txn, &record.key, put->event->delivery, put->event->received_ms, err);
+    if (code == ERR_CONFLICT) {
+        put->receipt.duplicate = true;
+        code = ERR_OK;
+        goto done;
+    }
+    if (code != ERR_OK)
+        goto done;
+
+    code = table_append_event(txn, &record, put->event, err);
+    if (code != ERR_OK)
+        goto done;
+    /* A closing does not wait for the failing work that it voids. */
+    bool due = record.due_ms <= put->event->received_ms || put->event->action == EVENT_CLOSED;
+    if (put->may_claim && due && claims_is_free(put->gate->claims, &record.claim)) {
+        put->taken_over = record.claim.held;
+        record.claim = put->claim;
+        put->receipt.claimed = true;
+        put->receipt.claim = put->claim;
+    }
+    code = table_put_record(txn, &record, err);
+done:
+    record_release(&record);
+    return code;
+}
+
+enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
+                        struct err *err)
+{
+    struct put put = {.gate = gate, .event = event, .may_claim = may_claim};
+    if (may_claim)
+        put.claim = claims_new(gate->claims);
+    enum err_code code = store_txn(gate->store, put_body, &put, err);
+    if (may_claim && (code != ERR_OK || !put.receipt.claimed))
+        claims_forget(gate->claims, &put.claim);
+    if (code != ERR_OK)
+        return err_wrap(err, "storing the delivery");
+    if (put.taken_over)
+        metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
+    *out = put.receipt;
+    return ERR_OK;
+}

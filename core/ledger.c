@@ -1,0 +1,95 @@
+#include "prgate/ledger.h"
+
+#include <cjson/cJSON.h>
+
+enum { LEDGER_VERSION = 1 };
+
+static cJSON *new_entry(const char *kind, const char *delivery, int64_t now_ms)
+{
+    cJSON *entry = cJSON_CreateObject();
+    cJSON_AddNumberToObject(entry, "v", LEDGER_VERSION);
+    cJSON_AddNumberToObject(entry, "time", (double)now_ms);
+    cJSON_AddStringToObject(entry, "kind", kind);
+    cJSON_AddStringToObject(entry, "delivery", delivery);
+    return entry;
+}
+
+static enum err_code append(struct store_txn *txn, struct record *record, cJSON *entry, struct err *err)
+{
+    char *text = cJSON_PrintUnformatted(entry);
+    enum err_code code = ERR_FATAL;
+    if (text != NULL)
+        code = table_put_text(txn, TABLE_LEDGER, &record->key, record->next_ledger++, text, err);
+    else
+        err_set(err, ERR_FATAL, 0, "out of memory for a ledger entry");
+    cJSON_free(text);
+    cJSON_Delete(entry);
+    return code;
+}
+
+static void add_event(cJSON *entry, const struct event *event)
+{
+    cJSON_AddStringToObject(entry, "event", event_action_name(event->action));
+    if (event->label[0] != '\0')
+        cJSON_AddStringToObject(entry, "label", event->label);
+    cJSON_AddStringToObject(entry, "sender", event->sender.login);
+    cJSON_AddStringToObject(entry, "sha", event->pr.head.hex);
+}
+
+static void add_facts(cJSON *entry, const struct facts *facts)
+{
+    cJSON *object = cJSON_AddObjectToObject(entry, "facts");
+    if (facts->known & FACT_READ)
+        cJSON_AddStringToObject(object, "read_head", facts->read.head.hex);
+    if (facts->known & FACT_IDENTITY)
+        cJSON_AddBoolToObject(object, "sender_is_prgate", facts->sender_is_prgate);
+    if (facts->known & FACT_SENDER) {
+        cJSON_AddBoolToObject(object, "sender_may_approve", facts->sender_may_approve);
+        cJSON_AddStringToObject(object, "sender_why", facts->sender_why);
+    }
+    if (facts->known & FACT_AUTHOR) {
+        cJSON_AddBoolToObject(object, "author_trusted", facts->author_trusted);
+        cJSON_AddStringToObject(object, "author_why", facts->author_why);
+    }
+}
+
+enum err_code ledger_add_decision(struct store_txn *txn, struct record *record, const struct event *event,
+                                  const struct facts *facts, const struct decision *decision, int64_t now_ms,
+                                  struct err *err)
+{
+    cJSON *entry = new_entry("decision", event->delivery, now_ms);
+    add_event(entry, event);
+    cJSON_AddStringToObject(entry, "head", record->view.head.hex);
+    cJSON_AddBoolToObject(entry, "draft", record->view.draft);
+    cJSON_AddBoolToObject(entry, "labelled", record->view.labelled);
+    cJSON_AddStringToObject(entry, "rule", rule_name(decision->rule));
+    cJSON_AddStringToObject(entry, "sentence", rule_sentence(decision->rule));
+    add_facts(entry, facts);
+    cJSON *intents = cJSON_AddArrayToObject(entry, "intents");
+    for (unsigned i = 0; i < decision->intent_count; i++)
+        cJSON_AddItemToArray(intents, cJSON_CreateString(intent_kind_name(decision->intents[i].kind)));
+    return append(txn, record, entry, err);
+}
+
+enum err_code ledger_add_note(struct store_txn *txn, struct record *record, const struct event *event,
+                              const char *sentence, int64_t now_ms, struct err *err)
+{
+    cJSON *entry = new_entry("decision", event->delivery, now_ms);
+    add_event(entry, event);
+    cJSON_AddStringToObject(entry, "rule", "none");
+    cJSON_AddStringToObject(entry, "sentence", sentence);
+    return append(txn, record, entry, err);
+}
+
+enum err_code ledger_add_action(struct store_txn *txn, struct record *record,
+                                const struct ledger_action *action, int64_t now_ms, struct err *err)
+{
+    cJSON *entry = new_entry("action", action->intent->delivery, now_ms);
+    cJSON_AddStringToObject(entry, "action", intent_kind_name(action->intent->kind));
+    cJSON_AddStringToObject(entry, "sha", action->intent->sha.hex);
+    cJSON_AddStringToObject(entry, "outcome", action->outcome);
+    cJSON_AddStringToObject(entry, "answer", action->answer);
+    cJSON_AddNumberToObject(entry, "attempts", action->intent->attempts + 1.0);
+    cJSON_AddNumberToObject(entry, "duration_ms", (double)action->duration_ms);
+    return append(txn, record, entry, err);
+}

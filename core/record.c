@@ -1,0 +1,271 @@
+#include "prgate/record.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "prgate/buf.h"
+#include "prgate/codec.h"
+
+enum { RECORD_VERSION = 1 };
+
+void record_init(struct record *record)
+{
+    *record = (struct record){0};
+}
+
+void record_release(struct record *record)
+{
+    free(record->heads);
+    record_init(record);
+}
+
+void record_copy(struct record *to, const struct record *from)
+{
+    struct head *heads = to->heads;
+    size_t cap = to->head_cap;
+    if (cap < from->head_count) {
+        cap = from->head_count;
+        heads = mem_grow(heads, cap * sizeof *heads);
+    }
+    if (from->head_count > 0)
+        memcpy(heads, from->heads, from->head_count * sizeof *heads);
+    *to = *from;
+    to->heads = heads;
+    to->head_cap = cap;
+}
+
+struct head *record_find_head(const struct record *record, const struct sha *sha)
+{
+    /* From the newest: nearly every question is about the present head. */
+    for (size_t i = record->head_count; i-- > 0;)
+        if (sha_equal(&record->heads[i].sha, sha))
+            return &record->heads[i];
+    return NULL;
+}
+
+void record_reserve_head(struct record *record)
+{
+    if (record->head_count < record->head_cap)
+        return;
+    record->head_cap = record->head_cap == 0 ? 4 : record->head_cap * 2;
+    record->heads = mem_grow(record->heads, record->head_cap * sizeof *record->heads);
+}
+
+struct head *record_add_head(struct record *record, const struct sha *sha, int64_t now_ms)
+{
+    struct head *head = record_find_head(record, sha);
+    if (head != NULL)
+        return head;
+    if (record->head_count >= record->head_cap)
+        abort(); /* our bug: record_reserve_head() was forgotten */
+    head = &record->heads[record->head_count++];
+    *head = (struct head){.sha = *sha, .first_seen_ms = now_ms};
+    return head;
+}
+
+bool head_is_triggered(const struct head *head)
+{
+    switch (head->ci) {
+    case CI_NONE:
+    case CI_REFUSED:
+    case CI_STATE_END:
+        return false;
+    case CI_DECIDED:
+    case CI_SENT:
+    case CI_STARTED:
+    case CI_UNKNOWN:
+        return true;
+    }
+    return true;
+}
+
+static void encode_head(struct buf *out, const struct head *head)
+{
+    encode_sha(out, &head->sha);
+    encode_i64(out, head->first_seen_ms);
+    encode_u8(out, head->ci);
+    encode_i64(out, head->ci_at_ms);
+    encode_u8(out, head->check);
+    encode_u8(out, head->check_reason);
+    encode_bool(out, head->approved);
+    encode_user(out, &head->approver);
+    encode_i64(out, head->approved_at_ms);
+    encode_bool(out, head->label_granted);
+    encode_bool(out, head->stale_approval);
+    encode_bool(out, head->refused_approval);
+}
+
+static void decode_head(struct decoder *d, struct head *head)
+{
+    decode_sha(d, &head->sha);
+    head->first_seen_ms = decode_i64(d);
+    head->ci = (enum ci_state)decode_below(d, CI_STATE_END);
+    head->ci_at_ms = decode_i64(d);
+    head->check = (enum check_state)decode_below(d, CHECK_STATE_END);
+    head->check_reason = (enum wait_reason)decode_below(d, WAIT_REASON_END);
+    head->approved = decode_bool(d);
+    decode_user(d, &head->approver);
+    head->approved_at_ms = decode_i64(d);
+    head->label_granted = decode_bool(d);
+    head->stale_approval = decode_bool(d);
+    head->refused_approval = decode_bool(d);
+}
+
+static void encode_claim(struct buf *out, const struct claim *claim)
+{
+    encode_bool(out, claim->held);
+    encode_bytes(out, claim->owner.bytes, sizeof claim->owner.bytes);
+    encode_bytes(out, claim->token, sizeof claim->token);
+}
+
+static void decode_claim(struct decoder *d, struct claim *claim)
+{
+    claim->held = decode_bool(d);
+    decode_bytes(d, claim->owner.bytes, sizeof claim->owner.bytes);
+    decode_bytes(d, claim->token, sizeof claim->token);
+}
+
+void record_encode(const struct record *record, struct buf *out)
+{
+    encode_u8(out, RECORD_VERSION);
+    encode_pr_key(out, &record->key);
+    encode_text(out, record->repo);
+    encode_u64(out, record->installation);
+    encode_snapshot(out, &record->view);
+    encode_i64(out, record->read_ms);
+    encode_bool(out, record->opened);
+    encode_bool(out, record->opening_owed);
+    encode_i64(out, record->ready_at);
+    encode_i64(out, record->reopened_at);
+    encode_i64(out, record->drafted_at);
+    encode_i64(out, record->draft_label_at);
+    encode_sha(out, &record->label_removed);
+    encode_bool(out, record->conflict_commented);
+    encode_claim(out, &record->claim);
+    encode_u64(out, record->next_delivery);
+    encode_u64(out, record->next_intent);
+    encode_u64(out, record->next_ledger);
+    encode_i64(out, record->due_ms);
+    encode_u32(out, record->failures);
+    encode_u32(out, (uint32_t)record->head_count);
+    for (size_t i = 0; i < record->head_count; i++)
+        encode_head(out, &record->heads[i]);
+}
+
+static void decode_fields(struct decoder *d, struct record *record)
+{
+    decode_pr_key(d, &record->key);
+    decode_text(d, record->repo, sizeof record->repo);
+    record->installation = decode_u64(d);
+    decode_snapshot(d, &record->view);
+    record->read_ms = decode_i64(d);
+    record->opened = decode_bool(d);
+    record->opening_owed = decode_bool(d);
+    record->ready_at = decode_i64(d);
+    record->reopened_at = decode_i64(d);
+    record->drafted_at = decode_i64(d);
+    record->draft_label_at = decode_i64(d);
+    decode_sha(d, &record->label_removed);
+    record->conflict_commented = decode_bool(d);
+    decode_claim(d, &record->claim);
+    record->next_delivery = decode_u64(d);
+    record->next_intent = decode_u64(d);
+    record->next_ledger = decode_u64(d);
+    record->due_ms = decode_i64(d);
+    record->failures = decode_u32(d);
+}
+
+enum err_code record_decode(struct record *record, const void *bytes, size_t len, struct err *err)
+{
+    struct decoder d = decode_start(bytes, len);
+    unsigned version = decode_u8(&d);
+    if (version != RECORD_VERSION)
+        return err_set(err, ERR_CORRUPT, (int)version, "a pull request's record has version %u, known is %d",
+                       version, RECORD_VERSION);
+    record->head_count = 0;
+    decode_fields(&d, record);
+    uint32_t heads = decode_u32(&d);
+    for (uint32_t i = 0; i < heads && !d.failed; i++) {
+        record_reserve_head(record);
+        decode_head(&d, &record->heads[record->head_count++]);
+    }
+    if (decode_done(&d))
+        return ERR_OK;
+    record_release(record);
+    return err_set(err, ERR_CORRUPT, 0, "a pull request's record of %zu bytes is damaged", len);
+}
+
+enum record_state record_state(const struct record *record)
+{
+    if (record->view.closed)
+        return RECORD_CLOSED;
+    const struct head *head = record_find_head(record, &record->view.head);
+    if (head == NULL)
+        return RECORD_NEW;
+    if (head_is_triggered(head))
+        return RECORD_TRIGGERED;
+    return head->check_reason == WAIT_CONFLICT ? RECORD_CONFLICT : RECORD_AWAITING;
+}
+
+const char *record_state_name(enum record_state state)
+{
+    switch (state) {
+    case RECORD_NEW:
+        return "new";
+    case RECORD_AWAITING:
+        return "awaiting";
+    case RECORD_CONFLICT:
+        return "conflict";
+    case RECORD_TRIGGERED:
+        return "triggered";
+    case RECORD_CLOSED:
+        return "closed";
+    }
+    return "?";
+}
+
+const char *ci_state_name(enum ci_state state)
+{
+    switch (state) {
+    case CI_NONE:
+        return "none";
+    case CI_DECIDED:
+        return "decided";
+    case CI_SENT:
+        return "sent";
+    case CI_STARTED:
+        return "started";
+    case CI_UNKNOWN:
+        return "unknown";
+    case CI_REFUSED:
+        return "refused";
+    case CI_STATE_END:
+        break;
+    }
+    return "?";
+}
+
+const char *wait_reason_name(enum wait_reason reason)
+{
+    switch (reason) {
+    case WAIT_NOTHING:
+        return "nothing";
+    case WAIT_CONFLICT:
+        return "conflict";
+    case WAIT_STALE_APPROVAL:
+        return "stale_approval";
+    case WAIT_NOT_APPROVER:
+        return "not_approver";
+    case WAIT_UNTRUSTED:
+        return "untrusted";
+    case WAIT_DRAFT:
+        return "draft";
+    case WAIT_NO_LABEL:
+        return "no_label";
+    case WAIT_TRIGGER_FAILED:
+        return "trigger_failed";
+    case WAIT_REASON_END:
+        break;
+    }
+    return "?";
+}

@@ -1,0 +1,263 @@
+#include "prgate/report.h"
+
+#include <string.h>
+
+#include "prgate/tables.h"
+
+#ifndef PRGATE_VERSION
+#define PRGATE_VERSION "0"
+#endif
+
+enum err_code report_waiting(struct gate *gate, size_t *deliveries, size_t *intents, struct err *err)
+{
+    enum err_code code = table_count(gate->store, TABLE_INBOX, REPORT_COUNT_MAX, deliveries, err);
+    if (code == ERR_OK)
+        code = table_count(gate->store, TABLE_INTENT, REPORT_COUNT_MAX, intents, err);
+    return code;
+}
+
+/* ---- one record ------------------------------------------------------------ */
+
+static void add_time(cJSON *object, const char *name, int64_t ms)
+{
+    if (ms != 0)
+        cJSON_AddNumberToObject(object, name, (double)ms);
+    else
+        cJSON_AddNullToObject(object, name);
+}
+
+static cJSON *describe_head(const struct head *head)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "sha", head->sha.hex);
+    add_time(object, "first_seen", head->first_seen_ms);
+    cJSON_AddStringToObject(object, "ci", ci_state_name(head->ci));
+    add_time(object, "ci_at", head->ci_at_ms);
+    cJSON_AddStringToObject(object, "waits_for", wait_reason_name(head->check_reason));
+    if (head->approved) {
+        cJSON_AddStringToObject(object, "approved_by", head->approver.login);
+        add_time(object, "approved_at", head->approved_at_ms);
+    }
+    return object;
+}
+
+static const char *mergeable_name(enum mergeable mergeable)
+{
+    switch (mergeable) {
+    case MERGEABLE_UNKNOWN:
+        return "unknown";
+    case MERGEABLE_NO:
+        return "no";
+    case MERGEABLE_YES:
+        return "yes";
+    }
+    return "?";
+}
+
+static cJSON *describe_record(const struct record *record)
+{
+    cJSON *object = cJSON_CreateObject();
+    const struct head *head = record_find_head(record, &record->view.head);
+    cJSON_AddStringToObject(object, "repository", record->repo);
+    cJSON_AddNumberToObject(object, "number", (double)record->key.number);
+    cJSON_AddStringToObject(object, "title", record->view.title);
+    cJSON_AddStringToObject(object, "author", record->view.author.login);
+    cJSON_AddStringToObject(object, "state", record_state_name(record_state(record)));
+    cJSON_AddStringToObject(object, "head", record->view.head.hex);
+    cJSON_AddStringToObject(object, "waits_for",
+                            wait_reason_name(head == NULL ? WAIT_NOTHING : head->check_reason));
+    cJSON_AddBoolToObject(object, "draft", record->view.draft);
+    cJSON_AddBoolToObject(object, "labelled", record->view.labelled);
+    cJSON_AddStringToObject(object, "mergeable", mergeable_name(record->view.mergeable));
+    cJSON_AddBoolToObject(object, "being_worked_on", record->claim.held);
+    add_time(object, "put_off_until", record->due_ms);
+    cJSON_AddNumberToObject(object, "failures", record->failures);
+    add_time(object, "since", head == NULL ? 0 : head->first_seen_ms);
+    return object;
+}
+
+/* ---- all of them ------------------------------------------------------------- */
+
+struct walk {
+    struct pr_key pr;
+    struct record record;
+};
+
+static enum err_code walk_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct walk *walk = arg;
+    struct pr_key pr = walk->pr;
+    enum err_code code = table_next_record(txn, &pr, &walk->record, err);
+    if (code == ERR_OK || code == ERR_CORRUPT)
+        walk->pr = pr;
+    return code;
+}
+
+static enum err_code add_pulls(struct gate *gate, cJSON *report, struct err *err)
+{
+    cJSON *pulls = cJSON_AddArrayToObject(report, "pull_requests");
+    struct walk walk = {0};
+    record_init(&walk.record);
+    enum err_code code;
+    int count = 0;
+    while (count <= REPORT_PULLS_MAX) {
+        code = store_txn(gate->store, walk_body, &walk, err);
+        if (code != ERR_OK && code != ERR_CORRUPT)
+            break;
+        walk.pr.number++;
+        if (code == ERR_CORRUPT || walk.record.view.closed)
+            continue;
+        if (++count <= REPORT_PULLS_MAX)
+            cJSON_AddItemToArray(pulls, describe_record(&walk.record));
+    }
+    cJSON_AddBoolToObject(report, "more", count > REPORT_PULLS_MAX);
+    record_release(&walk.record);
+    return count > REPORT_PULLS_MAX || code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+enum err_code report_overview(struct gate *gate, cJSON **out, struct err *err)
+{
+    size_t deliveries, intents;
+    enum err_code code = report_waiting(gate, &deliveries, &intents, err);
+    if (code != ERR_OK)
+        return code;
+    cJSON *report = cJSON_CreateObject();
+    cJSON_AddStringToObject(report, "version", PRGATE_VERSION);
+    cJSON_AddBoolToObject(report, "dry_run", gate->config->dry_run);
+    cJSON_AddNumberToObject(report, "waiting", (double)(deliveries + intents));
+    cJSON_AddNumberToObject(report, "deliveries_waiting", (double)deliveries);
+    cJSON_AddNumberToObject(report, "intents_waiting", (double)intents);
+    code = add_pulls(gate, report, err);
+    if (code == ERR_OK)
+        *out = report;
+    else
+        cJSON_Delete(report);
+    return code;
+}
+
+/* ---- one whole --------------------------------------------------------------- */
+
+struct look {
+    const char *repo;
+    struct pr_key pr;
+    struct record record;
+    cJSON *deliveries, *intents, *dead, *ledger;
+};
+
+static void forget_lists(struct look *look)
+{
+    cJSON_Delete(look->deliveries);
+    cJSON_Delete(look->intents);
+    cJSON_Delete(look->dead);
+    cJSON_Delete(look->ledger);
+    look->deliveries = look->intents = look->dead = look->ledger = NULL;
+}
+
+static enum err_code list_deliveries(struct store_txn *txn, struct look *look, struct err *err)
+{
+    struct event event;
+    enum err_code code;
+    look->deliveries = cJSON_CreateArray();
+    for (uint64_t seq = 0; (code = table_next_event(txn, &look->pr, &seq, &event, err)) == ERR_OK; seq++) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "delivery", event.delivery);
+        cJSON_AddStringToObject(object, "event", event_action_name(event.action));
+        cJSON_AddStringToObject(object, "sender", event.sender.login);
+        cJSON_AddStringToObject(object, "sha", event.pr.head.hex);
+        add_time(object, "received", event.received_ms);
+        cJSON_AddItemToArray(look->deliveries, object);
+    }
+    return code;
+}
+
+static enum err_code list_intents(struct store_txn *txn, struct look *look, struct err *err)
+{
+    struct intent intent;
+    enum err_code code;
+    look->intents = cJSON_CreateArray();
+    for (uint64_t seq = 0; (code = table_next_intent(txn, &look->pr, &seq, &intent, err)) == ERR_OK; seq++) {
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "action", intent_kind_name(intent.kind));
+        cJSON_AddStringToObject(object, "sha", intent.sha.hex);
+        cJSON_AddStringToObject(object, "delivery", intent.delivery);
+        cJSON_AddNumberToObject(object, "attempts", intent.attempts);
+        add_time(object, "sent", intent.sent_ms);
+        cJSON_AddItemToArray(look->intents, object);
+    }
+    return code;
+}
+
+static enum err_code list_dead(struct store_txn *txn, struct look *look, struct err *err)
+{
+    struct buf text;
+    buf_init(&text);
+    enum err_code code;
+    look->dead = cJSON_CreateArray();
+    for (uint64_t seq = 0; (code = table_next_text(txn, TABLE_DEAD, &look->pr, &seq, &text, err)) == ERR_OK;
+         seq++)
+        cJSON_AddItemToArray(look->dead, cJSON_CreateString(buf_text(&text)));
+    buf_release(&text);
+    return code;
+}
+
+static enum err_code list_ledger(struct store_txn *txn, struct look *look, struct err *err)
+{
+    struct buf text;
+    buf_init(&text);
+    enum err_code code;
+    uint64_t next = look->record.next_ledger;
+    look->ledger = cJSON_CreateArray();
+    for (uint64_t seq = next > REPORT_LEDGER_MAX ? next - REPORT_LEDGER_MAX : 0;
+         (code = table_next_text(txn, TABLE_LEDGER, &look->pr, &seq, &text, err)) == ERR_OK; seq++) {
+        cJSON *entry = cJSON_ParseWithLength((const char *)text.data, text.len);
+        if (entry != NULL)
+            cJSON_AddItemToArray(look->ledger, entry);
+    }
+    buf_release(&text);
+    return code;
+}
+
+/* Each list ends with ERR_NOT_FOUND, behind its last entry. */
+static enum err_code look_at_lists(struct store_txn *txn, struct look *look, struct err *err)
+{
+    static enum err_code (*const lists[])(struct store_txn *, struct look *, struct err *) = {
+        list_deliveries, list_intents, list_dead, list_ledger};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        enum err_code code = lists[i](txn, look, err);
+        if (code != ERR_NOT_FOUND)
+            return code;
+    }
+    return ERR_OK;
+}
+
+static enum err_code look_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct look *look = arg;
+    forget_lists(look);
+    enum err_code code = table_get_name(txn, look->repo, &look->pr.repo_id, err);
+    if (code == ERR_OK)
+        code = table_get_record(txn, &look->pr, STORE_READ, &look->record, err);
+    return code == ERR_OK ? look_at_lists(txn, look, err) : code;
+}
+
+enum err_code report_pull(struct gate *gate, const char *repo, uint64_t number, cJSON **out, struct err *err)
+{
+    struct look look = {.repo = repo, .pr = {.number = number}};
+    record_init(&look.record);
+    enum err_code code = store_txn(gate->store, look_body, &look, err);
+    if (code == ERR_OK) {
+        cJSON *report = describe_record(&look.record);
+        cJSON *heads = cJSON_AddArrayToObject(report, "heads");
+        for (size_t i = 0; i < look.record.head_count; i++)
+            cJSON_AddItemToArray(heads, describe_head(&look.record.heads[i]));
+        cJSON_AddItemToObject(report, "deliveries", look.deliveries);
+        cJSON_AddItemToObject(report, "intents", look.intents);
+        cJSON_AddItemToObject(report, "dead", look.dead);
+        cJSON_AddItemToObject(report, "ledger", look.ledger);
+        *out = report;
+    } else {
+        forget_lists(&look);
+    }
+    record_release(&look.record);
+    return code;
+}

@@ -1,0 +1,210 @@
+#include "prgate/sweep.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "prgate/log.h"
+#include "prgate/tables.h"
+
+enum { TIDY_EVERY_MS = 10000 };
+
+/* ---- finding ----------------------------------------------------------------- */
+
+struct find {
+    enum store_table queue;
+    struct pr_key pr;
+};
+
+static enum err_code find_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct find *find = arg;
+    struct pr_key pr = find->pr;
+    enum err_code code = table_next_queued(txn, find->queue, &pr, err);
+    if (code == ERR_OK)
+        find->pr = pr;
+    return code;
+}
+
+static bool comes_before(const struct pr_key *a, const struct pr_key *b)
+{
+    return a->repo_id < b->repo_id || (a->repo_id == b->repo_id && a->number < b->number);
+}
+
+/* The next pull request that has anything in either queue. */
+static bool find_queued(struct gate *gate, struct pr_key *pr)
+{
+    struct err err;
+    struct find event = {.queue = TABLE_INBOX, .pr = *pr}, intent = {.queue = TABLE_INTENT, .pr = *pr};
+    bool have_event = store_txn(gate->store, find_body, &event, &err) == ERR_OK;
+    bool have_intent = store_txn(gate->store, find_body, &intent, &err) == ERR_OK;
+    if (!have_event && !have_intent)
+        return false;
+    *pr = have_event && (!have_intent || comes_before(&event.pr, &intent.pr)) ? event.pr : intent.pr;
+    return true;
+}
+
+/* ---- claiming ---------------------------------------------------------------- */
+
+struct take {
+    struct gate *gate;
+    struct pr_key pr;
+    struct claim claim;
+    bool taken;
+    bool taken_over;
+};
+
+static enum err_code take_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct take *take = arg;
+    struct record record;
+    record_init(&record);
+    take->taken = false;
+    enum err_code code = table_get_record(txn, &take->pr, STORE_LOCK, &record, err);
+    if (code == ERR_OK && record.due_ms <= gate_now_ms() &&
+        claims_is_free(take->gate->claims, &record.claim)) {
+        take->taken = true;
+        take->taken_over = record.claim.held;
+        record.claim = take->claim;
+        code = table_put_record(txn, &record, err);
+    }
+    record_release(&record);
+    return code;
+}
+
+static bool take_claim(struct gate *gate, const struct pr_key *pr, struct claim *claim)
+{
+    struct err err;
+    struct take take = {.gate = gate, .pr = *pr, .claim = claims_new(gate->claims)};
+    enum err_code code = store_txn(gate->store, take_body, &take, &err);
+    if (code != ERR_OK || !take.taken) {
+        claims_forget(gate->claims, &take.claim);
+        return false;
+    }
+    if (take.taken_over)
+        metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
+    *claim = take.claim;
+    return true;
+}
+
+bool sweep_next(struct gate *gate, struct pr_key *pr, struct claim *claim)
+{
+    while (!atomic_load(&gate->stopping) && find_queued(gate, pr)) {
+        if (take_claim(gate, pr, claim))
+            return true;
+        pr->number++;
+    }
+    return false;
+}
+
+unsigned sweep_run(struct worker *worker)
+{
+    struct pr_key pr = {0};
+    struct claim claim;
+    unsigned worked = 0;
+    while (sweep_next(worker->gate, &pr, &claim)) {
+        drain_run(worker, &pr, &claim);
+        pr.number++;
+        worked++;
+    }
+    return worked;
+}
+
+/* ---- the thread ---------------------------------------------------------------- */
+
+struct sweep {
+    struct gate *gate;
+    struct drain *drain;
+    int interval_s;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool closing;
+    int64_t tidied_ms;
+    uint64_t recoveries;
+};
+
+static void hand_out(struct sweep *sweep)
+{
+    struct pr_key pr = {0};
+    struct claim claim;
+    if (metrics_get(sweep->gate->metrics, METRIC_RATE_BLOCKED_MS) > gate_now_ms())
+        return;
+    while (drain_has_room(sweep->drain) && sweep_next(sweep->gate, &pr, &claim)) {
+        drain_submit(sweep->drain, &pr, &claim);
+        pr.number++;
+    }
+}
+
+static void tidy(struct sweep *sweep)
+{
+    struct err err;
+    if (store_checkpoint(sweep->gate->store, &err) != ERR_OK)
+        log_warning("no checkpoint", LOG_STR("error", err.text));
+    unsigned dead = alive_sweep(sweep->gate->alive);
+    if (dead > 0)
+        log_info("processes ended without a goodbye", LOG_INT("count", dead));
+    uint64_t recoveries = store_get_stats(sweep->gate->store).recoveries;
+    for (; sweep->recoveries < recoveries; sweep->recoveries++)
+        metrics_add(sweep->gate->metrics, METRIC_RECOVERIES);
+}
+
+/* False: the process is closing. */
+static bool wait_for_turn(struct sweep *sweep)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += sweep->interval_s;
+    pthread_mutex_lock(&sweep->mutex);
+    int code = 0;
+    while (!sweep->closing && code != ETIMEDOUT)
+        code = pthread_cond_timedwait(&sweep->wake, &sweep->mutex, &until);
+    bool closing = sweep->closing;
+    pthread_mutex_unlock(&sweep->mutex);
+    return !closing;
+}
+
+static void *run_sweep(void *arg)
+{
+    struct sweep *sweep = arg;
+    do {
+        hand_out(sweep);
+        if (gate_now_ms() - sweep->tidied_ms >= TIDY_EVERY_MS) {
+            tidy(sweep);
+            sweep->tidied_ms = gate_now_ms();
+        }
+    } while (wait_for_turn(sweep));
+    return NULL;
+}
+
+enum err_code sweep_open(struct sweep **out, struct gate *gate, struct drain *drain, int interval_s,
+                         struct err *err)
+{
+    struct sweep *sweep = mem_alloc(sizeof *sweep);
+    *sweep = (struct sweep){.gate = gate, .drain = drain, .interval_s = interval_s};
+    pthread_mutex_init(&sweep->mutex, NULL);
+    pthread_cond_init(&sweep->wake, NULL);
+    int code = pthread_create(&sweep->thread, NULL, run_sweep, sweep);
+    if (code != 0) {
+        free(sweep);
+        return err_set(err, ERR_FATAL, code, "cannot start the sweeper: %s", strerror(code));
+    }
+    *out = sweep;
+    return ERR_OK;
+}
+
+void sweep_close(struct sweep *sweep)
+{
+    if (sweep == NULL)
+        return;
+    pthread_mutex_lock(&sweep->mutex);
+    sweep->closing = true;
+    pthread_cond_signal(&sweep->wake);
+    pthread_mutex_unlock(&sweep->mutex);
+    pthread_join(sweep->thread, NULL);
+    pthread_cond_destroy(&sweep->wake);
+    pthread_mutex_destroy(&sweep->mutex);
+    free(sweep);
+}

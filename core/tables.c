@@ -1,0 +1,332 @@
+#include "prgate/tables.h"
+
+#include <string.h>
+
+#include "prgate/codec.h"
+#include "prgate/delivery.h"
+#include "prgate/text.h"
+
+enum { PR_KEY_LEN = 16, SEQ_KEY_LEN = 24 };
+
+static void make_key(const struct pr_key *pr, struct buf *out)
+{
+    buf_init(out);
+    encode_pr_key(out, pr);
+}
+
+static void make_seq_key(const struct pr_key *pr, uint64_t seq, struct buf *out)
+{
+    make_key(pr, out);
+    encode_u64(out, seq);
+}
+
+static struct pr_key pr_of_key(const struct buf *key)
+{
+    struct decoder d = decode_start(key->data, key->len);
+    struct pr_key pr;
+    decode_pr_key(&d, &pr);
+    return pr;
+}
+
+/* ---- records ------------------------------------------------------------- */
+
+enum err_code table_get_record(struct store_txn *txn, const struct pr_key *pr, enum store_access access,
+                               struct record *record, struct err *err)
+{
+    struct buf key, value;
+    make_key(pr, &key);
+    buf_init(&value);
+    enum err_code code = store_get(txn, TABLE_PR, buf_bytes(&key), access, &value, err);
+    if (code == ERR_OK)
+        code = record_decode(record, value.data, value.len, err);
+    if (code != ERR_OK)
+        record_release(record);
+    if (code == ERR_NOT_FOUND)
+        record->key = *pr;
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_put_record(struct store_txn *txn, const struct record *record, struct err *err)
+{
+    struct buf key, value;
+    make_key(&record->key, &key);
+    buf_init(&value);
+    record_encode(record, &value);
+    enum err_code code = store_put(txn, TABLE_PR, buf_bytes(&key), buf_bytes(&value), err);
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_next_record(struct store_txn *txn, struct pr_key *pr, struct record *record,
+                                struct err *err)
+{
+    struct buf key, value;
+    make_key(pr, &key);
+    buf_init(&value);
+    enum err_code code = store_next(txn, TABLE_PR, (struct bytes){0}, &key, &value, err);
+    if (code == ERR_OK) {
+        *pr = pr_of_key(&key);
+        code = record_decode(record, value.data, value.len, err);
+    }
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
+/* ---- repository names ---------------------------------------------------- */
+
+static struct bytes fold_name(const char *repo, char folded[REPO_NAME_SIZE])
+{
+    text_copy(folded, REPO_NAME_SIZE, repo);
+    text_fold(folded);
+    return (struct bytes){.data = folded, .len = strlen(folded)};
+}
+
+enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err)
+{
+    char folded[REPO_NAME_SIZE];
+    struct buf value;
+    buf_init(&value);
+    encode_u64(&value, repo_id);
+    enum err_code code = store_put(txn, TABLE_NAME, fold_name(repo, folded), buf_bytes(&value), err);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *repo_id, struct err *err)
+{
+    char folded[REPO_NAME_SIZE];
+    struct buf value;
+    buf_init(&value);
+    enum err_code code = store_get(txn, TABLE_NAME, fold_name(repo, folded), STORE_READ, &value, err);
+    if (code == ERR_OK) {
+        struct decoder d = decode_start(value.data, value.len);
+        *repo_id = decode_u64(&d);
+        if (!decode_done(&d))
+            code = err_set(err, ERR_CORRUPT, 0, "the entry of repository %s is damaged", repo);
+    }
+    buf_release(&value);
+    return code;
+}
+
+/* ---- delivery ids -------------------------------------------------------- */
+
+enum err_code table_see_delivery(struct store_txn *txn, const struct pr_key *pr, const char *delivery,
+                                 int64_t now_ms, struct err *err)
+{
+    struct buf key, value;
+    make_key(pr, &key);
+    buf_adds(&key, delivery);
+    buf_init(&value);
+    encode_i64(&value, now_ms);
+    enum err_code code = store_insert(txn, TABLE_SEEN, buf_bytes(&key), buf_bytes(&value), err);
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
+/* ---- queues -------------------------------------------------------------- */
+
+static enum err_code put_entry(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
+                               uint64_t seq, struct bytes value, struct err *err)
+{
+    struct buf key;
+    make_seq_key(pr, seq, &key);
+    enum err_code code = store_put(txn, table, buf_bytes(&key), value, err);
+    buf_release(&key);
+    return code;
+}
+
+static enum err_code remove_entry(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
+                                  uint64_t seq, struct err *err)
+{
+    struct buf key;
+    make_seq_key(pr, seq, &key);
+    enum err_code code = store_delete(txn, table, buf_bytes(&key), err);
+    buf_release(&key);
+    return code;
+}
+
+static enum err_code next_entry(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
+                                uint64_t *seq, struct buf *value, struct err *err)
+{
+    struct buf key;
+    make_seq_key(pr, *seq, &key);
+    unsigned char prefix[PR_KEY_LEN];
+    memcpy(prefix, key.data, sizeof prefix);
+    enum err_code code =
+        store_next(txn, table, (struct bytes){.data = prefix, .len = sizeof prefix}, &key, value, err);
+    if (code == ERR_OK && key.len == SEQ_KEY_LEN) {
+        struct decoder d = decode_start(key.data + PR_KEY_LEN, key.len - PR_KEY_LEN);
+        *seq = decode_u64(&d);
+    } else if (code == ERR_OK) {
+        code =
+            err_set(err, ERR_CORRUPT, 0, "a key of %zu bytes in table %s", key.len, store_table_name(table));
+    }
+    buf_release(&key);
+    return code;
+}
+
+enum err_code table_append_event(struct store_txn *txn, struct record *record, const struct event *event,
+                                 struct err *err)
+{
+    struct buf value;
+    buf_init(&value);
+    delivery_encode(event, &value);
+    enum err_code code =
+        put_entry(txn, TABLE_INBOX, &record->key, record->next_delivery++, buf_bytes(&value), err);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_next_event(struct store_txn *txn, const struct pr_key *pr, uint64_t *seq,
+                               struct event *event, struct err *err)
+{
+    struct buf value;
+    buf_init(&value);
+    enum err_code code = next_entry(txn, TABLE_INBOX, pr, seq, &value, err);
+    if (code == ERR_OK)
+        code = delivery_decode(event, value.data, value.len, err);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_remove_event(struct store_txn *txn, const struct pr_key *pr, uint64_t seq,
+                                 struct err *err)
+{
+    return remove_entry(txn, TABLE_INBOX, pr, seq, err);
+}
+
+enum err_code table_put_intent(struct store_txn *txn, const struct pr_key *pr, const struct intent *intent,
+                               struct err *err)
+{
+    struct buf value;
+    buf_init(&value);
+    intent_encode(intent, &value);
+    enum err_code code = put_entry(txn, TABLE_INTENT, pr, intent->seq, buf_bytes(&value), err);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_append_intent(struct store_txn *txn, struct record *record, struct intent *intent,
+                                  struct err *err)
+{
+    intent->seq = record->next_intent++;
+    return table_put_intent(txn, &record->key, intent, err);
+}
+
+enum err_code table_next_intent(struct store_txn *txn, const struct pr_key *pr, uint64_t *seq,
+                                struct intent *intent, struct err *err)
+{
+    struct buf value;
+    buf_init(&value);
+    enum err_code code = next_entry(txn, TABLE_INTENT, pr, seq, &value, err);
+    if (code == ERR_OK)
+        code = intent_decode(intent, value.data, value.len, err);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_remove_intent(struct store_txn *txn, const struct pr_key *pr, uint64_t seq,
+                                  struct err *err)
+{
+    return remove_entry(txn, TABLE_INTENT, pr, seq, err);
+}
+
+enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *pr, struct err *err)
+{
+    uint64_t seq = 0;
+    struct buf value;
+    buf_init(&value);
+    enum err_code code;
+    while ((code = next_entry(txn, TABLE_INTENT, pr, &seq, &value, err)) == ERR_OK) {
+        code = remove_entry(txn, TABLE_INTENT, pr, seq, err);
+        if (code != ERR_OK)
+            break;
+    }
+    buf_release(&value);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
+                               uint64_t seq, struct err *err)
+{
+    struct buf key, value;
+    buf_init(&key);
+    buf_init(&value);
+    buf_addf(&key, "%s/", store_table_name(table));
+    encode_pr_key(&key, pr);
+    encode_u64(&key, seq);
+    enum err_code code = next_entry(txn, table, pr, &seq, &value, err);
+    if (code == ERR_OK)
+        code = store_put(txn, TABLE_QUARANTINE, buf_bytes(&key), buf_bytes(&value), err);
+    if (code == ERR_OK)
+        code = remove_entry(txn, table, pr, seq, err);
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_next_queued(struct store_txn *txn, enum store_table queue, struct pr_key *pr,
+                                struct err *err)
+{
+    struct buf key;
+    make_key(pr, &key);
+    enum err_code code = store_next(txn, queue, (struct bytes){0}, &key, NULL, err);
+    if (code == ERR_OK)
+        *pr = pr_of_key(&key);
+    buf_release(&key);
+    return code;
+}
+
+struct count_step {
+    enum store_table table;
+    struct buf key;
+    struct buf found;
+};
+
+/* One entry a transaction: a count must not hold pages that deliveries wait for. */
+static enum err_code count_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct count_step *step = arg;
+    buf_clear(&step->found);
+    buf_add(&step->found, step->key.data, step->key.len);
+    return store_next(txn, step->table, (struct bytes){0}, &step->found, NULL, err);
+}
+
+enum err_code table_count(struct store *store, enum store_table table, size_t limit, size_t *out,
+                          struct err *err)
+{
+    struct count_step step = {.table = table};
+    enum err_code code = ERR_OK;
+    size_t count = 0;
+    while (count < limit && (code = store_txn(store, count_body, &step, err)) == ERR_OK) {
+        count++;
+        buf_clear(&step.key);
+        buf_add(&step.key, step.found.data, step.found.len);
+        buf_addc(&step.key, '\0');
+    }
+    buf_release(&step.key);
+    buf_release(&step.found);
+    if (code != ERR_OK && code != ERR_NOT_FOUND)
+        return code;
+    *out = count;
+    return ERR_OK;
+}
+
+/* ---- text ------------------------------------------------------------------ */
+
+enum err_code table_put_text(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
+                             uint64_t seq, const char *text, struct err *err)
+{
+    return put_entry(txn, table, pr, seq, (struct bytes){.data = text, .len = strlen(text)}, err);
+}
+
+enum err_code table_next_text(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
+                              uint64_t *seq, struct buf *text, struct err *err)
+{
+    return next_entry(txn, table, pr, seq, text, err);
+}

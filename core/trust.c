@@ -1,0 +1,255 @@
+#include "prgate/trust.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "prgate/codec.h"
+#include "prgate/log.h"
+#include "prgate/text.h"
+
+enum { QUESTION_SIZE = 320 };
+
+/* ---- answers kept in the store ------------------------------------------ */
+
+struct answer {
+    char question[QUESTION_SIZE]; /* "permission/42/octocat": the key */
+    int64_t learnt_ms;
+    struct user user; /* of identity; the number of the others is in user.id */
+};
+
+static struct bytes answer_key(const struct answer *answer)
+{
+    return (struct bytes){.data = answer->question, .len = strlen(answer->question)};
+}
+
+static enum err_code recall_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct answer *answer = arg;
+    struct buf value;
+    buf_init(&value);
+    enum err_code code = store_get(txn, TABLE_TRUST, answer_key(answer), STORE_READ, &value, err);
+    if (code == ERR_OK) {
+        struct decoder d = decode_start(value.data, value.len);
+        answer->learnt_ms = decode_i64(&d);
+        decode_user(&d, &answer->user);
+        if (!decode_done(&d))
+            code = err_set(err, ERR_NOT_FOUND, 0, "damaged, to be asked anew");
+    }
+    buf_release(&value);
+    return code;
+}
+
+static enum err_code keep_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    const struct answer *answer = arg;
+    struct buf value;
+    buf_init(&value);
+    encode_i64(&value, answer->learnt_ms);
+    encode_user(&value, &answer->user);
+    enum err_code code = store_put(txn, TABLE_TRUST, answer_key(answer), buf_bytes(&value), err);
+    buf_release(&value);
+    return code;
+}
+
+static bool recall(const struct gate *gate, struct answer *answer)
+{
+    struct err err;
+    if (store_txn(gate->store, recall_body, answer, &err) != ERR_OK)
+        return false;
+    int64_t age = gate_now_ms() - answer->learnt_ms;
+    return age >= 0 && age < gate->config->trust_ttl_s * INT64_C(1000);
+}
+
+/* A failure to keep it costs one more call the next time, and is no reason not to use it now. */
+static void keep(const struct gate *gate, struct answer *answer)
+{
+    struct err err;
+    answer->learnt_ms = gate_now_ms();
+    if (store_txn(gate->store, keep_body, answer, &err) != ERR_OK)
+        log_warning("an answer of GitHub was not kept", LOG_STR("question", answer->question),
+                    LOG_STR("error", err.text));
+}
+
+/* ---- the questions ------------------------------------------------------- */
+
+static enum err_code ask_permission(struct worker *worker, uint64_t repo_id, const char *login,
+                                    enum permission *out, struct err *err)
+{
+    struct answer answer = {0};
+    snprintf(answer.question, sizeof answer.question, "permission/%" PRIu64 "/%s", repo_id, login);
+    text_fold(answer.question);
+    if (!recall(worker->gate, &answer) || answer.user.id > PERMISSION_ADMIN) {
+        enum permission permission;
+        enum err_code code = github_get_permission(worker->github, login, &permission, err);
+        if (code != ERR_OK)
+            return code;
+        answer.user = (struct user){.id = permission};
+        keep(worker->gate, &answer);
+    }
+    *out = (enum permission)answer.user.id;
+    return ERR_OK;
+}
+
+static enum err_code ask_membership(struct worker *worker, const char *team, const char *login, bool *out,
+                                    struct err *err)
+{
+    struct answer answer = {0};
+    snprintf(answer.question, sizeof answer.question, "team/%s/%s", team, login);
+    text_fold(answer.question);
+    if (!recall(worker->gate, &answer)) {
+        bool member;
+        enum err_code code = github_is_team_member(worker->github, team, login, &member, err);
+        if (code != ERR_OK)
+            return code;
+        answer.user = (struct user){.id = member ? 1 : 0};
+        keep(worker->gate, &answer);
+    }
+    *out = answer.user.id == 1;
+    return ERR_OK;
+}
+
+static enum err_code ask_identity(struct worker *worker, struct user *out, struct err *err)
+{
+    struct answer answer = {.question = "identity"};
+    if (!recall(worker->gate, &answer)) {
+        enum err_code code = github_whoami(worker->github, &answer.user, err);
+        if (code != ERR_OK)
+            return code;
+        keep(worker->gate, &answer);
+    }
+    *out = answer.user;
+    return ERR_OK;
+}
+
+/* ---- the facts ----------------------------------------------------------- */
+
+static void say(char why[FACT_WHY_SIZE], const char *what, const char *value)
+{
+    char text[2 * FACT_WHY_SIZE];
+    snprintf(text, sizeof text, "%s %s", what, value);
+    text_copy_cut(why, FACT_WHY_SIZE, text);
+}
+
+static enum err_code learn_read(struct worker *worker, const struct policy *policy, const struct event *event,
+                                struct facts *facts, struct err *err)
+{
+    facts->read_ms = gate_now_ms();
+    if (!github_can_read(worker->github)) {
+        facts->read = event->pr; /* a dry run without credentials believes the payload */
+        return ERR_OK;
+    }
+    return github_get_pull(worker->github, event->key.number, policy, &facts->read, err);
+}
+
+static enum err_code learn_identity(struct worker *worker, const struct event *event, struct facts *facts,
+                                    struct err *err)
+{
+    struct user self = {0};
+    if (github_can_read(worker->github)) {
+        enum err_code code = ask_identity(worker, &self, err);
+        if (code != ERR_OK)
+            return code;
+    }
+    facts->sender_is_prgate = self.login[0] != '\0' && text_equal_fold(self.login, event->sender.login);
+    return ERR_OK;
+}
+
+static enum err_code learn_sender(struct worker *worker, const struct policy *policy,
+                                  const struct event *event, struct facts *facts, struct err *err)
+{
+    if (event->sender.login[0] == '\0') {
+        say(facts->sender_why, "sender is", "a deleted account");
+        return ERR_OK;
+    }
+    if (!github_can_read(worker->github)) {
+        /* Whoever can set a label has triage at least; of an author it may be the only right. */
+        bool is_author = event->sender.id == event->pr.author.id;
+        facts->sender_may_approve = !is_author || event->association == ASSOCIATION_INSIDER;
+        say(facts->sender_why, "assumed without credentials:", facts->sender_may_approve ? "yes" : "no");
+        return ERR_OK;
+    }
+    enum permission permission;
+    enum err_code code = ask_permission(worker, event->key.repo_id, event->sender.login, &permission, err);
+    if (code != ERR_OK)
+        return code;
+    facts->sender_may_approve = permission >= policy->approver_permission;
+    say(facts->sender_why, "permission", permission_name(permission));
+    return ERR_OK;
+}
+
+static enum err_code learn_teams(struct worker *worker, const struct policy *policy, const char *login,
+                                 struct facts *facts, struct err *err)
+{
+    for (size_t i = 0; i < policy->trusted_teams.count && !facts->author_trusted; i++) {
+        const char *team = policy->trusted_teams.items[i];
+        enum err_code code = ask_membership(worker, team, login, &facts->author_trusted, err);
+        if (code != ERR_OK)
+            return code;
+        if (facts->author_trusted)
+            say(facts->author_why, "member of", team);
+    }
+    return ERR_OK;
+}
+
+/* Cheapest first: the configured list costs nothing, the others a call each that is kept. */
+static enum err_code learn_author(struct worker *worker, const struct policy *policy,
+                                  const struct event *event, struct facts *facts, struct err *err)
+{
+    const char *login = event->pr.author.login;
+    enum permission permission;
+    facts->author_trusted = false;
+    if (login[0] == '\0') {
+        say(facts->author_why, "author is", "a deleted account");
+        return ERR_OK;
+    }
+    if (string_list_has(&policy->trusted_users, login)) {
+        facts->author_trusted = true;
+        say(facts->author_why, "trusted_users has", login);
+        return ERR_OK;
+    }
+    if (!github_can_read(worker->github)) {
+        facts->author_trusted = event->association == ASSOCIATION_INSIDER;
+        say(facts->author_why, "assumed without credentials:", facts->author_trusted ? "yes" : "no");
+        return ERR_OK;
+    }
+    enum err_code code = learn_teams(worker, policy, login, facts, err);
+    if (code != ERR_OK || facts->author_trusted || !policy->permission_trusts)
+        return code;
+    code = ask_permission(worker, event->key.repo_id, login, &permission, err);
+    if (code != ERR_OK)
+        return code;
+    facts->author_trusted = permission >= policy->trusted_permission;
+    say(facts->author_why, "permission", permission_name(permission));
+    return ERR_OK;
+}
+
+static enum err_code learn(struct worker *worker, const struct policy *policy, const struct event *event,
+                           enum fact fact, struct facts *facts, struct err *err)
+{
+    switch (fact) {
+    case FACT_READ:
+        return learn_read(worker, policy, event, facts, err);
+    case FACT_IDENTITY:
+        return learn_identity(worker, event, facts, err);
+    case FACT_SENDER:
+        return learn_sender(worker, policy, event, facts, err);
+    case FACT_AUTHOR:
+        return learn_author(worker, policy, event, facts, err);
+    }
+    return err_set(err, ERR_FATAL, (int)fact, "no such fact");
+}
+
+enum err_code trust_learn(struct worker *worker, const struct policy *policy, const struct record *record,
+                          const struct event *event, struct facts *facts, struct err *err)
+{
+    *facts = (struct facts){0};
+    enum fact need;
+    while ((need = decide_needs(record, event, facts)) != 0) {
+        enum err_code code = learn(worker, policy, event, need, facts, err);
+        if (code != ERR_OK)
+            return code;
+        facts->known |= (unsigned)need;
+    }
+    return ERR_OK;
+}

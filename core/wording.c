@@ -1,0 +1,105 @@
+#include "prgate/wording.h"
+
+static const char *title_of_wait(enum wait_reason reason)
+{
+    switch (reason) {
+    case WAIT_CONFLICT:
+        return "Approved, waiting: the branch has conflicts";
+    case WAIT_STALE_APPROVAL:
+        return "Waiting: the label was set for an older commit";
+    case WAIT_NOT_APPROVER:
+        return "Waiting: the label was set by somebody who may not approve";
+    case WAIT_UNTRUSTED:
+        return "Waiting for a maintainer's approval";
+    case WAIT_DRAFT:
+        return "Waiting: this is a draft";
+    case WAIT_TRIGGER_FAILED:
+        return "CI could not be started";
+    case WAIT_NOTHING:
+    case WAIT_NO_LABEL:
+    case WAIT_REASON_END:
+        break;
+    }
+    return "Waiting for the label";
+}
+
+static void add_next_step(const struct policy *policy, enum wait_reason reason, struct buf *summary)
+{
+    const char *label = policy->label;
+    const char *may = permission_name(policy->approver_permission);
+    switch (reason) {
+    case WAIT_CONFLICT:
+        buf_adds(summary, "CI starts by itself once the conflicts with the base branch are resolved.");
+        return;
+    case WAIT_STALE_APPROVAL:
+        buf_addf(
+            summary,
+            "Somebody set the label **%s** while another commit was the head. An approval counts for the "
+            "commit that was seen: look at the present one, then take the label off and set it again.",
+            label);
+        return;
+    case WAIT_NOT_APPROVER:
+        buf_addf(summary,
+                 "To start CI, somebody with at least *%s* permission takes the label **%s** off and sets it "
+                 "again.",
+                 may, label);
+        return;
+    case WAIT_DRAFT:
+        buf_addf(summary,
+                 "CI starts when the pull request is marked as ready for review, or when somebody with at "
+                 "least *%s* permission sets the label **%s**.",
+                 may, label);
+        return;
+    case WAIT_TRIGGER_FAILED:
+        buf_addf(
+            summary,
+            "The CI system refused to start. Once that is mended, setting the label **%s** again starts it.",
+            label);
+        return;
+    case WAIT_UNTRUSTED:
+    case WAIT_NO_LABEL:
+    case WAIT_NOTHING:
+    case WAIT_REASON_END:
+        break;
+    }
+    buf_addf(summary, "CI starts when somebody with at least *%s* permission sets the label **%s**.", may,
+             label);
+}
+
+void wording_awaiting(const struct policy *policy, const struct head *head, enum wait_reason reason,
+                      struct buf *title, struct buf *summary)
+{
+    buf_adds(title, title_of_wait(reason));
+    add_next_step(policy, reason, summary);
+    if (head != NULL && head->approved && reason == WAIT_CONFLICT)
+        buf_addf(summary, "\n\nApproved by @%s.", head->approver.login);
+}
+
+void wording_done(const struct policy *policy, const struct head *head, struct buf *title,
+                  struct buf *summary)
+{
+    if (head->ci == CI_UNKNOWN) {
+        buf_adds(title, "CI may have been started");
+        buf_addf(summary,
+                 "The request to start CI went out, but no answer came back, and it is not repeated so that "
+                 "CI does "
+                 "not run twice. If nothing runs, start CI for `%s` by hand.",
+                 head->sha.hex);
+        return;
+    }
+    buf_adds(title, policy->trigger == TRIGGER_NONE ? "Cleared to run" : "CI was started");
+    if (head->approved)
+        buf_addf(summary, "Approved by @%s with the label **%s**.", head->approver.login, policy->label);
+    else
+        buf_adds(summary, "The author is trusted.");
+}
+
+void wording_conflict(const struct policy *policy, const struct record *record, struct buf *comment)
+{
+    buf_addf(
+        comment,
+        "This pull request cannot be merged into `%s` because of conflicts, so CI has not been started.\n\n"
+        "Please resolve them. CI starts by itself afterwards; the label **%s** need not be set again unless "
+        "the resolution is a new commit by somebody whose commits need approval.",
+        record->view.base_ref, policy->label);
+}

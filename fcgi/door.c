@@ -1,0 +1,194 @@
+#include "door.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+#include <strings.h>
+
+#include "prgate/event.h"
+#include "prgate/log.h"
+#include "prgate/text.h"
+
+enum { RETRY_AFTER_S = 5 };
+
+/* What one webhook request has come to so far. */
+struct visit {
+    struct gate *gate;
+    const struct request *request;
+    struct reply *reply;
+    const char *delivery; /* NULL until it is known to be well-formed */
+    struct event event;   /* repo "" and number 0 until parsed */
+};
+
+static void write_reply(struct visit *visit, int status, const char *name, const char *message)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "status", name);
+    if (message != NULL)
+        cJSON_AddStringToObject(object, "message", message);
+    if (visit->delivery != NULL)
+        cJSON_AddStringToObject(object, "delivery", visit->delivery);
+    if (visit->event.repo[0] != '\0')
+        cJSON_AddStringToObject(object, "repository", visit->event.repo);
+    if (visit->event.key.number != 0)
+        cJSON_AddNumberToObject(object, "pull_request", (double)visit->event.key.number);
+    char *text = cJSON_PrintUnformatted(object);
+    buf_clear(&visit->reply->body);
+    buf_adds(&visit->reply->body, text == NULL ? "{}" : text);
+    buf_addc(&visit->reply->body, '\n');
+    visit->reply->status = status;
+    cJSON_free(text);
+    cJSON_Delete(object);
+}
+
+void door_message(struct reply *reply, int status, const char *name, const char *message)
+{
+    struct visit visit = {.reply = reply};
+    write_reply(&visit, status, name, message);
+}
+
+static void log_visit(const struct visit *visit, enum log_level level, const char *what, const char *reason)
+{
+    LOG_AT(level, what, LOG_INT("status", visit->reply->status),
+           LOG_STR("delivery", visit->request->delivery), LOG_STR("event", visit->request->event),
+           LOG_STR("repo", visit->event.repo), LOG_INT("number", visit->event.key.number),
+           LOG_STR("reason", reason), LOG_STR("remote", visit->request->remote_addr), LOG_END);
+}
+
+static bool refuse(struct visit *visit, int status, enum metric metric, const char *reason)
+{
+    write_reply(visit, status, "refused", reason);
+    metrics_add(visit->gate->metrics, metric);
+    log_visit(visit, LOG_LEVEL_WARNING, "webhook refused", reason);
+    return false;
+}
+
+static bool ignore(struct visit *visit, const char *reason)
+{
+    write_reply(visit, 200, "ignored", reason);
+    metrics_add(visit->gate->metrics, METRIC_IGNORED);
+    log_visit(visit, LOG_LEVEL_INFO, "webhook ignored", reason);
+    return false;
+}
+
+/* ---- the steps; each returns false when it has written the reply ------------ */
+
+static bool is_json(const char *content_type)
+{
+    static const char json[] = "application/json";
+    size_t len = sizeof json - 1;
+    if (content_type == NULL || strncasecmp(content_type, json, len) != 0)
+        return false;
+    return content_type[len] == '\0' || content_type[len] == ';' || content_type[len] == ' ';
+}
+
+static bool check_length(struct visit *visit, size_t *len)
+{
+    const char *text = visit->request->content_length;
+    uint64_t value;
+    if (text == NULL || text[0] == '\0')
+        return refuse(visit, 411, METRIC_MALFORMED, "Content-Length is missing");
+    if (strspn(text, "0123456789") != strlen(text))
+        return refuse(visit, 400, METRIC_MALFORMED, "Content-Length is not a number");
+    if (!text_to_u64(text, DOOR_BODY_MAX, &value))
+        return refuse(visit, 413, METRIC_MALFORMED, "the body is over 25 MiB, more than GitHub sends");
+    *len = (size_t)value;
+    return true;
+}
+
+static bool read_body(struct visit *visit, size_t len, struct buf *body)
+{
+    unsigned char *at = buf_reserve(body, len + 1);
+    while (body->len < len) {
+        size_t got = visit->request->read(visit->request->source, at + body->len, len - body->len);
+        if (got == 0)
+            return refuse(visit, 400, METRIC_MALFORMED, "the body is shorter than Content-Length says");
+        body->len += got;
+    }
+    return true;
+}
+
+static bool check_signature(struct visit *visit, const struct buf *body)
+{
+    const struct config *config = visit->gate->config;
+    switch (signature_check(config->webhook_secrets, config->webhook_secret_count, visit->request->signature,
+                            body->data, body->len)) {
+    case SIGNATURE_GOOD:
+        return true;
+    case SIGNATURE_MISSING:
+        return refuse(visit, 401, METRIC_UNSIGNED,
+                      "X-Hub-Signature-256 is missing: set the webhook's secret on GitHub");
+    case SIGNATURE_MALFORMED:
+        return refuse(visit, 401, METRIC_UNSIGNED, "X-Hub-Signature-256 is not sha256= and 64 hex digits");
+    case SIGNATURE_WRONG:
+        break;
+    }
+    return refuse(visit, 401, METRIC_UNSIGNED, "X-Hub-Signature-256 does not match any configured secret");
+}
+
+static bool check_names(struct visit *visit)
+{
+    const struct request *request = visit->request;
+    if (request->delivery == NULL || !text_is_delivery(request->delivery))
+        return refuse(visit, 400, METRIC_MALFORMED, "X-GitHub-Delivery is missing or malformed");
+    visit->delivery = request->delivery;
+    if (request->event == NULL || request->event[0] == '\0')
+        return refuse(visit, 400, METRIC_MALFORMED, "X-GitHub-Event is missing");
+    if (strcmp(request->event, "ping") == 0)
+        return ignore(visit, "pong: the webhook is set up");
+    if (!event_is_of_concern(request->event))
+        return ignore(visit, "an event of no concern");
+    return true;
+}
+
+static bool parse(struct visit *visit, const struct buf *body)
+{
+    struct err err = {0};
+    enum err_code code = event_parse(&visit->event, body->data, body->len, visit->gate->config, &err);
+    if (code == ERR_NOT_FOUND)
+        return ignore(visit, err.text);
+    if (code != ERR_OK)
+        return refuse(visit, 400, METRIC_MALFORMED, err.text);
+    visit->event.received_ms = gate_now_ms();
+    text_copy(visit->event.delivery, sizeof visit->event.delivery, visit->delivery);
+    return true;
+}
+
+static void store_delivery(struct visit *visit, bool may_claim)
+{
+    struct err err = {0};
+    struct receipt receipt;
+    if (inbox_put(visit->gate, &visit->event, may_claim, &receipt, &err) != ERR_OK) {
+        visit->reply->retry_after_s = RETRY_AFTER_S;
+        refuse(visit, 503, METRIC_NOT_STORED, "it could not be stored, please deliver it again");
+        log_error("a delivery was not stored", LOG_STR("delivery", visit->delivery),
+                  LOG_STR("error", err.text));
+        return;
+    }
+    if (receipt.duplicate) {
+        write_reply(visit, 200, "duplicate", "this delivery was taken before");
+        metrics_add(visit->gate->metrics, METRIC_DUPLICATE);
+        log_visit(visit, LOG_LEVEL_INFO, "webhook is a duplicate", NULL);
+        return;
+    }
+    write_reply(visit, 202, "taken", NULL);
+    metrics_add(visit->gate->metrics, METRIC_TAKEN);
+    log_visit(visit, LOG_LEVEL_INFO, "webhook taken", event_action_name(visit->event.action));
+    visit->reply->has_work = receipt.claimed;
+    visit->reply->pr = visit->event.key;
+    visit->reply->claim = receipt.claim;
+}
+
+void door_webhook(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
+{
+    struct visit visit = {.gate = gate, .request = request, .reply = reply};
+    struct buf body;
+    size_t len;
+    buf_init(&body);
+    if (!is_json(request->content_type))
+        refuse(&visit, 415, METRIC_MALFORMED,
+               "Content-Type is not application/json: choose it in the webhook's settings");
+    else if (check_length(&visit, &len) && read_body(&visit, len, &body) && check_signature(&visit, &body) &&
+             check_names(&visit) && parse(&visit, &body))
+        store_delivery(&visit, may_claim);
+    buf_release(&body);
+}

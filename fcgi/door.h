@@ -1,0 +1,21 @@
+/*
+ * door: POST /webhook, from the bytes on the wire to the delivery on disk.
+ *
+ * In this order, each step cheaper or more decisive than the next: media type, length,
+ * signature over the raw bytes, event's name, and only then parsing. Nothing is stored
+ * unless all of it holds.
+ */
+#ifndef PRGATE_DOOR_H
+#define PRGATE_DOOR_H
+
+#include "web.h"
+
+enum { DOOR_BODY_MAX = 25 * 1024 * 1024 }; /* GitHub's own limit for a payload */
+
+/* `may_claim`: this process has room to work on one more pull request. */
+void door_webhook(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply);
+
+/* A JSON object {"status": ..., "message": ...} as the reply's body. */
+void door_message(struct reply *reply, int status, const char *name, const char *message);
+
+#endif

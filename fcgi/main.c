@@ -1,0 +1,30 @@
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "prgate/buf.h"
+#include "prgate/config.h"
+#include "prgate/http.h"
+#include "prgate/log.h"
+#include "serve.h"
+
+int main(void)
+{
+    struct config *config;
+    struct err err = {0};
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
+    if (config_open(&config, config_path(), &err) != ERR_OK) {
+        log_fatal("the configuration cannot be used", LOG_STR("error", err.text));
+        return 78; /* EX_CONFIG */
+    }
+    log_setup(config->log_level, config->log_format, config->log_target);
+    if (http_setup(&err) != ERR_OK) {
+        log_fatal("libcurl cannot be used", LOG_STR("error", err.text));
+        config_close(config);
+        return 1;
+    }
+    int status = serve_is_fcgi() ? serve_fcgi(config) : serve_cgi(config);
+    http_shutdown();
+    config_close(config);
+    return status;
+}

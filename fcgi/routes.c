@@ -1,0 +1,130 @@
+#include "routes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "door.h"
+#include "status.h"
+
+/* A request on its way to a handler. */
+struct call {
+    struct gate *gate;
+    const struct request *request;
+    bool may_claim;
+    const char *rest; /* of the path, behind the route's own */
+    bool json;        /* the path ended in ".json" */
+};
+
+typedef void handler(const struct call *call, struct reply *reply);
+
+static void answer_webhook(const struct call *call, struct reply *reply)
+{
+    door_webhook(call->gate, call->request, call->may_claim, reply);
+}
+
+static void answer_health(const struct call *call, struct reply *reply)
+{
+    status_health(call->gate, reply);
+}
+
+static void answer_metrics(const struct call *call, struct reply *reply)
+{
+    status_metrics(call->gate, call->json, reply);
+}
+
+static void answer_overview(const struct call *call, struct reply *reply)
+{
+    status_overview(call->gate, call->json, reply);
+}
+
+static void answer_pull(const struct call *call, struct reply *reply)
+{
+    status_pull(call->gate, call->rest, call->json, reply);
+}
+
+enum route_bits {
+    ROUTE_GET = 1,  /* GET and HEAD; without it POST */
+    ROUTE_JSON = 2, /* also under the same path with ".json" behind */
+    ROUTE_REST = 4  /* more path must follow; without it none may */
+};
+
+static const struct route {
+    const char *path;
+    unsigned bits;
+    handler *handle;
+} routes[] = {
+    {"/webhook", 0, answer_webhook},
+    {"/healthz", ROUTE_GET | ROUTE_JSON, answer_health},
+    {"/metrics", ROUTE_GET | ROUTE_JSON, answer_metrics},
+    {"/status", ROUTE_GET | ROUTE_JSON, answer_overview},
+    {"/status/", ROUTE_GET | ROUTE_JSON | ROUTE_REST, answer_pull},
+};
+
+enum { PATH_SIZE = 512 };
+
+static bool matches(const struct route *route, const char *path, struct call *call)
+{
+    size_t len = strlen(route->path);
+    if (strncmp(path, route->path, len) != 0)
+        return false;
+    call->rest = path + len;
+    return (call->rest[0] != '\0') == ((route->bits & ROUTE_REST) != 0);
+}
+
+static const struct route *find_route(char *path, struct call *call)
+{
+    static const char suffix[] = ".json";
+    size_t len = strlen(path), cut = sizeof suffix - 1;
+    call->json = len > cut && strcmp(path + len - cut, suffix) == 0;
+    if (call->json)
+        path[len - cut] = '\0';
+    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
+        if (matches(&routes[i], path, call) && (!call->json || (routes[i].bits & ROUTE_JSON)))
+            return &routes[i];
+    return NULL;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text == NULL ? "" : text;
+}
+
+/*
+ * Servers cut a path into SCRIPT_NAME and PATH_INFO in different places: mounted at the root
+ * the two together are ours, mounted below a prefix PATH_INFO is.
+ */
+static const struct route *route_request(const struct request *request, char path[PATH_SIZE],
+                                         struct call *call)
+{
+    const struct route *route = NULL;
+    int len = snprintf(path, PATH_SIZE, "%s%s", or_empty(request->script_name), or_empty(request->path_info));
+    if (len >= 0 && len < PATH_SIZE)
+        route = find_route(path, call);
+    if (route != NULL)
+        return route;
+    len = snprintf(path, PATH_SIZE, "%s", or_empty(request->path_info));
+    return len >= 0 && len < PATH_SIZE ? find_route(path, call) : NULL;
+}
+
+void routes_answer(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
+{
+    char path[PATH_SIZE];
+    struct call call = {.gate = gate, .request = request, .may_claim = may_claim};
+    const struct route *route = route_request(request, path, &call);
+    if (route == NULL) {
+        door_message(reply, 404, "error", "there is no such page");
+        return;
+    }
+    const char *method = or_empty(request->method);
+    bool is_head = strcmp(method, "HEAD") == 0;
+    bool allowed =
+        (route->bits & ROUTE_GET) ? is_head || strcmp(method, "GET") == 0 : strcmp(method, "POST") == 0;
+    if (!allowed) {
+        reply->allow = (route->bits & ROUTE_GET) ? "GET, HEAD" : "POST";
+        door_message(reply, 405, "error", "this method is not allowed here");
+        return;
+    }
+    route->handle(&call, reply);
+    if (is_head)
+        buf_clear(&reply->body);
+}

@@ -1,0 +1,274 @@
+#include "status.h"
+
+#include <cjson/cJSON.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "door.h"
+#include "prgate/report.h"
+#include "prgate/text.h"
+
+/* ---- replies ------------------------------------------------------------------ */
+
+static void reply_json(struct reply *reply, const cJSON *tree)
+{
+    char *text = cJSON_PrintUnformatted(tree);
+    reply->status = 200;
+    buf_adds(&reply->body, text == NULL ? "{}" : text);
+    buf_addc(&reply->body, '\n');
+    cJSON_free(text);
+}
+
+static void reply_store_error(struct reply *reply, const struct err *err)
+{
+    reply->retry_after_s = 1;
+    door_message(reply, 503, "error", err->text);
+}
+
+/* ---- HTML ------------------------------------------------------------------------ */
+
+static void begin_page(struct reply *reply, const char *title)
+{
+    reply->status = 200;
+    reply->content_type = "text/html; charset=utf-8";
+    buf_adds(&reply->body,
+             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+             "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
+    text_add_html(&reply->body, title);
+    buf_adds(&reply->body,
+             " - prgate</title>\n<style>\n"
+             ":root { color-scheme: light dark; }\n"
+             "body { font: 1rem/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 70rem; padding: 0 "
+             "1rem; }\n"
+             "table { border-collapse: collapse; width: 100%; }\n"
+             "th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid #8884; "
+             "vertical-align: top; }\n"
+             "code { font-size: .9em; }\n"
+             ".wide { overflow-x: auto; }\n"
+             "</style></head>\n<body><main>\n<h1>");
+    text_add_html(&reply->body, title);
+    buf_adds(&reply->body, "</h1>\n");
+}
+
+static void end_page(struct reply *reply)
+{
+    buf_adds(&reply->body, "</main></body></html>\n");
+}
+
+static const char *text_of(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text == NULL ? "" : text;
+}
+
+static int64_t number_of(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
+}
+
+static void add_cell(struct buf *out, const char *text)
+{
+    buf_adds(out, "<td>");
+    text_add_html(out, text);
+    buf_adds(out, "</td>");
+}
+
+static void add_time_cell(struct buf *out, int64_t ms)
+{
+    char text[TEXT_TIME_SIZE];
+    text_from_time(ms / 1000, text);
+    add_cell(out, ms == 0 ? "" : text);
+}
+
+static void add_sha_cell(struct buf *out, const char *sha)
+{
+    buf_addf(out, "<td><code>%.10s</code></td>", sha);
+}
+
+static void begin_table(struct buf *out, const char *heading, const char *const *columns)
+{
+    buf_addf(out, "<h2>%s</h2>\n<div class=\"wide\" tabindex=\"0\"><table><thead><tr>", heading);
+    for (; *columns != NULL; columns++)
+        buf_addf(out, "<th scope=\"col\">%s</th>", *columns);
+    buf_adds(out, "</tr></thead><tbody>\n");
+}
+
+static void end_table(struct buf *out)
+{
+    buf_adds(out, "</tbody></table></div>\n");
+}
+
+static void add_pull_row(struct buf *out, const cJSON *pull)
+{
+    char number[24];
+    snprintf(number, sizeof number, "%" PRId64, number_of(pull, "number"));
+    buf_adds(out, "<tr><td><a href=\"status/");
+    text_add_html(out, text_of(pull, "repository"));
+    buf_addf(out, "/%s\">", number);
+    text_add_html(out, text_of(pull, "repository"));
+    buf_addf(out, "#%s</a></td>", number);
+    add_cell(out, text_of(pull, "title"));
+    add_cell(out, text_of(pull, "author"));
+    add_cell(out, text_of(pull, "state"));
+    add_cell(out, text_of(pull, "waits_for"));
+    add_sha_cell(out, text_of(pull, "head"));
+    add_time_cell(out, number_of(pull, "since"));
+    buf_adds(out, "</tr>\n");
+}
+
+static void render_overview(struct reply *reply, const cJSON *report)
+{
+    static const char *const columns[] = {"Pull request", "Title", "Author", "State",
+                                          "Waits for",    "Head",  "Since",  NULL};
+    begin_page(reply, "Pull requests at the gate");
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "dry_run")))
+        buf_adds(&reply->body, "<p><strong>Dry run:</strong> nothing is written to GitHub.</p>\n");
+    buf_addf(&reply->body,
+             "<p>%" PRId64 " deliveries and %" PRId64 " actions are waiting to be worked on.</p>\n",
+             number_of(report, "deliveries_waiting"), number_of(report, "intents_waiting"));
+    begin_table(&reply->body, "Open", columns);
+    const cJSON *pull;
+    cJSON_ArrayForEach(pull, cJSON_GetObjectItemCaseSensitive(report, "pull_requests"))
+        add_pull_row(&reply->body, pull);
+    end_table(&reply->body);
+    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "more")))
+        buf_addf(&reply->body, "<p>Only the first %d are shown.</p>\n", REPORT_PULLS_MAX);
+    end_page(reply);
+}
+
+static void render_heads(struct buf *out, const cJSON *report)
+{
+    static const char *const columns[] = {"Commit", "First seen", "CI", "Waits for", "Approved by", NULL};
+    begin_table(out, "Commits", columns);
+    const cJSON *head;
+    cJSON_ArrayForEach(head, cJSON_GetObjectItemCaseSensitive(report, "heads"))
+    {
+        buf_adds(out, "<tr>");
+        add_sha_cell(out, text_of(head, "sha"));
+        add_time_cell(out, number_of(head, "first_seen"));
+        add_cell(out, text_of(head, "ci"));
+        add_cell(out, text_of(head, "waits_for"));
+        add_cell(out, text_of(head, "approved_by"));
+        buf_adds(out, "</tr>\n");
+    }
+    end_table(out);
+}
+
+static void add_ledger_row(struct buf *out, const cJSON *entry)
+{
+    bool decision = strcmp(text_of(entry, "kind"), "decision") == 0;
+    buf_adds(out, "<tr>");
+    add_time_cell(out, number_of(entry, "time"));
+    add_cell(out, text_of(entry, decision ? "event" : "action"));
+    add_cell(out, text_of(entry, "sender"));
+    add_sha_cell(out, text_of(entry, "sha"));
+    add_cell(out, text_of(entry, decision ? "sentence" : "outcome"));
+    add_cell(out, text_of(entry, "answer"));
+    buf_adds(out, "</tr>\n");
+}
+
+static void render_ledger(struct buf *out, const cJSON *report)
+{
+    static const char *const columns[] = {"Time",    "Event or action", "Sender", "Commit",
+                                          "Outcome", "Answer",          NULL};
+    begin_table(out, "What was decided and done", columns);
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(report, "ledger")) add_ledger_row(out, entry);
+    end_table(out);
+}
+
+static void render_pull(struct reply *reply, const cJSON *report)
+{
+    char title[REPO_NAME_SIZE + 32];
+    snprintf(title, sizeof title, "%s#%" PRId64, text_of(report, "repository"), number_of(report, "number"));
+    begin_page(reply, title);
+    buf_adds(&reply->body, "<p>");
+    text_add_html(&reply->body, text_of(report, "title"));
+    buf_adds(&reply->body, "<br>by ");
+    text_add_html(&reply->body, text_of(report, "author"));
+    buf_addf(&reply->body, "; state: <strong>%s</strong>", text_of(report, "state"));
+    if (strcmp(text_of(report, "waits_for"), "nothing") != 0)
+        buf_addf(&reply->body, ", waits for: <strong>%s</strong>", text_of(report, "waits_for"));
+    buf_adds(&reply->body, "</p>\n");
+    render_heads(&reply->body, report);
+    render_ledger(&reply->body, report);
+    end_page(reply);
+}
+
+/* ---- the pages ---------------------------------------------------------------------- */
+
+void status_health(struct gate *gate, struct reply *reply)
+{
+    struct err err = {0};
+    size_t deliveries, intents;
+    if (report_waiting(gate, &deliveries, &intents, &err) != ERR_OK) {
+        reply_store_error(reply, &err);
+        return;
+    }
+    reply->status = 200;
+    buf_addf(&reply->body, "{\"status\":\"ok\",\"waiting\":%zu,\"deliveries\":%zu,\"intents\":%zu}\n",
+             deliveries + intents, deliveries, intents);
+}
+
+void status_metrics(struct gate *gate, bool json, struct reply *reply)
+{
+    reply->status = 200;
+    if (json) {
+        metrics_print_json(gate->metrics, &reply->body);
+        return;
+    }
+    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    metrics_print(gate->metrics, &reply->body);
+}
+
+void status_overview(struct gate *gate, bool json, struct reply *reply)
+{
+    struct err err = {0};
+    cJSON *report;
+    if (report_overview(gate, &report, &err) != ERR_OK) {
+        reply_store_error(reply, &err);
+        return;
+    }
+    if (json)
+        reply_json(reply, report);
+    else
+        render_overview(reply, report);
+    cJSON_Delete(report);
+}
+
+/* "OWNER/REPO/N" */
+static bool split_path(const char *path, char repo[REPO_NAME_SIZE], uint64_t *number)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || slash - path >= REPO_NAME_SIZE)
+        return false;
+    memcpy(repo, path, (size_t)(slash - path));
+    repo[slash - path] = '\0';
+    return text_is_repo_name(repo) && text_to_u64(slash + 1, INT64_MAX, number);
+}
+
+void status_pull(struct gate *gate, const char *path, bool json, struct reply *reply)
+{
+    struct err err = {0};
+    char repo[REPO_NAME_SIZE];
+    uint64_t number;
+    cJSON *report;
+    enum err_code code = ERR_NOT_FOUND;
+    if (split_path(path, repo, &number))
+        code = report_pull(gate, repo, number, &report, &err);
+    if (code == ERR_NOT_FOUND) {
+        door_message(reply, 404, "error", "no such pull request is known");
+        return;
+    }
+    if (code != ERR_OK) {
+        reply_store_error(reply, &err);
+        return;
+    }
+    if (json)
+        reply_json(reply, report);
+    else
+        render_pull(reply, report);
+    cJSON_Delete(report);
+}

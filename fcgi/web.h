@@ -1,0 +1,60 @@
+/*
+ * web: a request and its reply, whichever protocol they travel by.
+ *
+ * The serving side (serve_fcgi.c, serve_cgi.c) fills a struct request, calls
+ * routes_answer() and sends the struct reply. Values are borrowed for the length of the
+ * request; the reply's body is released by whoever initialised it.
+ */
+#ifndef PRGATE_WEB_H
+#define PRGATE_WEB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "prgate/buf.h"
+#include "prgate/gate.h"
+#include "prgate/inbox.h"
+
+struct request {
+    /* CGI meta-variables (RFC 3875, section 4.1), NULL where not given. */
+    const char *method;
+    const char *script_name;
+    const char *path_info;
+    const char *content_type;
+    const char *content_length;
+    const char *remote_addr;
+    const char *event;     /* X-GitHub-Event */
+    const char *delivery;  /* X-GitHub-Delivery */
+    const char *signature; /* X-Hub-Signature-256 */
+
+    /* Reads up to `len` bytes of the body; 0 = no more will come. */
+    size_t (*read)(void *source, void *to, size_t len);
+    void *source;
+};
+
+struct reply {
+    int status;
+    const char *content_type;
+    const char *allow; /* NULL, or the methods that a 405 names */
+    int retry_after_s; /* 0 = none */
+    struct buf body;
+
+    /* Work that the request left behind, to be started once the reply has gone out. */
+    bool has_work;
+    struct pr_key pr;
+    struct claim claim;
+};
+
+void reply_init(struct reply *reply);
+void reply_release(struct reply *reply);
+
+/* The reply's header block as CGI and FastCGI want it, with the empty line that ends it. */
+void reply_head(const struct reply *reply, struct buf *out);
+
+/*
+ * Fills the request from CGI meta-variables. `get` returns one's value or NULL. What names it
+ * keeps stays borrowed from there.
+ */
+void request_fill(struct request *request, const char *(*get)(void *arg, const char *name), void *arg);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * alive: is the process that wrote this id still running?
+ *
+ * Each process keeps STATE_DIR/alive/ID open under an exclusive open-file-description
+ * lock. The kernel drops the lock the moment the process ends, however it ends,
+ * so the answer is exact: it does not depend on time, on pids that are used again, or on
+ * containers that share the directory. Locks are not inherited over a fork:
+ * open it in the process that is meant. Thread-safe.
+ */
+#ifndef PRGATE_ALIVE_H
+#define PRGATE_ALIVE_H
+
+#include <stdbool.h>
+
+#include "prgate/err.h"
+#include "prgate/record.h"
+
+struct alive;
+
+/* *out is the caller's to close. */
+enum err_code alive_open(struct alive **out, const char *state_dir, struct err *err);
+void alive_close(struct alive *alive);
+
+const struct process_id *alive_self(const struct alive *alive); /* valid until alive_close() */
+bool alive_is(const struct alive *alive, const struct process_id *id);
+
+/* Removes the files of the dead; returns how many there were. */
+unsigned alive_sweep(const struct alive *alive);
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * config: the configuration file, read once and then immutable.
+ *
+ *     struct config *config;
+ *     if (config_open(&config, path, &err) != ERR_OK)
+ *         ...;
+ *     const struct policy *policy = config_policy(config, "flutter/flutter");
+ *     ...
+ *     config_close(config);
+ *
+ * The syntax is libConfuse's. An unknown key, a value of the wrong type, a
+ * number out of range or an unreadable secret is an error that names file,
+ * line, key and what to do. Secrets are read here, once, from files (refused
+ * when others than owner and group can read them) or the environment
+ * (PRGATE_WEBHOOK_SECRET, PRGATE_GITHUB_TOKEN, PRGATE_APP_PRIVATE_KEY) and are
+ * wiped by config_close(). After config_open() all of it may be read by any thread.
+ */
+#ifndef PRGATE_CONFIG_H
+#define PRGATE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "prgate/err.h"
+#include "prgate/log.h"
+#include "prgate/pr.h"
+#include "prgate/signature.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/prgate/prgate.conf"
+
+enum { CONFIG_SECRETS_MAX = 8 };
+
+/* What a collaborator may do, in rising order; see GitHub's repository roles. */
+enum permission {
+    PERMISSION_NONE,
+    PERMISSION_READ,
+    PERMISSION_TRIAGE,
+    PERMISSION_WRITE,
+    PERMISSION_MAINTAIN,
+    PERMISSION_ADMIN
+};
+
+enum trigger_kind { TRIGGER_NONE, TRIGGER_REPOSITORY_DISPATCH, TRIGGER_WORKFLOW_DISPATCH, TRIGGER_HTTP };
+
+/* What to do about a trigger of which nobody can say whether it arrived. */
+enum guarantee { GUARANTEE_AT_MOST_ONCE, GUARANTEE_AT_LEAST_ONCE };
+
+struct string_list {
+    char **items; /* NULL when count is 0 */
+    size_t count;
+};
+
+/* One `repo "..." { }` section. */
+struct policy {
+    char *pattern; /* "owner/name"; a star may stand for the name, or for all of it */
+    char *label;
+    uint64_t label_id; /* 0: not pinned */
+    struct string_list trusted_users;
+    struct string_list trusted_teams;   /* "org/team-slug" */
+    bool permission_trusts;             /* trusted_permission is not "" */
+    enum permission trusted_permission; /* valid where permission_trusts */
+    enum permission approver_permission;
+    char *check_name;
+    enum trigger_kind trigger;
+    char *dispatch_event;      /* repository_dispatch */
+    char *workflow;            /* workflow_dispatch: file name or id */
+    char *workflow_ref;        /* workflow_dispatch: the ref whose workflow runs; "" = the PR's base branch */
+    char *http_url;            /* http */
+    struct secret http_secret; /* http; len 0 = not signed */
+    bool trigger_can_be_asked; /* the receiver knows a trigger by its key */
+    enum guarantee guarantee;
+};
+
+struct config {
+    char *path;      /* of the file itself */
+    char *state_dir; /* without a trailing slash */
+    bool dry_run;
+    struct secret webhook_secrets[CONFIG_SECRETS_MAX];
+    size_t webhook_secret_count;
+    char *public_url; /* where people reach the status page, "" = unknown; no trailing slash */
+    int trust_ttl_s;  /* how long what GitHub said of a person's rights counts */
+    int accept_threads;
+    int drain_threads;
+    int sweep_interval_s;
+    enum log_level log_level;
+    enum log_format log_format;
+    enum log_target log_target;
+
+    char *api_url;     /* "https://api.github.com", "https://ghe.example/api/v3"; no trailing slash */
+    uint64_t app_id;   /* 0: no App */
+    char *app_key_pem; /* with app_id */
+    char *token;       /* NULL: none */
+    int request_timeout_s;
+
+    struct policy *policies;
+    size_t policy_count;
+};
+
+/* How prgate proves to GitHub who it is. */
+enum credentials { CREDENTIALS_NONE, CREDENTIALS_TOKEN, CREDENTIALS_APP };
+
+/* *out is the caller's to close; untouched on error (ERR_REJECT: the text is meant for the operator). */
+enum err_code config_open(struct config **out, const char *path, struct err *err);
+void config_close(struct config *config);
+
+/* PRGATE_CONF, or CONFIG_DEFAULT_PATH. Borrowed from the environment. */
+const char *config_path(void);
+
+enum credentials config_credentials(const struct config *config);
+
+/*
+ * The section for a repository: its own name first, then its owner with a star,
+ * then the lone star; letter case is ignored, as on GitHub. NULL: not configured.
+ * Borrowed, valid as long as the configuration.
+ */
+const struct policy *config_policy(const struct config *config, const char *repo);
+
+/* Is this the policy's gate label: the name (case ignored, as on GitHub), and the id where one is pinned? */
+bool policy_is_gate_label(const struct policy *policy, const char *name, uint64_t id);
+
+bool string_list_has(const struct string_list *list, const char *text); /* ASCII case ignored */
+
+const char *permission_name(enum permission permission);
+bool permission_parse(const char *name, enum permission *out);
+const char *trigger_kind_name(enum trigger_kind kind);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * decide: the gate's rules. Pure: no I/O, no clock, no allocation.
+ *
+ *     while ((need = decide_needs(&record, &event, &facts)) != 0)
+ *         learn(need, &facts);
+ *     record_reserve_head(&record);
+ *     decide(&record, &event, &facts, now_ms, &decision);
+ *
+ * (record, event, facts, now) -> (record, intents, rule). Rules look at what
+ * GitHub shows now, the newer of payload and read, and use the event only for
+ * what no read can tell: that somebody set the label, and for which commit. So
+ * the order in which events arrive, and how often, does not matter.
+ * docs/cicd_flowchart.md has the table of states; a unit test compares each cell.
+ */
+#ifndef PRGATE_DECIDE_H
+#define PRGATE_DECIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "prgate/event.h"
+#include "prgate/intent.h"
+#include "prgate/record.h"
+
+/* What costs a call to learn. Bits, cheapest and most decisive first. */
+enum fact {
+    FACT_READ = 1,     /* the pull request as GitHub shows it now */
+    FACT_IDENTITY = 2, /* is the event's sender prgate itself? */
+    FACT_SENDER = 4,   /* may the sender approve? */
+    FACT_AUTHOR = 8    /* is the author trusted? */
+};
+
+enum { FACT_WHY_SIZE = 160 };
+
+struct facts {
+    unsigned known; /* enum fact, or-ed */
+    struct snapshot read;
+    int64_t read_ms; /* when that read began */
+    bool sender_is_prgate;
+    bool sender_may_approve;
+    char sender_why[FACT_WHY_SIZE]; /* "permission triage", for the ledger */
+    bool author_trusted;
+    char author_why[FACT_WHY_SIZE];
+};
+
+enum rule {
+    RULE_LATER,          /* GitHub's answers disagree: to be decided a little later */
+    RULE_CLOSED,         /* closed: no more CI */
+    RULE_ALREADY,        /* CI was triggered for this commit before */
+    RULE_OPENED,         /* trusted author opened, reopened, made ready: label and CI */
+    RULE_PUSHED,         /* trusted author pushed, label there: CI */
+    RULE_APPROVED,       /* the label was set for this commit by somebody who may: CI */
+    RULE_CONFLICT,       /* CI is due but GitHub cannot merge it */
+    RULE_STALE_APPROVAL, /* the label was meant for an older commit */
+    RULE_NOT_APPROVER,   /* the label was set by somebody who may not */
+    RULE_WITHDRAWN,      /* the label was set, and is gone again */
+    RULE_WAIT_UNTRUSTED,
+    RULE_WAIT_DRAFT,
+    RULE_WAIT_NO_LABEL
+};
+
+enum { DECISION_INTENTS_MAX = 6 };
+
+struct decision {
+    enum rule rule;
+    int64_t later_ms;  /* RULE_LATER: not before this Unix time, and with FACT_READ asked anew */
+    bool drop_intents; /* outstanding intents of this pull request are void */
+    struct intent intents[DECISION_INTENTS_MAX]; /* seq, delivery and created_ms are the caller's to fill */
+    unsigned intent_count;
+};
+
+/* The next fact that decide() would need, 0 when it has all. */
+enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts);
+
+/*
+ * `record` has room for one more head. On RULE_LATER it is unchanged; otherwise it is
+ * what must be stored together with the intents.
+ */
+void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
+            struct decision *out);
+
+const char *rule_name(enum rule rule);     /* "pushed" */
+const char *rule_sentence(enum rule rule); /* for people */
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * event: one webhook delivery, parsed. The only module that knows webhook JSON.
+ *
+ * The payload's shape is GitHub's `pull_request` event
+ * (docs.github.com/webhooks/webhook-events-and-payloads#pull_request). What
+ * GitHub leaves out or sets to null in real payloads is tolerated: no
+ * `installation` (repository hooks), `user` null (deleted account), `head.repo`
+ * null (deleted fork), `mergeable` null. What identifies things (repository,
+ * number, SHAs) must be there and well-formed.
+ *
+ * A struct event is a plain value. Thread-safe.
+ */
+#ifndef PRGATE_EVENT_H
+#define PRGATE_EVENT_H
+
+#include <stddef.h>
+
+#include "prgate/config.h"
+#include "prgate/err.h"
+#include "prgate/pr.h"
+
+/* Stored as numbers: append only, never renumber. */
+enum event_action {
+    EVENT_OPENED = 1,
+    EVENT_REOPENED = 2,
+    EVENT_READY_FOR_REVIEW = 3,
+    EVENT_SYNCHRONIZE = 4,
+    EVENT_LABELED = 5,
+    EVENT_UNLABELED = 6,
+    EVENT_CONVERTED_TO_DRAFT = 7,
+    EVENT_EDITED = 8,
+    EVENT_CLOSED = 9
+};
+
+/* author_association, GitHub's rough and unreliable idea; used only where nothing can be asked. */
+enum association { ASSOCIATION_OUTSIDER, ASSOCIATION_INSIDER };
+
+struct event {
+    enum event_action action;
+    char delivery[DELIVERY_SIZE]; /* X-GitHub-Delivery */
+    int64_t received_ms;          /* Unix time at the door */
+    struct pr_key key;
+    char repo[REPO_NAME_SIZE];
+    uint64_t installation; /* 0: not an App's delivery */
+    struct user sender;
+    struct snapshot pr;           /* as it was when GitHub made the event */
+    enum association association; /* of the pull request's author */
+    char label[LABEL_SIZE];       /* labeled, unlabeled: which; else "" */
+    uint64_t label_id;
+    bool label_is_gate; /* labeled, unlabeled: it is the policy's gate label */
+};
+
+/* Is this X-GitHub-Event one that event_parse() understands? The others need not be parsed. */
+bool event_is_of_concern(const char *name);
+
+/*
+ * Parses a body of event `pull_request`. The delivery id and time are left for the
+ * caller. Errors: ERR_REJECT, malformed, the text says what and where; ERR_NOT_FOUND,
+ * well-formed but of no concern (an action without a rule, a repository without a
+ * section), the text says which. *out is undefined after an error, but for
+ * repo and key.number, which are set (or "" and 0) as far as they were understood.
+ */
+enum err_code event_parse(struct event *out, const void *body, size_t len, const struct config *config,
+                          struct err *err);
+
+const char *event_action_name(enum event_action action); /* "opened", ... */
+bool event_action_from_number(unsigned number, enum event_action *out);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * gate: what one process holds open to do the gate's work, and one thread's share of it.
+ *
+ *     struct gate gate;
+ *     gate_open(&gate, config, &err);
+ *     struct worker worker;            one per thread that talks to GitHub
+ *     worker_open(&worker, &gate, &err);
+ *     ...
+ *     worker_close(&worker);
+ *     gate_close(&gate);
+ *
+ * After a fork only the process that called gate_open() may use it.
+ */
+#ifndef PRGATE_GATE_H
+#define PRGATE_GATE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "prgate/claims.h"
+#include "prgate/config.h"
+#include "prgate/github.h"
+#include "prgate/metrics.h"
+#include "prgate/store.h"
+
+/* Shared by all threads of the process. */
+struct gate {
+    const struct config *config; /* borrowed */
+    struct store *store;
+    struct alive *alive;
+    struct claims *claims;
+    struct metrics *metrics;
+    atomic_bool stopping; /* finish the step at hand, give up claims, return */
+};
+
+enum err_code gate_open(struct gate *gate, const struct config *config, struct err *err);
+void gate_close(struct gate *gate); /* also after a failed gate_open() */
+
+/* One thread's connection to GitHub. */
+struct worker {
+    struct gate *gate;
+    struct http *http;
+    struct github *github;
+    struct github_tokens tokens;
+};
+
+enum err_code worker_open(struct worker *worker, struct gate *gate, struct err *err);
+void worker_close(struct worker *worker); /* also after a failed worker_open() */
+
+int64_t gate_now_ms(void); /* Unix time */
+
+#endif

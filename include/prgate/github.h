@@ -1,0 +1,182 @@
+/*
+ * github: GitHub's REST API as far as a gate needs it, one function per step.
+ * The only module that knows the JSON of GitHub's replies.
+ *
+ *     struct github *github;
+ *     github_open(&github, config, http, tokens, &err);
+ *     github_use(github, "flutter/flutter", installation);
+ *     if (github_get_pull(github, 42, policy, &snapshot, &err) == ERR_OK)
+ *         ...;
+ *     github_close(github);
+ *
+ * Errors, for every function:
+ *   ERR_RETRY      the call had no effect and may be repeated: no connection,
+ *                  429, 403 by a rate limit, 401 by an expired token, 408, 503;
+ *                  retry_at_ms from Retry-After or x-ratelimit-reset
+ *   ERR_UNKNOWN    it may have taken effect: time-out, connection lost, any other 5xx
+ *                  (for reading calls these are ERR_RETRY: reading has no effect)
+ *   ERR_NOT_FOUND  404, 410
+ *   ERR_REJECT     any other 3xx or 4xx, or a reply that is not what GitHub documents;
+ *                  err.number is the status (0: none) and the text GitHub's own message.
+ *                  Also bad credentials (401), and an App that is not installed (404)
+ * One handle belongs to one thread at a time.
+ *
+ * In a dry run, calls that write are not made: they are logged and reported to
+ * `github_on_call`, and return ERR_OK. (Minting an installation token is no write: reading
+ * needs it.) Without credentials, reading calls are not made either and
+ * return ERR_NOT_FOUND with err.number 0: ask github_can_read() first.
+ */
+#ifndef PRGATE_GITHUB_H
+#define PRGATE_GITHUB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "prgate/config.h"
+#include "prgate/err.h"
+#include "prgate/http.h"
+#include "prgate/pr.h"
+
+struct github;
+
+/*
+ * Where installation tokens are kept, so that all processes of a pool share one.
+ * `get` fills `token` (ERR_NOT_FOUND: none) and its expiry in Unix seconds.
+ * `put` stores it. `lease` is true for one process at a time: that one mints. The
+ * lease must end by itself, with `put` or some seconds later: whoever holds it may
+ * fail to mint, or die, and says nothing then.
+ */
+enum { GITHUB_TOKEN_SIZE = 512 };
+struct github_tokens {
+    void *arg;
+    enum err_code (*get)(void *arg, uint64_t installation, char token[GITHUB_TOKEN_SIZE], int64_t *expires_at,
+                         struct err *err);
+    enum err_code (*put)(void *arg, uint64_t installation, const char *token, int64_t expires_at,
+                         struct err *err);
+    bool (*lease)(void *arg, uint64_t installation);
+};
+
+/* One call, made or (dry run) only shown. Strings are borrowed for the duration of the callback. */
+struct github_call {
+    const char *method;
+    const char *url;
+    const char *body; /* NULL: none */
+    int status;       /* 0: no reply */
+    int64_t duration_ms;
+    int64_t rate_remaining; /* -1: not told */
+    int64_t rate_reset;
+    bool dry_run;
+};
+typedef void github_call_fn(void *arg, const struct github_call *call);
+
+/* Where github gets the time from, and how it waits for another process's token; a test puts its own. */
+struct github_clock {
+    int64_t (*now_ms)(void); /* Unix time */
+    void (*sleep_ms)(int ms);
+};
+
+/*
+ * `config`, `http` and `tokens` are borrowed until github_close(). `tokens` NULL: nobody
+ * to share with, this handle mints for itself.
+ */
+enum err_code github_open(struct github **out, const struct config *config, struct http *http,
+                          const struct github_tokens *tokens, struct err *err);
+void github_close(struct github *github);
+
+/* The system's clock until then. `clock` is borrowed until github_close(). */
+void github_set_clock(struct github *github, const struct github_clock *clock);
+
+/* Called after each call, in the caller's thread. */
+void github_on_call(struct github *github, github_call_fn *fn, void *arg);
+
+/*
+ * The repository that the following calls are about. `installation` 0 with App
+ * credentials: it is asked for (GET /repos/{owner}/{repo}/installation) at the first call.
+ */
+void github_use(struct github *github, const char *repo, uint64_t installation);
+
+bool github_can_read(const struct github *github);
+
+/* GET /repos/{o}/{r}/pulls/{n}. */
+enum err_code github_get_pull(struct github *github, uint64_t number, const struct policy *policy,
+                              struct snapshot *out, struct err *err);
+
+/* Who prgate itself is: GET /user (token) or GET /app (App: "slug[bot]"; its id is not told, 0). */
+enum err_code github_whoami(struct github *github, struct user *out, struct err *err);
+
+/* GET /repos/{o}/{r}/collaborators/{login}/permission; not a collaborator = PERMISSION_NONE. */
+enum err_code github_get_permission(struct github *github, const char *login, enum permission *out,
+                                    struct err *err);
+
+/* GET /orgs/{org}/teams/{slug}/memberships/{login}; true only for state "active". `team` is "org/slug". */
+enum err_code github_is_team_member(struct github *github, const char *team, const char *login, bool *out,
+                                    struct err *err);
+
+/* GET /repos/{o}/{r}/issues/{n}/labels, all pages. */
+enum err_code github_has_label(struct github *github, uint64_t number, const struct policy *policy, bool *out,
+                               struct err *err);
+
+/* POST /repos/{o}/{r}/issues/{n}/labels. ERR_REJECT if what is on it then is not the pinned one. */
+enum err_code github_add_label(struct github *github, uint64_t number, const struct policy *policy,
+                               struct err *err);
+
+/* DELETE /repos/{o}/{r}/issues/{n}/labels/{name}; already gone is ERR_OK. */
+enum err_code github_remove_label(struct github *github, uint64_t number, const struct policy *policy,
+                                  struct err *err);
+
+/*
+ * The gate's check on a commit: a check run (App) or a commit status (token).
+ * `title` and `summary` are Markdown; a status shows the title cut to 140 characters.
+ */
+struct github_check {
+    struct sha sha;
+    const char *name;
+    const char *external_id; /* check runs only */
+    const char *title;
+    const char *summary;
+    const char *details_url; /* "" = none */
+    bool completed;          /* false: waiting (in_progress; pending). true: success */
+};
+
+/*
+ * Looks for the check with that name on that commit (check runs: GET
+ * /repos/{o}/{r}/commits/{sha}/check-runs?check_name=&filter=latest, of this App only;
+ * statuses: GET /repos/{o}/{r}/commits/{sha}/statuses, the newest of that context), then creates it,
+ * changes it, or leaves it when it says all that already. A completed check is
+ * never set back to waiting.
+ */
+enum err_code github_put_check(struct github *github, const struct github_check *check, struct err *err);
+
+/*
+ * A comment that appears once: looks through the comments (all pages) for the
+ * hidden marker "<!-- prgate:MARKER -->" in one of prgate's own making, else posts it.
+ */
+enum err_code github_comment_once(struct github *github, uint64_t number, const char *marker,
+                                  const char *text, struct err *err);
+
+/* POST /repos/{o}/{r}/dispatches. `payload` is a JSON object of at most 10 keys. */
+enum err_code github_repository_dispatch(struct github *github, const char *event_type, const char *payload,
+                                         struct err *err);
+
+/* POST /repos/{o}/{r}/actions/workflows/{workflow}/dispatches. `inputs` is a JSON object of strings. */
+enum err_code github_workflow_dispatch(struct github *github, const char *workflow, const char *ref,
+                                       const char *inputs, struct err *err);
+
+/*
+ * Is there a workflow run whose name (display_title, from `run-name`) contains `key`?
+ * GET /repos/{o}/{r}/actions/runs?event=&created=>=, all pages, newest first. `event` is
+ * "repository_dispatch" or "workflow_dispatch", `since` Unix seconds.
+ */
+enum err_code github_find_run(struct github *github, const char *event, const char *key, int64_t since,
+                              bool *out, struct err *err);
+
+/*
+ * A call to somewhere else, for the `http` trigger (see trigger.h): no credentials, User-Agent
+ * added (leave one header free), and the same error classes; GET counts as reading. Here
+ * because it shares the transport and what is known of replies. User, password and query of the
+ * URL are neither logged nor reported.
+ */
+enum err_code github_call_elsewhere(struct github *github, const struct http_request *request,
+                                    struct err *err);
+
+#endif

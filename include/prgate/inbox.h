@@ -1,0 +1,27 @@
+/*
+ * inbox: the one transaction between a delivery's arrival and its acknowledgement.
+ *
+ * It takes the pull request's record exclusively, looks whether the delivery was
+ * seen before, appends it at the end of the queue and, when nobody holds the
+ * claim, takes it. When inbox_put() returns ERR_OK the delivery is on disk and will be
+ * decided, whatever dies. Thread-safe.
+ */
+#ifndef PRGATE_INBOX_H
+#define PRGATE_INBOX_H
+
+#include <stdbool.h>
+
+#include "prgate/event.h"
+#include "prgate/gate.h"
+
+struct receipt {
+    bool duplicate;
+    bool claimed; /* this process now has the claim and must work on it: drain_submit() or drain_run() */
+    struct claim claim;
+};
+
+/* `may_claim`: this process has room to work on one more. ERR_RETRY: not stored, the sender should try again. */
+enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
+                        struct err *err);
+
+#endif

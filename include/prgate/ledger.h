@@ -1,0 +1,35 @@
+/*
+ * ledger: what was decided and done for a pull request, and why. Append only.
+ *
+ * An entry is one JSON object with "v", "time" (Unix ms) and "kind":
+ *   "decision": delivery, event, sender, sha, head, rule, sentence, facts, intents
+ *   "action":   delivery, action, sha, outcome, answer, attempts, duration_ms
+ * written in the same transaction as what it tells of.
+ */
+#ifndef PRGATE_LEDGER_H
+#define PRGATE_LEDGER_H
+
+#include <stdint.h>
+
+#include "prgate/decide.h"
+#include "prgate/tables.h"
+
+enum err_code ledger_add_decision(struct store_txn *txn, struct record *record, const struct event *event,
+                                  const struct facts *facts, const struct decision *decision, int64_t now_ms,
+                                  struct err *err);
+
+/* A delivery that no rule was asked about: `sentence` says why. */
+enum err_code ledger_add_note(struct store_txn *txn, struct record *record, const struct event *event,
+                              const char *sentence, int64_t now_ms, struct err *err);
+
+struct ledger_action {
+    const struct intent *intent;
+    const char *outcome; /* "done", "unknown", "dead", "dry_run" */
+    const char *answer;  /* GitHub's, or why it was given up; "" = nothing to say */
+    int64_t duration_ms;
+};
+
+enum err_code ledger_add_action(struct store_txn *txn, struct record *record,
+                                const struct ledger_action *action, int64_t now_ms, struct err *err);
+
+#endif

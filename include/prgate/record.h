@@ -1,0 +1,134 @@
+/*
+ * record: all that the gate knows of one pull request, and the claim on it.
+ *
+ *     struct record record;
+ *     record_init(&record);
+ *     if (record_decode(&record, bytes, len, &err) == ERR_OK)
+ *         ...;
+ *     record_release(&record);
+ *
+ * The struct is the caller's storage; its list of heads is the heap's until
+ * record_release(). Stored with a version in front, every field length-checked.
+ */
+#ifndef PRGATE_RECORD_H
+#define PRGATE_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "prgate/err.h"
+#include "prgate/pr.h"
+
+struct buf;
+
+/* Stored as numbers: append only, never renumber. */
+enum ci_state {
+    CI_NONE = 0,    /* not triggered */
+    CI_DECIDED = 1, /* the intent stands, nothing was sent yet */
+    CI_SENT = 2,    /* sending, or sent and the outcome not known yet */
+    CI_STARTED = 3, /* the receiver took it */
+    CI_UNKNOWN = 4, /* sent, nobody can say whether it arrived, and left at that */
+    CI_REFUSED = 5, /* the receiver said no for good: nothing runs */
+    CI_STATE_END
+};
+
+enum check_state { CHECK_NONE = 0, CHECK_AWAITING = 1, CHECK_DONE = 2, CHECK_STATE_END };
+
+/* Why a commit waits, the more telling one where several hold. */
+enum wait_reason {
+    WAIT_NOTHING = 0,
+    WAIT_CONFLICT = 1,
+    WAIT_STALE_APPROVAL = 2,
+    WAIT_NOT_APPROVER = 3,
+    WAIT_UNTRUSTED = 4,
+    WAIT_DRAFT = 5,
+    WAIT_NO_LABEL = 6,
+    WAIT_TRIGGER_FAILED = 7,
+    WAIT_REASON_END
+};
+
+/* One commit that was this pull request's head while prgate looked. */
+struct head {
+    struct sha sha;
+    int64_t first_seen_ms;
+    enum ci_state ci;
+    int64_t ci_at_ms;
+    enum check_state check;
+    enum wait_reason check_reason;
+    bool approved;
+    struct user approver;
+    int64_t approved_at_ms;
+    bool label_granted;    /* a trusted author pushed it while the label was there */
+    bool stale_approval;   /* a label meant for an older commit arrived while this was the head */
+    bool refused_approval; /* somebody who may not approve set the label */
+};
+
+enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };
+
+/* A process's own random id; alive.h tells whether it lives. */
+struct process_id {
+    unsigned char bytes[PROCESS_ID_SIZE];
+};
+
+struct claim {
+    bool held;
+    struct process_id owner;
+    unsigned char token[CLAIM_TOKEN_SIZE];
+};
+
+struct record {
+    struct pr_key key;
+    char repo[REPO_NAME_SIZE];
+    uint64_t installation;
+    struct snapshot view; /* the newest that is known of the pull request */
+    int64_t read_ms;      /* when GitHub was last asked for it, at the start of the call; 0 = never */
+    struct head *heads;   /* oldest first */
+    size_t head_count;
+    size_t head_cap;
+
+    /* What came of the events so far. Times are GitHub's, so that order of arrival does not matter. */
+    bool opened;              /* `opened` was handled */
+    bool opening_owed;        /* an opening is granted, but something (a conflict) holds it up */
+    int64_t ready_at;         /* newest ready_for_review handled */
+    int64_t reopened_at;      /* newest reopened handled */
+    int64_t drafted_at;       /* newest converted_to_draft */
+    int64_t draft_label_at;   /* newest approval while it was a draft */
+    struct sha label_removed; /* head for which prgate itself took the label off */
+    bool conflict_commented;
+
+    struct claim claim;
+    uint64_t next_delivery; /* sequence numbers to come */
+    uint64_t next_intent;
+    uint64_t next_ledger;
+    int64_t due_ms;    /* not to be worked on before; 0 = at once */
+    uint32_t failures; /* in a row */
+};
+
+void record_init(struct record *record);
+void record_release(struct record *record);
+void record_copy(struct record *to, const struct record *from); /* `to` is initialised */
+
+/* NULL when that commit was never the head. Valid until a head is added. */
+struct head *record_find_head(const struct record *record, const struct sha *sha);
+
+/* Makes room for one more, so that record_add_head() need not allocate. */
+void record_reserve_head(struct record *record);
+struct head *record_add_head(struct record *record, const struct sha *sha, int64_t now_ms);
+
+/* Would starting CI on this head be a second time? */
+bool head_is_triggered(const struct head *head);
+
+void record_encode(const struct record *record, struct buf *out);
+
+/* ERR_CORRUPT when the bytes are not a record; *record is initialised and then empty. */
+enum err_code record_decode(struct record *record, const void *bytes, size_t len, struct err *err);
+
+/* What a person would call the state that the record is in. */
+enum record_state { RECORD_NEW, RECORD_AWAITING, RECORD_CONFLICT, RECORD_TRIGGERED, RECORD_CLOSED };
+enum record_state record_state(const struct record *record);
+const char *record_state_name(enum record_state state);
+const char *ci_state_name(enum ci_state state);
+const char *wait_reason_name(enum wait_reason reason);
+
+#endif

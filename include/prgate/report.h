@@ -1,0 +1,32 @@
+/*
+ * report: what the gate knows, as JSON, for the status page and prgatectl.
+ *
+ * Each function builds a tree that is the caller's to cJSON_Delete(), with small reading
+ * transactions, so that it never stands in a delivery's way. A report is a view of a
+ * moving thing: its parts may be a moment apart. Errors are the store's.
+ */
+#ifndef PRGATE_REPORT_H
+#define PRGATE_REPORT_H
+
+#include <cjson/cJSON.h>
+
+#include "prgate/gate.h"
+
+enum { REPORT_PULLS_MAX = 1000, REPORT_LEDGER_MAX = 1000, REPORT_COUNT_MAX = 100000 };
+
+/* Deliveries and intents not yet done, counted no further than REPORT_COUNT_MAX each. */
+enum err_code report_waiting(struct gate *gate, size_t *deliveries, size_t *intents, struct err *err);
+
+/*
+ * {"waiting", "deliveries_waiting", "intents_waiting", "dry_run", "version", "pull_requests": [...], "more"};
+ * the first REPORT_PULLS_MAX open pull requests; "more": there are others.
+ */
+enum err_code report_overview(struct gate *gate, cJSON **out, struct err *err);
+
+/*
+ * {"repository", "number", "state", "head", ..., "heads": [...], "deliveries": [...], "intents": [...],
+ * "dead": [...], "ledger": [...]}; the newest REPORT_LEDGER_MAX entries, oldest first. ERR_NOT_FOUND: not known.
+ */
+enum err_code report_pull(struct gate *gate, const char *repo, uint64_t number, cJSON **out, struct err *err);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * store: durable tables with serializable transactions. The only module that
+ * knows Berkeley DB; a store on PostgreSQL is to fit behind the same functions.
+ *
+ *     static enum err_code body(struct store_txn *txn, void *arg, struct err *err)
+ *     {
+ *         struct append *append = arg;
+ *         enum err_code code = store_get(txn, TABLE_PR, append->key, STORE_LOCK, &append->value, err);
+ *         if (code != ERR_OK)
+ *             return code;
+ *         ...
+ *         return store_put(txn, TABLE_PR, append->key, buf_bytes(&append->value), err);
+ *     }
+ *     ...
+ *     if (store_txn(store, body, &append, &err) != ERR_OK)
+ *         ...;
+ *
+ * store_txn() alone begins, commits, aborts and tries again. It commits, synced
+ * to disk, when the body returns ERR_OK, else it aborts and hands the body's error
+ * on. It runs the body again when another transaction was in the way or the
+ * environment had to be recovered: a body must set its results anew each time, touch nothing
+ * outside but them, and stand finding its own work done, since a commit
+ * whose success a crash hid is run again. Never wait for anything inside a body.
+ *
+ * Any thread of any process may use a store; a handle is shared by all threads of a
+ * process and must not be carried over a fork.
+ */
+#ifndef PRGATE_STORE_H
+#define PRGATE_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "prgate/buf.h"
+#include "prgate/err.h"
+
+struct store;
+struct store_txn;
+
+/* One file each under STATE_DIR/db. The comment says: key -> value. */
+enum store_table {
+    TABLE_PR,         /* pull request -> struct record */
+    TABLE_INBOX,      /* pull request, sequence -> struct event taken and not yet decided */
+    TABLE_SEEN,       /* pull request, delivery id -> when it came */
+    TABLE_INTENT,     /* pull request, sequence -> struct intent not yet done */
+    TABLE_DEAD,       /* pull request, intent's sequence -> why it was given up, JSON */
+    TABLE_LEDGER,     /* pull request, sequence -> what was decided or done and why, JSON */
+    TABLE_NAME,       /* repository's name in lower case -> its id */
+    TABLE_TRUST,      /* repository, what was asked about whom -> answer and when it was learnt */
+    TABLE_SHARED,     /* name -> what the processes of a pool share, as installation tokens */
+    TABLE_QUARANTINE, /* table, key -> bytes that could not be decoded */
+    TABLE_END
+};
+
+struct bytes {
+    const void *data;
+    size_t len;
+};
+
+struct bytes buf_bytes(const struct buf *b);
+
+/*
+ * Opens the environment below `state_dir` (made where it is missing), recovering it when a
+ * process died in it. ERR_FATAL: it cannot be used; the text says why and what to do. *out is the caller's to
+ * close. Starts a thread that notices when another process has replaced the
+ * environment's regions: it opens them anew, and ends this process with _exit()
+ * if a thread is stuck inside the library and it cannot.
+ */
+enum err_code store_open(struct store **out, const char *state_dir, struct err *err);
+void store_close(struct store *store);
+
+typedef enum err_code store_body(struct store_txn *txn, void *arg, struct err *err);
+
+/* ERR_RETRY: no transaction got through for seconds, or the disk is full. */
+enum err_code store_txn(struct store *store, store_body *body, void *arg, struct err *err);
+
+enum store_access {
+    STORE_READ,
+    STORE_LOCK /* exclusively: nobody else reads it for update until this transaction ends */
+};
+
+/* Replaces the content of *value. ERR_NOT_FOUND: no such key; with STORE_LOCK its place is locked all the same. */
+enum err_code store_get(struct store_txn *txn, enum store_table table, struct bytes key,
+                        enum store_access access, struct buf *value, struct err *err);
+enum err_code store_put(struct store_txn *txn, enum store_table table, struct bytes key, struct bytes value,
+                        struct err *err);
+/* ERR_CONFLICT: there is one already, and it stays. */
+enum err_code store_insert(struct store_txn *txn, enum store_table table, struct bytes key,
+                           struct bytes value, struct err *err);
+/* ERR_NOT_FOUND: no such key. */
+enum err_code store_delete(struct store_txn *txn, enum store_table table, struct bytes key, struct err *err);
+
+/*
+ * The first entry whose key is not less than *key and starts with `prefix`: replaces *key and, if it is not
+ * NULL, *value. ERR_NOT_FOUND: none. To walk on, add a zero byte to the key that was found.
+ */
+enum err_code store_next(struct store_txn *txn, enum store_table table, struct bytes prefix, struct buf *key,
+                         struct buf *value, struct err *err);
+
+/* Writes a checkpoint when enough was logged, and removes logs that no recovery needs. Any process, any time. */
+enum err_code store_checkpoint(struct store *store, struct err *err);
+
+struct store_stats {
+    uint64_t commits;    /* by this process */
+    uint64_t retries;    /* transactions run again because another was in the way */
+    uint64_t recoveries; /* environments opened anew since the start */
+};
+struct store_stats store_get_stats(struct store *store);
+
+const char *store_table_name(enum store_table table);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * tables: typed access to the store's tables, inside a transaction.
+ *
+ * Keys start with the pull request (repository id, number), so all that belongs to one
+ * lies together. Every function is for use in a store_body and returns its error as it is.
+ */
+#ifndef PRGATE_TABLES_H
+#define PRGATE_TABLES_H
+
+#include <stdint.h>
+
+#include "prgate/event.h"
+#include "prgate/intent.h"
+#include "prgate/record.h"
+#include "prgate/store.h"
+
+/* ---- records ---- */
+
+/* ERR_NOT_FOUND: there is none; *record then is empty but for its key. */
+enum err_code table_get_record(struct store_txn *txn, const struct pr_key *key, enum store_access access,
+                               struct record *record, struct err *err);
+enum err_code table_put_record(struct store_txn *txn, const struct record *record, struct err *err);
+
+/* The first record whose key is not less than *key; sets *key. ERR_NOT_FOUND: none. */
+enum err_code table_next_record(struct store_txn *txn, struct pr_key *key, struct record *record,
+                                struct err *err);
+
+/* ---- repository names ---- */
+
+enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err);
+enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *repo_id, struct err *err);
+
+/* ---- delivery ids ---- */
+
+/* ERR_CONFLICT: it was seen before. */
+enum err_code table_see_delivery(struct store_txn *txn, const struct pr_key *key, const char *delivery,
+                                 int64_t now_ms, struct err *err);
+
+/* ---- the two queues of a pull request: deliveries to decide, intents to perform ---- */
+
+enum err_code table_append_event(struct store_txn *txn, struct record *record, const struct event *event,
+                                 struct err *err);
+/*
+ * The first with a sequence number of at least *seq; sets *seq. ERR_CORRUPT: it cannot be
+ * decoded; *seq tells which, for table_quarantine().
+ */
+enum err_code table_next_event(struct store_txn *txn, const struct pr_key *key, uint64_t *seq,
+                               struct event *event, struct err *err);
+enum err_code table_remove_event(struct store_txn *txn, const struct pr_key *key, uint64_t seq,
+                                 struct err *err);
+
+enum err_code table_append_intent(struct store_txn *txn, struct record *record, struct intent *intent,
+                                  struct err *err);
+enum err_code table_put_intent(struct store_txn *txn, const struct pr_key *key, const struct intent *intent,
+                               struct err *err);
+enum err_code table_next_intent(struct store_txn *txn, const struct pr_key *key, uint64_t *seq,
+                                struct intent *intent, struct err *err);
+enum err_code table_remove_intent(struct store_txn *txn, const struct pr_key *key, uint64_t seq,
+                                  struct err *err);
+enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *key, struct err *err);
+
+/* Moves an entry of a queue out of the way, byte for byte. */
+enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *key,
+                               uint64_t seq, struct err *err);
+
+/*
+ * The next pull request, from *key on, that has an entry in that queue. It may be
+ * done by the time you look: a hint, not a promise. ERR_NOT_FOUND: none.
+ */
+enum err_code table_next_queued(struct store_txn *txn, enum store_table queue, struct pr_key *key,
+                                struct err *err);
+
+/* How many entries a queue has in all, counted no further than `limit`. */
+enum err_code table_count(struct store *store, enum store_table table, size_t limit, size_t *out,
+                          struct err *err);
+
+/* ---- text under a sequence number: ledger, dead letters ---- */
+
+enum err_code table_put_text(struct store_txn *txn, enum store_table table, const struct pr_key *key,
+                             uint64_t seq, const char *text, struct err *err);
+enum err_code table_next_text(struct store_txn *txn, enum store_table table, const struct pr_key *key,
+                              uint64_t *seq, struct buf *text, struct err *err);
+
+#endif

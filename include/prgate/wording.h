@@ -1,0 +1,21 @@
+/*
+ * wording: every sentence that prgate writes on a pull request.
+ */
+#ifndef PRGATE_WORDING_H
+#define PRGATE_WORDING_H
+
+#include "prgate/buf.h"
+#include "prgate/config.h"
+#include "prgate/record.h"
+
+/* Title and summary of the check while the head waits. `head` may be NULL. */
+void wording_awaiting(const struct policy *policy, const struct head *head, enum wait_reason reason,
+                      struct buf *title, struct buf *summary);
+
+/* Title and summary of the check once CI was triggered (or may have been). */
+void wording_done(const struct policy *policy, const struct head *head, struct buf *title,
+                  struct buf *summary);
+
+void wording_conflict(const struct policy *policy, const struct record *record, struct buf *comment);
+
+#endif

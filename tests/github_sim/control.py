@@ -1,0 +1,208 @@
+"""The test's side of the simulator: POST /_sim/NAME with the arguments as a JSON object.
+
+    arrange   app, repo, label_definition, role, team, token, mergeable, ci, settings, reset
+    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment:
+              each returns [{"event", "delivery", "payload"}], the payload being the exact text
+    faults    fault (see faults.py), clear_faults, expire_tokens
+    look      calls, overlaps, violations, state, outbox (drains it), triggers, load
+    batch     [[name, arguments], ...] in one go, returns the list of results
+
+Looking works with GET as well, arguments in the query.
+"""
+from .reply import Reply
+from .world import NoSuchThing
+
+OPERATIONS = {}
+
+
+def operation(name=None):
+    def register(run):
+        OPERATIONS[name or run.__name__] = run
+        return run
+    return register
+
+
+def _person(name, method):
+    def run(sim, **arguments):
+        return [one.json() for one in getattr(sim.world, method)(**arguments)]
+    OPERATIONS[name] = run
+
+
+for _name, _method in {"open": "open_pull", "push": "push", "label": "label", "unlabel": "unlabel",
+                       "close": "close", "reopen": "reopen", "draft": "to_draft", "ready": "ready",
+                       "edit": "edit", "assign": "assign", "comment": "comment"}.items():
+    _person(_name, _method)
+
+
+# Arranging
+
+@operation()
+def app(sim, **arguments):
+    sim.world.add_app(**arguments)
+
+
+@operation()
+def repo(sim, **arguments):
+    made = sim.world.add_repo(**arguments)
+    return {"id": made.id, "hook_id": made.hook_id,
+            "labels": {label.name: label.id for label in made.labels.values()}}
+
+
+@operation()
+def label_definition(sim, **arguments):
+    return {"id": sim.world.define_label(**arguments).id}
+
+
+@operation()
+def role(sim, repo, login, role):
+    sim.world.set_role(repo, login, role)
+
+
+@operation()
+def team(sim, **arguments):
+    sim.world.set_team(**arguments)
+
+
+@operation()
+def token(sim, token, login):
+    sim.door.add_token(token, login)
+
+
+@operation()
+def mergeable(sim, **arguments):
+    sim.world.set_mergeable(**arguments)
+
+
+@operation()
+def ci(sim, secret=None):
+    sim.ci.secret = secret
+
+
+@operation()
+def settings(sim, latency_ms=None, jitter_ms=None, rate_limit=None, installation_ttl=None, runs_delay_ms=None,
+             permissions=None):
+    """Only what is given changes."""
+    if latency_ms is not None:
+        sim.faults.latency, sim.faults.jitter = latency_ms / 1000, (jitter_ms or 0) / 1000
+    if rate_limit is not None:
+        sim.rate_limit = rate_limit
+    if installation_ttl is not None:
+        sim.door.installation_ttl = installation_ttl
+    if runs_delay_ms is not None:
+        sim.world.runs_delay = runs_delay_ms / 1000
+    if permissions is not None:
+        sim.door.permissions = permissions
+
+
+@operation()
+def reset(sim):
+    sim.reset()
+
+
+@operation()
+def forget(sim):
+    """The records of the past go, the world stays."""
+    sim.journal.clear()
+    sim.faults.clear()
+    sim.world.outbox.clear()
+
+
+# Faults
+
+@operation()
+def fault(sim, **arguments):
+    return {"id": sim.faults.add(**arguments)}
+
+
+@operation()
+def clear_faults(sim):
+    """Also lets go whoever hangs."""
+    sim.faults.clear()
+
+
+@operation()
+def expire_tokens(sim):
+    sim.door.expire_installation_tokens()
+
+
+# Looking
+
+@operation()
+def calls(sim, pr=None, since=0):
+    return [call.json() for call in sim.journal.calls[int(since):] if pr in (None, call.pr)]
+
+
+@operation()
+def overlaps(sim):
+    return [[first.json(), second.json()] for first, second in sim.journal.overlaps()]
+
+
+@operation()
+def violations(sim):
+    return sim.journal.violations
+
+
+@operation()
+def outbox(sim):
+    drained, sim.world.outbox = sim.world.outbox, []
+    return [one.json() for one in drained]
+
+
+@operation()
+def triggers(sim):
+    return sim.ci.triggers
+
+
+@operation()
+def load(sim):
+    return {"calls": len(sim.journal.calls), "most_in_flight": sim.journal.most_in_flight}
+
+
+@operation()
+def state(sim, repo=None):
+    """Everything, or one repository's part of it."""
+    places = [sim.world.repo(repo)] if repo else [one for one in sim.world.repos.values() if one.hook_id]
+    return {"repos": {one.full_name: _repo_state(sim, one) for one in places},
+            "users": [one.login for one in sim.world.users.values()],
+            "teams": [[*key, value] for key, value in sim.world.teams.items()]}
+
+
+def _repo_state(sim, place):
+    return {"id": place.id, "installation": place.installation,
+            "labels": {one.name: one.id for one in place.labels.values()}, "roles": place.roles,
+            "pulls": {str(n): _pull_state(place, one) for n, one in place.pulls.items()},
+            "dispatches": place.dispatches,
+            "runs": [{name: run[name] for name in ("id", "display_title", "event")} for run in place.runs],
+            "triggers": [one for one in sim.ci.triggers if one["body"]["repository"] == place.full_name]}
+
+
+def _pull_state(place, one):
+    fields = one.now
+    return {"id": one.id, "head": fields["head_sha"], "heads": one.heads, "state": fields["state"],
+            "merged": fields["merged"], "draft": fields["draft"], "mergeable": one.mergeable_at(None),
+            "labels": [label.name for label in fields["labels"]], "updated_at": fields["updated_at"],
+            "author": one.author and one.author.login,
+            "comments": [{"body": said.now["body"], "by": said.now["user"].login} for said in one.comments],
+            "checks": {sha: [_check(run.now) for run in place.check_runs.get(sha, ())] for sha in one.heads},
+            "statuses": {sha: [_status(status.now) for status in place.statuses.get(sha, ())] for sha in one.heads}}
+
+
+def _check(run):
+    return {name: run[name] for name in ("id", "name", "status", "conclusion", "external_id", "details_url",
+                                         "output")}
+
+
+def _status(status):
+    return {name: status[name] for name in ("context", "state", "description", "target_url")}
+
+
+def answer(sim, name, arguments):
+    """A Reply; what a test did wrong is a 400 that says so."""
+    try:
+        if name == "batch":
+            return Reply(200, [OPERATIONS[one](sim, **given) for one, given in arguments])
+        return Reply(200, OPERATIONS[name](sim, **arguments))
+    except (KeyError, TypeError, ValueError, NoSuchThing) as problem:
+        return Reply(400, {"message": f"/_sim/{name}: {type(problem).__name__}: {problem}"})
+
+

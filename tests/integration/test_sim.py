@@ -1,0 +1,513 @@
+"""The simulator itself: a test double that is wrong would make every other test worthless."""
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import threading
+import time
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from github_sim import client
+
+REPO = "acme/rocket"
+HEADERS = {"User-Agent": "test", "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28",
+           "Authorization": "Bearer ghp_test"}
+
+
+class Api:
+    """A caller as prgate should be, unless a test leaves something out."""
+
+    def __init__(self, url, **headers):
+        self.host = url.removeprefix("http://")
+        self.headers = {**HEADERS, **headers}
+
+    def __call__(self, method, path, body=None, timeout=5, raw=None):
+        headers = {name: value for name, value in self.headers.items() if value is not None}
+        sent = raw if raw is not None else None if body is None else json.dumps(body)
+        if sent is not None:
+            headers.setdefault("Content-Type", "application/json")
+        connection = http.client.HTTPConnection(self.host, timeout=timeout)
+        try:
+            connection.request(method, path, sent, headers)
+            reply = connection.getresponse()
+            text = reply.read()
+            return reply.status, json.loads(text) if text else None, reply.headers
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def process():
+    with client.start() as sim:
+        yield sim
+
+
+@pytest.fixture
+def sim(process):
+    process.reset()
+    process.repo(full_name=REPO, installation=77, labels=["CICD", "needs CI/x"],
+                 roles={"ann": "maintain", "tim": "triage"})
+    process.token(token="ghp_test", login="gatekeeper")
+    process.open(repo=REPO, author="bob", number=1)
+    return process
+
+
+@pytest.fixture
+def api(sim):
+    return Api(sim.url)
+
+
+@pytest.fixture(scope="module")
+def key():
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture
+def app(sim, key):
+    public = key.public_key().public_bytes(serialization.Encoding.PEM,
+                                           serialization.PublicFormat.SubjectPublicKeyInfo)
+    sim.app(id=12345, slug="prgate", public_key=public.decode())
+    return lambda **claims: Api(sim.url, Authorization=f"Bearer {jwt(key, **claims)}")
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def jwt(key, alg="RS256", **claims):
+    now = int(time.time())
+    claims = {"iss": 12345, "iat": now - 60, "exp": now + 300, **claims}
+    signed = b64(json.dumps({"alg": alg, "typ": "JWT"}).encode()) + b"." + b64(json.dumps(claims).encode())
+    return (signed + b"." + b64(key.sign(signed, padding.PKCS1v15(), hashes.SHA256()))).decode()
+
+
+def installation(sim, app):
+    status, body, _ = app()("POST", "/app/installations/77/access_tokens")
+    assert status == 201
+    return Api(sim.url, Authorization=f"Bearer {body['token']}")
+
+
+def head(sim, number=1):
+    return pull(sim, number)["head"]
+
+
+def pull(sim, number=1):
+    return sim.state(repo=REPO)["repos"][REPO]["pulls"][str(number)]
+
+
+def repo_path(tail):
+    return f"/repos/{REPO}/{tail}"
+
+
+# What people do
+
+def test_opening_with_labels_sends_opened_and_one_labeled_each(sim):
+    sent = sim.open(repo=REPO, author="bob", labels=["CICD", "bug"])
+    payloads = [json.loads(one["payload"]) for one in sent]
+    assert [one["action"] for one in payloads] == ["opened", "labeled", "labeled"]
+    assert [one["label"]["name"] for one in payloads[1:]] == ["CICD", "bug"]
+    assert len({one["delivery"] for one in sent}) == 3
+    assert payloads[0]["installation"]["id"] == 77
+    assert payloads[0]["pull_request"]["id"] > 2**31
+
+
+def test_payloads_are_of_real_size(sim):
+    sent, = sim.label(repo=REPO, number=1, label="CICD", by="ann")
+    assert 20_000 < len(sent["payload"]) < 28_000
+
+
+@pytest.mark.parametrize("operation, arguments, action, shown", [
+    ("push", {"sha": "a" * 40}, "synchronize", {"head": "a" * 40}),
+    ("draft", {}, "converted_to_draft", {"draft": True}),
+    ("ready", {}, "ready_for_review", {"draft": False}),
+    ("close", {"merged": True}, "closed", {"state": "closed", "merged": True}),
+    ("reopen", {}, "reopened", {"state": "open"}),
+    ("label", {"label": "CICD", "by": "ann"}, "labeled", {"labels": ["CICD"]}),
+    ("edit", {"title": "Other"}, "edited", {}),
+    ("assign", {}, "assigned", {}),
+])
+def test_a_persons_deed_changes_the_state_and_sends_its_payload(sim, operation, arguments, action, shown):
+    sent, = sim.do(operation, {"repo": REPO, "number": 1, **arguments})
+    body = json.loads(sent["payload"])
+    assert (sent["event"], body["action"], body["number"]) == ("pull_request", action, 1)
+    assert body["pull_request"]["head"]["sha"] == head(sim)
+    state = pull(sim)
+    assert {name: state[name] for name in shown} == shown
+    assert sim.outbox() == []
+
+
+def test_a_change_moves_updated_at_on(sim, api):
+    before = pull(sim)["updated_at"]
+    time.sleep(1.1)
+    sim.push(repo=REPO, number=1)
+    assert pull(sim)["updated_at"] > before
+
+
+def test_doing_what_is_done_sends_nothing(sim):
+    sim.label(repo=REPO, number=1, label="CICD", by="ann")
+    assert sim.label(repo=REPO, number=1, label="cicd", by="ann") == []
+    assert len(sim.unlabel(repo=REPO, number=1, label="CICD", by="ann")) == 1
+    assert sim.unlabel(repo=REPO, number=1, label="CICD", by="ann") == []
+
+
+def test_deleted_accounts_and_forks_are_null(sim):
+    sent, = sim.open(repo=REPO, author=None, deleted_fork=True)
+    body = json.loads(sent["payload"])["pull_request"]
+    assert body["user"] is None and body["head"]["repo"] is None
+
+
+def test_mergeable_is_null_until_it_is_worked_out(sim, api):
+    sent, = sim.open(repo=REPO, author="bob", number=5, mergeable=False, mergeable_after_ms=200)
+    assert json.loads(sent["payload"])["pull_request"]["mergeable"] is None
+    assert api("GET", repo_path("pulls/5"))[1]["mergeable"] is None
+    time.sleep(0.25)
+    assert api("GET", repo_path("pulls/5"))[1]["mergeable"] is False
+
+
+# What programs may do
+
+def test_own_label_writes_are_echoed(sim, api):
+    assert api("POST", repo_path("issues/1/labels"), {"labels": ["CICD"]})[0] == 200
+    assert api("POST", repo_path("issues/1/labels"), {"labels": ["CICD"]})[0] == 200
+    assert api("DELETE", repo_path("issues/1/labels/CICD"))[0] == 200
+    bodies = [json.loads(one["payload"]) for one in sim.outbox()]
+    assert [(one["action"], one["sender"]["login"]) for one in bodies] == [("labeled", "gatekeeper"),
+                                                                          ("unlabeled", "gatekeeper")]
+    assert sim.outbox() == [] and sim.violations() == []
+
+
+def test_label_names_are_percent_encoded(sim, api):
+    sim.label(repo=REPO, number=1, label="needs CI/x", by="ann")
+    assert api("DELETE", repo_path("issues/1/labels/needs%20CI%2Fx"))[0] == 200
+    assert api("DELETE", repo_path("issues/1/labels/needs%20CI%2Fx"))[0] == 404
+    assert sim.violations() == []
+
+
+@pytest.mark.parametrize("login, permission, role", [
+    ("ann", "write", "maintain"), ("tim", "read", "triage"), ("bob", "read", "read")])
+def test_permissions_are_folded_as_github_folds_them(api, login, permission, role):
+    status, body, _ = api("GET", repo_path(f"collaborators/{login}/permission"))
+    assert (status, body["permission"], body["role_name"]) == (200, permission, role)
+
+
+def test_a_bot_is_no_collaborator(sim, api):
+    sim.role(repo=REPO, login="dependabot[bot]", role="write")
+    assert api("GET", repo_path("collaborators/dependabot%5Bbot%5D/permission"))[0] == 404
+
+
+def test_team_membership(sim, api):
+    sim.team(org="acme", team="crew", login="ann")
+    sim.team(org="acme", team="crew", login="pat", state="pending")
+    path = "/orgs/acme/teams/crew/memberships/"
+    assert [api("GET", path + who)[0] for who in ("ann", "pat", "bob")] == [200, 200, 404]
+    assert api("GET", path + "pat")[1]["state"] == "pending"
+
+
+CHECK = {"name": "gate", "head_sha": "HEAD", "status": "in_progress", "external_id": "x",
+         "output": {"title": "Waiting", "summary": "For a label"}}
+INVALID = [
+    ("POST", "check-runs", {**CHECK, "name": None}),
+    ("POST", "check-runs", {**CHECK, "colour": "red"}),
+    ("POST", "check-runs", {**CHECK, "status": "pending"}),
+    ("POST", "check-runs", {**CHECK, "status": "completed"}),
+    ("POST", "check-runs", {**CHECK, "head_sha": "b" * 40}),
+    ("POST", "check-runs", {**CHECK, "output": {"title": "no summary"}}),
+    ("POST", "check-runs", {**CHECK, "actions": [{"label": "x" * 21, "description": "", "identifier": "y"}]}),
+    ("POST", "check-runs", {**CHECK, "details_url": "not a URL"}),
+    ("POST", "statuses/HEAD", {"state": "waiting"}),
+    ("POST", "statuses/HEAD", {"state": "pending", "description": "x" * 141}),
+    ("POST", "issues/1/labels", {"labels": []}),
+    ("POST", "issues/1/labels", {"labels": [7]}),
+    ("POST", "issues/1/labels", {"label": ["CICD"]}),
+    ("POST", "issues/1/comments", {"body": ""}),
+    ("POST", "dispatches", {"client_payload": {}}),
+    ("POST", "dispatches", {"event_type": "x" * 101}),
+    ("POST", "dispatches", {"event_type": "x", "client_payload": {str(n): n for n in range(11)}}),
+    ("POST", "actions/workflows/ci.yml/dispatches", {"inputs": {}}),
+    ("POST", "actions/workflows/ci.yml/dispatches", {"ref": "main", "inputs": {"number": 1}}),
+    ("POST", "actions/workflows/ci.yml/dispatches", {"ref": "main", "inputs": {"extra": "1"}}),
+    ("POST", "actions/workflows/ci.yml/dispatches", {"ref": "nowhere"}),
+]
+
+
+@pytest.mark.parametrize("method, path, body", INVALID, ids=lambda value: str(value)[:60])
+def test_bodies_that_github_refuses(sim, app, method, path, body):
+    api, sha = installation(sim, app), head(sim)
+    sent = {name: sha if value == "HEAD" else value for name, value in body.items()}
+    status, reply, _ = api(method, repo_path(path.replace("HEAD", sha)), sent)
+    assert status == 422
+    assert {"message", "documentation_url"} <= set(reply)
+
+
+def test_a_body_that_is_no_json(sim, api):
+    assert api("POST", repo_path("issues/1/comments"), raw="{")[0] == 400
+    assert [one["kind"] for one in sim.violations()] == ["400"]
+
+
+@pytest.mark.parametrize("method, path", [
+    ("GET", "/nowhere"), ("PUT", "/repos/acme/rocket/pulls/1"), ("GET", "/repos/acme/rocket/dispatches")])
+def test_no_such_route_is_a_violation(sim, api, method, path):
+    assert api(method, path)[0] == 404
+    assert sim.violations()[0]["text"] == "no such route"
+
+
+def test_what_is_not_there_is_no_violation(sim, api):
+    for path in ("pulls/99", "collaborators/nobody/permission", "issues/99/labels"):
+        assert api("GET", repo_path(path))[0] == 404
+    assert sim.violations() == []
+
+
+@pytest.mark.parametrize("left_out, status", [
+    ("User-Agent", 403), ("Accept", 200), ("X-GitHub-Api-Version", 200), ("Authorization", 401)])
+def test_headers_that_must_be_sent(sim, left_out, status):
+    api = Api(sim.url, **{left_out: None})
+    if left_out == "Accept":
+        api.headers["Accept"] = "*/*"
+    assert api("GET", repo_path("pulls/1"))[0] == status
+    assert len(sim.violations()) == 1
+
+
+def test_unknown_token(sim):
+    status, body, _ = Api(sim.url, Authorization="token nonsense")("GET", "/user")
+    assert (status, body["message"]) == (401, "Bad credentials")
+
+
+def test_pages(sim, api):
+    sim.batch([("comment", {"repo": REPO, "number": 1, "body": f"number {n}", "by": "bob"}) for n in range(25)])
+    path, seen = repo_path("issues/1/comments?per_page=10"), []
+    while path:
+        _, page, headers = api("GET", path)
+        seen += [one["body"] for one in page]
+        following = [link for link in headers.get("Link", "").split(", ") if link.endswith('rel="next"')]
+        path = following[0].split(">")[0].lstrip("<").removeprefix(sim.url) if following else None
+    assert seen == [f"number {n}" for n in range(25)]
+
+
+# Apps
+
+def test_app_and_installation(sim, app):
+    assert app()("GET", "/app")[1]["slug"] == "prgate"
+    assert app()("GET", repo_path("installation"))[1]["id"] == 77
+    assert installation(sim, app)("GET", repo_path("pulls/1"))[0] == 200
+    assert sim.violations() == []
+
+
+@pytest.mark.parametrize("claims", [
+    {"iat": 2**33}, {"exp": 2**33}, {"exp": 1}, {"alg": "HS256"}, {"iss": 1}, {"iat": "now"}], ids=str)
+def test_wrong_jwts(sim, app, claims):
+    assert app(**claims)("GET", "/app")[0] in (401, 404)
+    assert len(sim.violations()) == 1
+
+
+def test_a_jwt_signed_by_another_key(sim, app):
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    assert Api(sim.url, Authorization=f"Bearer {jwt(other)}")("GET", "/app")[0] == 401
+
+
+def test_an_expired_installation_token_is_no_violation(sim, app):
+    api = installation(sim, app)
+    sim.expire_tokens()
+    assert api("GET", repo_path("pulls/1"))[0] == 401
+    assert sim.violations() == []
+
+
+def test_a_token_cannot_write_check_runs(sim, api):
+    assert api("POST", repo_path("check-runs"), {**CHECK, "head_sha": head(sim)})[0] == 403
+
+
+def test_an_app_without_the_permission(sim, app):
+    sim.settings(permissions={"metadata": "read"})
+    assert installation(sim, app)("POST", repo_path("issues/1/comments"), {"body": "hello"})[0] == 403
+
+
+def test_check_runs(sim, app):
+    api, sha = installation(sim, app), head(sim)
+    status, made, _ = api("POST", repo_path("check-runs"), {**CHECK, "head_sha": sha})
+    assert (status, made["status"], made["conclusion"]) == (201, "in_progress", None)
+    status, done, _ = api("PATCH", repo_path(f"check-runs/{made['id']}"), {"conclusion": "success"})
+    assert (status, done["status"], done["conclusion"]) == (200, "completed", "success")
+    found = api("GET", repo_path(f"commits/{sha}/check-runs?check_name=gate&filter=latest"))[1]
+    assert [run["id"] for run in found["check_runs"]] == [made["id"]]
+    assert api("GET", repo_path(f"commits/{sha}/check-runs?check_name=other"))[1]["total_count"] == 0
+    assert sim.violations() == []
+
+
+def test_statuses_are_listed_newest_first(sim, api):
+    sha = head(sim)
+    for state in ("pending", "success"):
+        assert api("POST", repo_path(f"statuses/{sha}"), {"state": state, "context": "gate"})[0] == 201
+    assert [one["state"] for one in api("GET", repo_path(f"commits/{sha}/statuses"))[1]] == ["success", "pending"]
+
+
+def test_dispatches_start_runs_after_a_while(sim, api):
+    sim.settings(runs_delay_ms=200)
+    sent = {"event_type": "go", "client_payload": {"key": "k1", "number": 1}}
+    assert api("POST", repo_path("dispatches"), sent)[0] == 204
+    inputs = {"ref": "main", "inputs": {"key": "k2", "number": "1"}}
+    assert api("POST", repo_path("actions/workflows/ci.yml/dispatches"), inputs)[0] == 204
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 5))
+    path = repo_path(f"actions/runs?event=repository_dispatch&created=%3E%3D{since}")
+    assert api("GET", path)[1]["total_count"] == 0
+    time.sleep(0.25)
+    assert [run["display_title"] for run in api("GET", path)[1]["workflow_runs"]] == ["CI k1"]
+    assert [run["event"] for run in api("GET", repo_path("actions/runs"))[1]["workflow_runs"]] == [
+        "workflow_dispatch", "repository_dispatch"]
+    assert [one["pr"] for one in sim.calls()[:2]] == [f"{REPO}#1"] * 2
+
+
+# Deliveries
+
+def test_deliveries_can_be_listed_and_asked_for_again(sim, app):
+    sim.push(repo=REPO, number=1)
+    listed = app()("GET", "/app/hook/deliveries?per_page=1")
+    assert listed[1][0]["action"] == "synchronize" and 'rel="next"' in listed[2]["Link"]
+    assert app()("POST", f"/app/hook/deliveries/{listed[1][0]['id']}/attempts")[0] == 202
+    again, = sim.outbox()
+    assert again["delivery"] == listed[1][0]["guid"]
+
+
+# Faults
+
+@pytest.mark.parametrize("fault, status, headers", [
+    ({"status": 502}, 502, set()),
+    ({"rate_limit": "secondary"}, 403, {"Retry-After"}),
+    ({"rate_limit": "429"}, 429, {"Retry-After"}),
+    ({"rate_limit": "exhausted"}, 403, {"X-RateLimit-Reset"}),
+])
+def test_statuses_on_demand(sim, api, fault, status, headers):
+    sim.fault(route="POST */labels", **fault)
+    got, _, sent = api("POST", repo_path("issues/1/labels"), {"labels": ["CICD"]})
+    assert got == status and headers <= set(sent)
+    assert pull(sim)["labels"] == []
+
+
+def test_who_does_not_wait_is_found_out(sim, api):
+    sim.fault(route="GET */pulls/*", rate_limit="429", seconds=2)
+    assert [api("GET", repo_path("pulls/1"))[0] for _ in range(2)] == [429, 429]
+    assert [one["kind"] for one in sim.violations()] == ["hammer"]
+    time.sleep(3.1)
+    assert api("GET", repo_path("pulls/1"))[0] == 200
+
+
+def test_a_fault_hits_as_often_as_told(sim, api):
+    sim.fault(route="GET */pulls/*", status=500, skip=1, count=2)
+    assert [api("GET", repo_path("pulls/1"))[0] for _ in range(4)] == [200, 500, 500, 200]
+
+
+@pytest.mark.parametrize("fault, labels", [
+    ({"drop": "before"}, []), ({"drop": "after"}, ["CICD"]),
+    ({"hang": True}, []), ({"hang": True, "after": True}, ["CICD"]),
+    ({"status": 500}, []), ({"status": 500, "after": True}, ["CICD"])], ids=str)
+def test_the_effect_of_a_call_without_a_good_answer(sim, api, fault, labels):
+    sim.fault(route="POST */labels", **fault)
+    try:
+        status = api("POST", repo_path("issues/1/labels"), {"labels": ["CICD"]}, timeout=0.3)[0]
+    except (OSError, http.client.HTTPException):
+        status = None
+    assert status == fault.get("status")
+    assert pull(sim)["labels"] == labels
+
+
+def test_clearing_faults_lets_go_who_hangs(sim, api):
+    sim.fault(route="GET */pulls/*", hang=True)
+    threading.Timer(0.2, sim.clear_faults).start()
+    with pytest.raises((OSError, http.client.HTTPException)):
+        api("GET", repo_path("pulls/1"), timeout=5)
+    assert sim.calls()[-1]["end"] - sim.calls()[-1]["start"] < 2
+
+
+def test_reads_lag(sim, api):
+    time.sleep(0.1)
+    sim.push(repo=REPO, number=1, sha="c" * 40)
+    sim.fault(route="GET *", stale_ms=80)
+    assert api("GET", repo_path("pulls/1"))[1]["head"]["sha"] != "c" * 40
+    time.sleep(0.1)
+    assert api("GET", repo_path("pulls/1"))[1]["head"]["sha"] == "c" * 40
+
+
+def test_the_hourly_limit(sim, api):
+    sim.settings(rate_limit=2)
+    replies = [api("GET", "/user") for _ in range(3)]
+    assert [one[0] for one in replies] == [200, 200, 403]
+    assert [one[2]["X-RateLimit-Remaining"] for one in replies] == ["1", "0", "0"]
+
+
+# The journal
+
+def at_once(*calls):
+    threads = [threading.Thread(target=call) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_calls_for_one_pull_request_that_overlap_are_found(sim, api):
+    sim.settings(latency_ms=150)
+    sha = head(sim)
+    at_once(lambda: api("GET", repo_path("issues/1/labels")), lambda: api("GET", repo_path(f"commits/{sha}/statuses")))
+    pair, = sim.overlaps()
+    assert {one["pr"] for one in pair} == {f"{REPO}#1"}
+
+
+def test_calls_one_after_the_other_or_for_others_do_not_overlap(sim, api):
+    sim.open(repo=REPO, author="bob", number=2)
+    sim.settings(latency_ms=50)
+    at_once(lambda: api("GET", repo_path("pulls/1")), lambda: api("GET", repo_path("pulls/2")),
+            lambda: api("GET", repo_path("collaborators/ann/permission")))
+    for _ in range(3):
+        api("GET", repo_path("pulls/1"))
+    assert sim.overlaps() == [] and sim.load()["most_in_flight"] > 1
+
+
+# The project's own CI
+
+TRIGGER = {"repository": REPO, "number": 1, "head_sha": "d" * 40, "head_ref": "topic", "base_ref": "main",
+           "author": "bob", "key": "e" * 32}
+
+
+def signature(text):
+    return "sha256=" + hmac.new(b"s3cret", text.encode(), hashlib.sha256).hexdigest()
+
+
+def ci_call(sim, method, signed, **headers):
+    sent = {"X-Prgate-Key": "e" * 32, "X-Prgate-Event": "trigger", "X-Hub-Signature-256": signature(signed), **headers}
+    return Api(sim.url, **sent)(method, "/_ci/hook", raw=signed if method == "POST" else None)[0]
+
+
+def test_own_ci_takes_a_trigger_and_knows_its_key(sim):
+    sim.ci(secret="s3cret")
+    assert ci_call(sim, "GET", "e" * 32) == 404
+    assert ci_call(sim, "POST", json.dumps(TRIGGER)) == 202
+    assert ci_call(sim, "GET", "e" * 32) == 200
+    assert [one["body"] for one in sim.triggers()] == [TRIGGER]
+    assert [one["pr"] for one in sim.calls()] == [None, f"{REPO}#1", f"{REPO}#1"]
+    assert sim.violations() == []
+
+
+@pytest.mark.parametrize("body, headers", [
+    (TRIGGER, {"X-Hub-Signature-256": "sha256=" + "0" * 64}),
+    (TRIGGER, {"X-Prgate-Key": "short"}),
+    (TRIGGER, {"X-Prgate-Event": None}),
+    ({**TRIGGER, "key": "f" * 32}, {}),
+    ({**TRIGGER, "number": "1"}, {}),
+    ({**TRIGGER, "more": 1}, {}),
+], ids=lambda value: str(value)[-40:])
+def test_own_ci_refuses(sim, body, headers):
+    sim.ci(secret="s3cret")
+    assert ci_call(sim, "POST", json.dumps(body), **headers) in (400, 401)
+    assert sim.triggers() == [] and len(sim.violations()) == 1
+
+
+def test_it_is_fast_enough(sim):
+    """Well under what it can do, so that a busy machine does not fail the test."""
+    host, calls = sim.url.removeprefix("http://"), 1500
+    connection = http.client.HTTPConnection(host)
+    began = time.monotonic()
+    for _ in range(calls):
+        connection.request("GET", repo_path("collaborators/ann/permission"), headers=HEADERS)
+        connection.getresponse().read()
+    assert calls / (time.monotonic() - began) > 500
