@@ -36,5 +36,5 @@ reply=$(curl -sS --max-time 15 -w '\n%{http_code}' \
     --data-binary "@$1" "$url")
 status=$(printf '%s\n' "$reply" | tail -n 1)
 echo "$status"
-printf '%s\n' "$reply" | sed '$d'
+printf '%s\n' "$reply" | sed -e '$d' -e '/^$/d'
 case $status in 2??) ;; *) exit 1 ;; esac

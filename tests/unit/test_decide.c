@@ -1,0 +1,774 @@
+/*
+ * Every cell of (state x event x trusted x draft x label x mergeable) against the table in
+ * docs/cicd_flowchart.md, and what the table leaves out, one test each.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "prgate/buf.h"
+#include "prgate/decide.h"
+
+/* ---- what is decided about ---------------------------------------------------- */
+
+static const char *const sha_old = "0000000000000000000000000000000000000000";
+static const char *const sha_a = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+static const char *const sha_b = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+enum { THEN = 100, NOW = 200, NOW_MS = 1000000, EARLIER_MS = 900000 };
+
+enum cell_event {
+    CELL_OPENED,
+    CELL_REOPENED,
+    CELL_READY,
+    CELL_SYNCHRONIZE,
+    CELL_SYNCHRONIZE_OLDER,
+    CELL_LABELED,
+    CELL_LABELED_REFUSED,
+    CELL_LABELED_OLDER,
+    CELL_LABELED_OTHER,
+    CELL_UNLABELED,
+    CELL_CONVERTED,
+    CELL_EDITED,
+    CELL_CLOSED,
+    CELL_EVENT_END
+};
+
+static const struct {
+    const char *name;
+    enum event_action action;
+} cell_events[CELL_EVENT_END] = {
+    [CELL_OPENED] = {"opened", EVENT_OPENED},
+    [CELL_REOPENED] = {"reopened", EVENT_REOPENED},
+    [CELL_READY] = {"ready_for_review", EVENT_READY_FOR_REVIEW},
+    [CELL_SYNCHRONIZE] = {"synchronize", EVENT_SYNCHRONIZE},
+    [CELL_SYNCHRONIZE_OLDER] = {"synchronize:older", EVENT_SYNCHRONIZE},
+    [CELL_LABELED] = {"labeled", EVENT_LABELED},
+    [CELL_LABELED_REFUSED] = {"labeled:refused", EVENT_LABELED},
+    [CELL_LABELED_OLDER] = {"labeled:older", EVENT_LABELED},
+    [CELL_LABELED_OTHER] = {"labeled:other", EVENT_LABELED},
+    [CELL_UNLABELED] = {"unlabeled", EVENT_UNLABELED},
+    [CELL_CONVERTED] = {"converted_to_draft", EVENT_CONVERTED_TO_DRAFT},
+    [CELL_EDITED] = {"edited", EVENT_EDITED},
+    [CELL_CLOSED] = {"closed", EVENT_CLOSED},
+};
+
+struct cell {
+    enum record_state state;
+    enum cell_event event;
+    bool trusted, draft, label, mergeable;
+};
+
+enum { CELLS = 5 * CELL_EVENT_END * 16 };
+
+static struct cell cell_of(int i)
+{
+    struct cell cell = {.trusted = i & 1, .draft = i & 2, .label = i & 4, .mergeable = i & 8};
+    cell.event = (enum cell_event)(i / 16 % CELL_EVENT_END);
+    cell.state = (enum record_state)(i / 16 / CELL_EVENT_END);
+    return cell;
+}
+
+static const char *name_cell(const struct cell *cell)
+{
+    static char name[160];
+    snprintf(name, sizeof name, "%s x %s, trusted %s, draft %s, label %s, mergeable %s",
+             record_state_name(cell->state), cell_events[cell->event].name, cell->trusted ? "yes" : "no",
+             cell->draft ? "yes" : "no", cell->label ? "yes" : "no", cell->mergeable ? "yes" : "no");
+    return name;
+}
+
+static struct sha sha(const char *hex)
+{
+    struct sha sha;
+    assert_true(sha_parse(&sha, hex));
+    return sha;
+}
+
+static struct snapshot snapshot(const struct cell *cell, int64_t at, const char *head)
+{
+    struct snapshot s = {.updated_at = at,
+                         .head = sha(head),
+                         .draft = cell->draft,
+                         .labelled = cell->label,
+                         .mergeable = cell->mergeable ? MERGEABLE_YES : MERGEABLE_NO};
+    s.closed = cell->event == CELL_CLOSED || (cell->state == RECORD_CLOSED && cell->event != CELL_REOPENED);
+    return s;
+}
+
+/* A record that went through what leads to that state, for commit A. */
+static void make_record(struct record *record, const struct cell *cell)
+{
+    record_init(record);
+    record->key = (struct pr_key){.repo_id = 1, .number = 2};
+    if (cell->state == RECORD_NEW)
+        return;
+    record->opened = true;
+    record->view = snapshot(cell, THEN, sha_a);
+    record->view.closed = cell->state == RECORD_CLOSED;
+    record_reserve_head(record);
+    struct head *head = record_add_head(record, &record->view.head, EARLIER_MS);
+    switch (cell->state) {
+    case RECORD_NEW:
+    case RECORD_CLOSED:
+        break;
+    case RECORD_AWAITING:
+        head->check = CHECK_AWAITING;
+        head->check_reason = !cell->trusted ? WAIT_UNTRUSTED : cell->draft ? WAIT_DRAFT : WAIT_NO_LABEL;
+        break;
+    case RECORD_CONFLICT:
+        head->approved = true;
+        head->check = CHECK_AWAITING;
+        head->check_reason = WAIT_CONFLICT;
+        record->conflict_commented = true;
+        break;
+    case RECORD_TRIGGERED:
+        head->ci = CI_STARTED;
+        head->check = CHECK_DONE;
+        break;
+    }
+}
+
+static struct event make_event(const struct cell *cell)
+{
+    struct event event = {.action = cell_events[cell->event].action, .received_ms = EARLIER_MS};
+    bool pushed = cell->event == CELL_SYNCHRONIZE && cell->state != RECORD_NEW;
+    event.pr = snapshot(cell, NOW, pushed ? sha_b : sha_a);
+    event.sender = (struct user){.id = 7, .login = "sender"};
+    event.label_is_gate = event.action == EVENT_LABELED && cell->event != CELL_LABELED_OTHER;
+    if (cell->event == CELL_SYNCHRONIZE_OLDER || cell->event == CELL_LABELED_OLDER) {
+        event.pr.head = sha(sha_old);
+        event.pr.updated_at = THEN - 1;
+    }
+    return event;
+}
+
+/* What GitHub and the people would answer; only what decide_needs() asks for is told. */
+static void learn(const struct cell *cell, enum fact fact, const struct event *event, struct facts *facts)
+{
+    switch (fact) {
+    case FACT_READ:
+        facts->read = event->pr;
+        facts->read.updated_at = NOW;
+        facts->read_ms = NOW_MS;
+        if (cell->event == CELL_SYNCHRONIZE_OLDER || cell->event == CELL_LABELED_OLDER)
+            facts->read.head = sha(sha_a);
+        break;
+    case FACT_IDENTITY:
+        facts->sender_is_prgate = false;
+        break;
+    case FACT_SENDER:
+        facts->sender_may_approve = cell->event != CELL_LABELED_REFUSED;
+        break;
+    case FACT_AUTHOR:
+        facts->author_trusted = cell->trusted;
+        break;
+    }
+    facts->known |= (unsigned)fact;
+}
+
+static void run_cell(const struct cell *cell, struct record *record, struct decision *decision)
+{
+    struct facts facts = {0};
+    struct event event = make_event(cell);
+    make_record(record, cell);
+    enum fact need;
+    while ((need = decide_needs(record, &event, &facts)) != 0)
+        learn(cell, need, &event, &facts);
+    record_reserve_head(record);
+    decide(record, &event, &facts, NOW_MS, decision);
+}
+
+/* ---- the table --------------------------------------------------------------------- */
+
+enum { COLUMNS = 9, ROWS_MAX = 64 };
+enum column { STATE, EVENT, TRUSTED, DRAFT, LABEL, MERGEABLE, RULE, ACTIONS, NEXT };
+
+struct row {
+    char *columns[COLUMNS];
+    int used;
+};
+
+struct table {
+    char *text;
+    struct row rows[ROWS_MAX];
+    int count;
+};
+
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    struct buf text;
+    buf_init(&text);
+    size_t got;
+    char chunk[4096];
+    while ((got = fread(chunk, 1, sizeof chunk, file)) > 0)
+        buf_add(&text, chunk, got);
+    fclose(file);
+    char *copy = mem_strdup(buf_text(&text));
+    buf_release(&text);
+    return copy;
+}
+
+static char *trim(char *text)
+{
+    text += strspn(text, " ");
+    for (size_t len = strlen(text); len > 0 && text[len - 1] == ' '; len--)
+        text[len - 1] = '\0';
+    return text;
+}
+
+static void parse_row(struct row *row, char *line)
+{
+    char *at = strchr(line, '|') + 1;
+    for (int i = 0; i < COLUMNS; i++) {
+        char *end = strchr(at, '|');
+        assert_non_null(end);
+        *end = '\0';
+        row->columns[i] = trim(at);
+        at = end + 1;
+    }
+}
+
+static void read_table(struct table *table)
+{
+    *table = (struct table){.text = read_file(TEST_SOURCE_DIR "/../docs/cicd_flowchart.md")};
+    char *begin = strstr(table->text, "<!-- table:begin -->");
+    char *end = strstr(table->text, "<!-- table:end -->");
+    assert_non_null(begin);
+    assert_non_null(end);
+    *end = '\0';
+    char *rest, *line = strtok_r(begin, "\n", &rest); /* the marker */
+    for (int i = 0; (line = strtok_r(NULL, "\n", &rest)) != NULL; i++) {
+        if (i < 2)
+            continue; /* headings and their rule */
+        assert_true(table->count < ROWS_MAX);
+        parse_row(&table->rows[table->count++], line);
+    }
+    assert_true(table->count > 20);
+}
+
+/* Is `value` one of the cell's, separated by ", "? */
+static bool fits(const char *column, const char *value)
+{
+    size_t len = strlen(value);
+    if (strcmp(column, "any") == 0)
+        return true;
+    for (const char *at = column; at != NULL; at = strstr(at, ", "), at = at == NULL ? NULL : at + 2)
+        if (strncmp(at, value, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    return false;
+}
+
+static const char *yes_no(bool value)
+{
+    return value ? "yes" : "no";
+}
+
+static struct row *find_row(struct table *table, const struct cell *cell)
+{
+    for (int i = 0; i < table->count; i++) {
+        char **c = table->rows[i].columns;
+        if (fits(c[STATE], record_state_name(cell->state)) && fits(c[EVENT], cell_events[cell->event].name) &&
+            fits(c[TRUSTED], yes_no(cell->trusted)) && fits(c[DRAFT], yes_no(cell->draft)) &&
+            fits(c[LABEL], yes_no(cell->label)) && fits(c[MERGEABLE], yes_no(cell->mergeable)))
+            return &table->rows[i];
+    }
+    return NULL;
+}
+
+static void join_actions(const struct decision *decision, char *out, size_t size)
+{
+    out[0] = '\0';
+    for (unsigned i = 0; i < decision->intent_count; i++) {
+        size_t len = strlen(out);
+        snprintf(out + len, size - len, "%s%s", i == 0 ? "" : ", ",
+                 intent_kind_name(decision->intents[i].kind));
+    }
+    if (decision->intent_count == 0)
+        snprintf(out, size, "none");
+}
+
+static bool equal(const struct cell *cell, const char *what, const char *got, const char *want)
+{
+    if (strcmp(got, want) == 0)
+        return true;
+    print_error("%s: %s: got \"%s\", want \"%s\"\n", name_cell(cell), what, got, want);
+    return false;
+}
+
+static bool check_cell(struct table *table, const struct cell *cell)
+{
+    struct record record;
+    struct decision decision;
+    char actions[256];
+    struct row *row = find_row(table, cell);
+    if (row == NULL) {
+        print_error("%s: no row of the table fits\n", name_cell(cell));
+        return false;
+    }
+    row->used++;
+    run_cell(cell, &record, &decision);
+    join_actions(&decision, actions, sizeof actions);
+    bool ok = equal(cell, "rule", rule_name(decision.rule), row->columns[RULE]);
+    ok &= equal(cell, "actions", actions, row->columns[ACTIONS]);
+    ok &= equal(cell, "next state", record_state_name(record_state(&record)), row->columns[NEXT]);
+    record_release(&record);
+    return ok;
+}
+
+static void test_every_cell_is_as_the_table_says(void **state)
+{
+    (void)state;
+    struct table table;
+    int wrong = 0;
+    read_table(&table);
+    for (int i = 0; i < CELLS; i++) {
+        struct cell cell = cell_of(i);
+        wrong += !check_cell(&table, &cell);
+    }
+    for (int i = 0; i < table.count; i++)
+        if (table.rows[i].used == 0) {
+            print_error("row %d (%s, %s) fits nothing\n", i + 1, table.rows[i].columns[STATE],
+                        table.rows[i].columns[EVENT]);
+            wrong++;
+        }
+    free(table.text);
+    assert_int_equal(wrong, 0);
+}
+
+/* Whatever the cell: deciding the same event again changes nothing more, and triggers nothing more. */
+static void test_a_second_time_adds_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CELLS; i++) {
+        struct cell cell = cell_of(i);
+        struct record record;
+        struct decision first, second;
+        run_cell(&cell, &record, &first);
+        struct facts facts = {0};
+        struct event event = make_event(&cell);
+        enum fact need;
+        while ((need = decide_needs(&record, &event, &facts)) != 0)
+            learn(&cell, need, &event, &facts);
+        record_reserve_head(&record);
+        decide(&record, &event, &facts, NOW_MS, &second);
+        for (unsigned k = 0; k < second.intent_count; k++) {
+            enum intent_kind kind = second.intents[k].kind;
+            bool harmless =
+                kind == INTENT_REMOVE_LABEL; /* the read still shows it: looks, and finds it gone */
+            if (!harmless)
+                fail_msg("%s: decided again: %s", name_cell(&cell), intent_kind_name(kind));
+        }
+        record_release(&record);
+    }
+}
+
+/* ---- what the table leaves out ------------------------------------------------------ */
+
+/* A pull request in the hands of one test. */
+struct life {
+    struct record record;
+    struct snapshot github; /* as GitHub shows it */
+    bool trusted, may_approve, is_prgate;
+    int64_t received_ms, now_ms, read_ms;
+    struct decision decision;
+};
+
+static void begin(struct life *life, bool trusted)
+{
+    *life = (struct life){.trusted = trusted,
+                          .may_approve = true,
+                          .received_ms = EARLIER_MS,
+                          .now_ms = NOW_MS,
+                          .read_ms = NOW_MS};
+    record_init(&life->record);
+    life->github = (struct snapshot){.updated_at = THEN, .head = sha(sha_a), .mergeable = MERGEABLE_YES};
+}
+
+static struct event event_now(const struct life *life, enum event_action action)
+{
+    struct event event = {.action = action, .received_ms = life->received_ms, .pr = life->github};
+    event.label_is_gate = action == EVENT_LABELED || action == EVENT_UNLABELED;
+    event.sender = (struct user){.id = 7, .login = "sender"};
+    return event;
+}
+
+static void deliver(struct life *life, const struct event *event)
+{
+    struct facts facts = {0};
+    enum fact need;
+    while ((need = decide_needs(&life->record, event, &facts)) != 0) {
+        facts.read = life->github;
+        facts.read_ms = life->read_ms;
+        facts.author_trusted = life->trusted;
+        facts.sender_may_approve = life->may_approve;
+        facts.sender_is_prgate = life->is_prgate;
+        facts.known |= (unsigned)need;
+    }
+    record_reserve_head(&life->record);
+    decide(&life->record, event, &facts, life->now_ms, &life->decision);
+}
+
+static void happen(struct life *life, enum event_action action)
+{
+    life->github.updated_at++;
+    struct event event = event_now(life, action);
+    deliver(life, &event);
+}
+
+static void push(struct life *life, const char *head)
+{
+    life->github.head = sha(head);
+    happen(life, EVENT_SYNCHRONIZE);
+}
+
+static bool does(const struct life *life, enum intent_kind kind)
+{
+    for (unsigned i = 0; i < life->decision.intent_count; i++)
+        if (life->decision.intents[i].kind == kind)
+            return true;
+    return false;
+}
+
+static void expect(const struct life *life, enum rule rule)
+{
+    if (life->decision.rule != rule)
+        fail_msg("got %s, want %s", rule_name(life->decision.rule), rule_name(rule));
+}
+
+static void test_label_set_on_a_draft_lets_later_pushes_through(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    life.github.draft = true;
+    happen(&life, EVENT_OPENED);
+    expect(&life, RULE_WAIT_DRAFT);
+    life.github.labelled = true;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_APPROVED);
+    push(&life, sha_b);
+    expect(&life, RULE_PUSHED);
+    record_release(&life.record);
+}
+
+static void test_converting_to_draft_puts_later_pushes_back(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    expect(&life, RULE_OPENED);
+    life.github.labelled = true; /* prgate's own */
+    life.github.draft = true;
+    happen(&life, EVENT_CONVERTED_TO_DRAFT);
+    expect(&life, RULE_ALREADY);
+    push(&life, sha_b);
+    expect(&life, RULE_WAIT_DRAFT);
+    life.github.draft = false;
+    happen(&life, EVENT_READY_FOR_REVIEW);
+    expect(&life, RULE_OPENED);
+    record_release(&life.record);
+}
+
+static void test_unlabeling_puts_later_pushes_back(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = false;
+    happen(&life, EVENT_UNLABELED);
+    expect(&life, RULE_ALREADY);
+    push(&life, sha_b);
+    expect(&life, RULE_WAIT_NO_LABEL);
+    record_release(&life.record);
+}
+
+static void test_own_label_approves_nothing(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    life.is_prgate = true;
+    life.github.labelled = true;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_WAIT_UNTRUSTED);
+    assert_false(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
+/* GitHub's read lags: the push's payload and the read show no label yet, our own echo then does. */
+static void test_own_label_overtaken_by_a_push_counts_as_that_push(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    push(&life, sha_b);
+    expect(&life, RULE_WAIT_NO_LABEL);
+    life.github.labelled = true;
+    life.is_prgate = true;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_PUSHED);
+    record_release(&life.record);
+}
+
+static void test_label_set_anew_after_the_push_survives_its_removal(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    push(&life, sha_b);
+    assert_true(does(&life, INTENT_REMOVE_LABEL));
+    struct event labeled = event_now(&life, EVENT_LABELED); /* set for B before prgate removed it */
+    labeled.pr.updated_at++;
+    life.github.labelled = false;
+    life.github.updated_at += 2;
+    deliver(&life, &labeled);
+    expect(&life, RULE_APPROVED);
+    assert_true(does(&life, INTENT_ADD_LABEL));
+    record_release(&life.record);
+}
+
+static void test_label_for_the_new_head_that_arrives_before_the_push(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    life.github.head = sha(sha_b);
+    life.github.updated_at++;
+    struct event pushed = event_now(&life, EVENT_SYNCHRONIZE);
+    life.github.labelled = true;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_APPROVED);
+    deliver(&life, &pushed);
+    expect(&life, RULE_ALREADY);
+    assert_int_equal(life.decision.intent_count, 0);
+    record_release(&life.record);
+}
+
+static void test_older_event_never_rolls_the_head_back(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    struct event opened = event_now(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    push(&life, sha_b);
+    expect(&life, RULE_PUSHED);
+    deliver(&life, &opened);
+    expect(&life, RULE_ALREADY);
+    assert_string_equal(life.record.view.head.hex, sha_b);
+    record_release(&life.record);
+}
+
+static void test_back_to_an_old_commit_never_triggers_it_again(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    push(&life, sha_b);
+    expect(&life, RULE_PUSHED);
+    push(&life, sha_a);
+    expect(&life, RULE_ALREADY);
+    assert_false(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
+static void test_conflict_comments_once_and_starts_when_it_is_gone(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    life.github.mergeable = MERGEABLE_NO;
+    happen(&life, EVENT_OPENED);
+    expect(&life, RULE_CONFLICT);
+    assert_true(does(&life, INTENT_COMMENT_CONFLICT));
+    assert_false(does(&life, INTENT_ADD_LABEL));
+    push(&life, sha_b);
+    expect(&life, RULE_CONFLICT);
+    assert_false(does(&life, INTENT_COMMENT_CONFLICT));
+    life.github.mergeable = MERGEABLE_YES;
+    happen(&life, EVENT_EDITED);
+    expect(&life, RULE_OPENED);
+    assert_true(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
+static void test_conflict_with_mergeable_unknown_is_asked_again_for_a_while(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    life.github.mergeable = MERGEABLE_NO;
+    happen(&life, EVENT_OPENED);
+    life.github.mergeable = MERGEABLE_UNKNOWN;
+    life.received_ms = life.now_ms - 1000;
+    happen(&life, EVENT_EDITED);
+    expect(&life, RULE_LATER);
+    assert_true(life.decision.later_ms > life.now_ms);
+    life.now_ms += 60000;
+    struct event again = event_now(&life, EVENT_EDITED);
+    deliver(&life, &again);
+    expect(&life, RULE_CONFLICT);
+    record_release(&life.record);
+}
+
+static void test_mergeable_unknown_is_not_a_conflict(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    life.github.mergeable = MERGEABLE_UNKNOWN;
+    happen(&life, EVENT_OPENED);
+    expect(&life, RULE_OPENED);
+    record_release(&life.record);
+}
+
+static void test_disagreement_within_a_second_is_asked_again(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    life.github.updated_at++;
+    struct event labeled = event_now(&life, EVENT_LABELED);
+    life.github.labelled = false; /* a read that lags, or somebody was quick */
+    life.read_ms = life.received_ms + 100;
+    struct record before;
+    record_init(&before);
+    record_copy(&before, &life.record);
+    deliver(&life, &labeled);
+    expect(&life, RULE_LATER);
+    assert_int_equal(before.view.updated_at, life.record.view.updated_at);
+    life.github.labelled = true;
+    life.read_ms = life.received_ms + 5000;
+    deliver(&life, &labeled);
+    expect(&life, RULE_APPROVED);
+    record_release(&before);
+    record_release(&life.record);
+}
+
+static void test_late_duplicate_of_a_used_label_leaves_the_new_head_alone(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    life.github.updated_at++;
+    struct event labeled = event_now(&life, EVENT_LABELED);
+    deliver(&life, &labeled);
+    expect(&life, RULE_APPROVED);
+    push(&life, sha_b);
+    expect(&life, RULE_WAIT_UNTRUSTED);
+    deliver(&life, &labeled);
+    expect(&life, RULE_WAIT_UNTRUSTED);
+    assert_int_equal(life.decision.intent_count, 0);
+    record_release(&life.record);
+}
+
+static void test_closing_undoes_a_trigger_that_was_not_sent(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.closed = true;
+    happen(&life, EVENT_CLOSED);
+    expect(&life, RULE_CLOSED);
+    assert_true(life.decision.drop_intents);
+    life.github.closed = false;
+    happen(&life, EVENT_REOPENED);
+    expect(&life, RULE_OPENED);
+    assert_true(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
+static void test_closing_keeps_a_trigger_that_may_have_arrived(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.record.heads[0].ci = CI_SENT;
+    life.github.closed = true;
+    happen(&life, EVENT_CLOSED);
+    assert_int_equal(life.record.heads[0].ci, CI_UNKNOWN);
+    life.github.closed = false;
+    happen(&life, EVENT_REOPENED);
+    expect(&life, RULE_ALREADY);
+    assert_false(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
+static void test_refused_trigger_may_be_tried_again(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    happen(&life, EVENT_LABELED);
+    life.record.heads[0].ci = CI_REFUSED;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_APPROVED);
+    assert_true(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
+static void test_known_facts_are_not_asked_for_again(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    life.github.updated_at++;
+    struct facts none = {0};
+    struct event echo = event_now(&life, EVENT_LABELED);
+    assert_int_equal(decide_needs(&life.record, &echo, &none), 0);
+    record_release(&life.record);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_cell_is_as_the_table_says),
+        cmocka_unit_test(test_a_second_time_adds_nothing),
+        cmocka_unit_test(test_label_set_on_a_draft_lets_later_pushes_through),
+        cmocka_unit_test(test_converting_to_draft_puts_later_pushes_back),
+        cmocka_unit_test(test_unlabeling_puts_later_pushes_back),
+        cmocka_unit_test(test_own_label_approves_nothing),
+        cmocka_unit_test(test_own_label_overtaken_by_a_push_counts_as_that_push),
+        cmocka_unit_test(test_label_set_anew_after_the_push_survives_its_removal),
+        cmocka_unit_test(test_label_for_the_new_head_that_arrives_before_the_push),
+        cmocka_unit_test(test_older_event_never_rolls_the_head_back),
+        cmocka_unit_test(test_back_to_an_old_commit_never_triggers_it_again),
+        cmocka_unit_test(test_conflict_comments_once_and_starts_when_it_is_gone),
+        cmocka_unit_test(test_conflict_with_mergeable_unknown_is_asked_again_for_a_while),
+        cmocka_unit_test(test_mergeable_unknown_is_not_a_conflict),
+        cmocka_unit_test(test_disagreement_within_a_second_is_asked_again),
+        cmocka_unit_test(test_late_duplicate_of_a_used_label_leaves_the_new_head_alone),
+        cmocka_unit_test(test_closing_undoes_a_trigger_that_was_not_sent),
+        cmocka_unit_test(test_closing_keeps_a_trigger_that_may_have_arrived),
+        cmocka_unit_test(test_refused_trigger_may_be_tried_again),
+        cmocka_unit_test(test_known_facts_are_not_asked_for_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
