@@ -4,13 +4,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "prgate/clock.h"
 #include "prgate/text.h"
 #include "prgate/trigger.h"
 #include "prgate/wording.h"
 
 enum {
     RUN_APPEARS_MS = 30000, /* a dispatched run shows up in the list of runs within this time */
-    RUN_POLL_MS = 5000,
+    HOOK_KNOWS_MS = 5000,   /* an own CI may still be busy with a request whose connection broke */
+    ASK_AGAIN_MS = 2000,
     CLOCK_SKEW_S = 60
 };
 
@@ -139,6 +141,12 @@ static struct act_result send_trigger(struct worker *worker, const struct policy
     return result;
 }
 
+/* How long after sending it a "no" of the receiver means that it never came. */
+static int64_t time_to_appear(const struct policy *policy)
+{
+    return policy->trigger == TRIGGER_HTTP ? HOOK_KNOWS_MS : RUN_APPEARS_MS;
+}
+
 /*
  * A trigger that an earlier attempt, perhaps of a process that died in between,
  * may have sent. Where the receiver knows triggers by their key it is asked, and
@@ -158,14 +166,14 @@ static struct act_result repeat_trigger(struct worker *worker, const struct poli
     bool known = false;
     enum err_code code =
         trigger_ask(worker->github, policy, trigger, intent->sent_ms / 1000 - CLOCK_SKEW_S, &known, &err);
-    int64_t now_ms = gate_now_ms();
+    int64_t now_ms = clock_now_ms();
     if (code != ERR_OK)
         return (struct act_result){.outcome = ACT_UNSURE, .retry_at_ms = err.retry_at_ms, .err = err};
     if (known)
         return done();
-    if (now_ms < intent->sent_ms + RUN_APPEARS_MS) {
+    if (now_ms < intent->sent_ms + time_to_appear(policy)) {
         err_set(&err, ERR_UNKNOWN, 0, "the receiver does not know it yet");
-        return (struct act_result){.outcome = ACT_UNSURE, .retry_at_ms = now_ms + RUN_POLL_MS, .err = err};
+        return (struct act_result){.outcome = ACT_UNSURE, .retry_at_ms = now_ms + ASK_AGAIN_MS, .err = err};
     }
     return send_trigger(worker, policy, trigger);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "prgate/act.h"
+#include "prgate/clock.h"
 #include "prgate/ledger.h"
 #include "prgate/log.h"
 #include "prgate/tables.h"
@@ -70,8 +71,9 @@ static int64_t back_off_ms(uint32_t failures, const struct pr_key *pr)
         wait *= 2;
     if (wait > BACKOFF_LAST_MS)
         wait = BACKOFF_LAST_MS;
-    int64_t spread = wait / 4;
-    return wait - spread + (int64_t)(pr->number * 2654435761U + failures * 40503U) % (2 * spread);
+    uint64_t spread = (uint64_t)wait / 4;
+    uint64_t mixed = pr->number * UINT64_C(2654435761) + failures * UINT64_C(40503);
+    return wait - (int64_t)spread + (int64_t)(mixed % (2 * spread));
 }
 
 static int64_t due_after_failure(const struct record *record, int64_t retry_at_ms, int64_t now_ms)
@@ -177,7 +179,7 @@ static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
-    run->now_ms = gate_now_ms();
+    run->now_ms = clock_now_ms();
     run->policy = config_policy(run->gate->config, run->record.repo);
     bool stopping = atomic_load(&run->gate->stopping);
     int64_t blocked_ms = metrics_get(run->gate->metrics, METRIC_RATE_BLOCKED_MS);
@@ -202,7 +204,7 @@ static enum err_code postpone_body(struct store_txn *txn, void *arg, struct err 
     if (code != ERR_OK)
         return code;
     if (run->failed) {
-        run->due_ms = due_after_failure(&run->record, run->result.retry_at_ms, gate_now_ms());
+        run->due_ms = due_after_failure(&run->record, run->result.retry_at_ms, clock_now_ms());
         run->record.failures++;
     }
     run->record.due_ms = run->due_ms;
@@ -215,7 +217,7 @@ static void heed_rate_limit(struct run *run, const struct err *err)
     bool limited = (err->number == 403 || err->number == 429) && err->retry_at_ms > 0;
     if (!limited)
         return;
-    int64_t latest = gate_now_ms() + RETRY_AT_MOST_MS;
+    int64_t latest = clock_now_ms() + RETRY_AT_MOST_MS;
     int64_t until = err->retry_at_ms < latest ? err->retry_at_ms : latest;
     metrics_set(run->gate->metrics, METRIC_RATE_BLOCKED_MS, until);
     log_warning("GitHub's rate limit is used up", LOG_INT("blocked_until_ms", until),
@@ -249,6 +251,12 @@ static enum err_code append_intents(struct store_txn *txn, struct run *run, stru
     return code;
 }
 
+static enum err_code add_to_ledger(struct store_txn *txn, struct run *run, struct err *err)
+{
+    struct ledger_decision entry = {.event = &run->event, .facts = &run->facts, .decision = &run->decision};
+    return ledger_add_decision(txn, &run->record, &entry, run->now_ms, err);
+}
+
 /* ERR_NOT_FOUND: it is decided; the commit that did it survived a crash that hid its success. */
 static enum err_code take_event(struct store_txn *txn, struct run *run, struct err *err)
 {
@@ -261,7 +269,7 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
-    run->now_ms = gate_now_ms();
+    run->now_ms = clock_now_ms();
     record_reserve_head(&run->record);
     decide(&run->record, &run->event, &run->facts, run->now_ms, &run->decision);
     if (run->decision.rule == RULE_LATER) {
@@ -274,8 +282,7 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
     if (code == ERR_OK)
         code = append_intents(txn, run, err);
     if (code == ERR_OK)
-        code = ledger_add_decision(txn, &run->record, &run->event, &run->facts, &run->decision, run->now_ms,
-                                   err);
+        code = add_to_ledger(txn, run, err);
     if (code != ERR_OK)
         return code;
     run->record.failures = 0;
@@ -291,7 +298,7 @@ static enum err_code note_body(struct store_txn *txn, void *arg, struct err *err
     if (code == ERR_OK)
         code = take_event(txn, run, err);
     if (code == ERR_OK)
-        code = ledger_add_note(txn, &run->record, &run->event, run->note, gate_now_ms(), err);
+        code = ledger_add_note(txn, &run->record, &run->event, run->note, clock_now_ms(), err);
     if (code != ERR_OK)
         return code;
     run->record.failures = 0;
@@ -384,8 +391,9 @@ static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_stat
     run->record.failures = 0;
     run->record.due_ms = 0;
     enum err_code code = table_remove_intent(txn, &run->pr, run->intent.seq, err);
+    bool only_shown = run->gate->config->dry_run && run->result.outcome == ACT_DONE;
     struct ledger_action action = {.intent = &run->intent,
-                                   .outcome = outcome_name(run->result.outcome),
+                                   .outcome = only_shown ? "dry_run" : outcome_name(run->result.outcome),
                                    .answer = run->result.err.text,
                                    .duration_ms = run->duration_ms};
     if (code == ERR_OK)
@@ -417,7 +425,7 @@ static enum err_code result_body(struct store_txn *txn, void *arg, struct err *e
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
-    run->now_ms = gate_now_ms();
+    run->now_ms = clock_now_ms();
     switch (run->result.outcome) {
     case ACT_DONE:
         code = finish(txn, run, CI_STARTED, err);
@@ -476,14 +484,14 @@ static void log_result(const struct run *run)
 
 static enum err_code perform_intent(struct run *run, struct err *err)
 {
-    int64_t start_ms = gate_now_ms();
+    int64_t start_ms = clock_now_ms();
     if (run->policy != NULL) {
         run->result = act_perform(run->worker, run->policy, &run->record, &run->intent);
     } else {
         run->result = (struct act_result){.outcome = ACT_REFUSED};
         err_set(&run->result.err, ERR_REJECT, 0, "the repository is not configured any more");
     }
-    run->duration_ms = gate_now_ms() - start_ms;
+    run->duration_ms = clock_now_ms() - start_ms;
     heed_rate_limit(run, &run->result.err);
     /* A crash here, before the result is committed, repeats the intent: see act.h for why that is harmless. */
     enum err_code code = store_txn(run->gate->store, result_body, run, err);

@@ -275,8 +275,8 @@ static enum err_code get_ref(const cJSON *root, const char *path, char out[REF_S
 static enum err_code read_identity(struct event *out, const cJSON *root, struct err *err)
 {
     static const char name_path[] = "repository.full_name";
-    const char *name = NULL;
-    uint64_t number;
+    const char *name = "";
+    uint64_t number = 0;
     enum err_code code = get_text(root, name_path, &name, err);
     if (code != ERR_OK)
         return code;
@@ -293,7 +293,7 @@ static enum err_code read_identity(struct event *out, const cJSON *root, struct 
 static enum err_code read_concern(struct event *out, const cJSON *root, const struct policy *policy,
                                   struct err *err)
 {
-    const char *action = NULL;
+    const char *action = "";
     char shown[SHOWN_SIZE];
     if (policy == NULL)
         return err_set(err, ERR_NOT_FOUND, 0, "repository %s is not configured", out->repo);
@@ -309,7 +309,7 @@ static enum err_code read_concern(struct event *out, const cJSON *root, const st
 static enum err_code read_head(struct snapshot *pr, const cJSON *root, struct err *err)
 {
     static const char sha_path[] = "pull_request.head.sha";
-    const char *sha = NULL;
+    const char *sha = "";
     enum err_code code = get_text(root, sha_path, &sha, err);
     if (code != ERR_OK)
         return code;
@@ -324,7 +324,7 @@ static enum err_code read_state(struct snapshot *pr, const cJSON *root, struct e
 {
     static const char state_path[] = "pull_request.state";
     static const char time_path[] = "pull_request.updated_at";
-    const char *text = NULL;
+    const char *text = "";
     enum err_code code = get_text(root, state_path, &text, err);
     if (code != ERR_OK)
         return code;

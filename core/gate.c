@@ -1,15 +1,6 @@
 #include "prgate/gate.h"
 
-#include <time.h>
-
 #include "prgate/shared_tokens.h"
-
-int64_t gate_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 enum err_code gate_open(struct gate *gate, const struct config *config, struct err *err)
 {

@@ -53,18 +53,18 @@ static void add_facts(cJSON *entry, const struct facts *facts)
     }
 }
 
-enum err_code ledger_add_decision(struct store_txn *txn, struct record *record, const struct event *event,
-                                  const struct facts *facts, const struct decision *decision, int64_t now_ms,
-                                  struct err *err)
+enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
+                                  const struct ledger_decision *what, int64_t now_ms, struct err *err)
 {
-    cJSON *entry = new_entry("decision", event->delivery, now_ms);
-    add_event(entry, event);
+    const struct decision *decision = what->decision;
+    cJSON *entry = new_entry("decision", what->event->delivery, now_ms);
+    add_event(entry, what->event);
     cJSON_AddStringToObject(entry, "head", record->view.head.hex);
     cJSON_AddBoolToObject(entry, "draft", record->view.draft);
     cJSON_AddBoolToObject(entry, "labelled", record->view.labelled);
     cJSON_AddStringToObject(entry, "rule", rule_name(decision->rule));
     cJSON_AddStringToObject(entry, "sentence", rule_sentence(decision->rule));
-    add_facts(entry, facts);
+    add_facts(entry, what->facts);
     cJSON *intents = cJSON_AddArrayToObject(entry, "intents");
     for (unsigned i = 0; i < decision->intent_count; i++)
         cJSON_AddItemToArray(intents, cJSON_CreateString(intent_kind_name(decision->intents[i].kind)));

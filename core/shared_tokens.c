@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "prgate/clock.h"
 #include "prgate/codec.h"
-#include "prgate/gate.h"
 #include "prgate/text.h"
 
 enum { LEASE_MS = 5000, NAME_SIZE = 64 };
@@ -94,7 +94,7 @@ static enum err_code put_token(void *arg, uint64_t installation, const char *tok
 static enum err_code lease_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct token_row *row = arg;
-    int64_t now = gate_now_ms(), until = 0;
+    int64_t now = clock_now_ms(), until = 0;
     struct buf value;
     buf_init(&value);
     enum err_code code = store_get(txn, TABLE_SHARED, lease_key(row), STORE_LOCK, &value, err);

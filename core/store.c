@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -226,8 +227,7 @@ static enum err_code open_table(struct store *store, int table, struct err *err)
     if (code == 0)
         code = (*db)->set_pagesize(*db, PAGE_SIZE);
     if (code == 0) {
-        strcpy(file, table_names[table]);
-        strcat(file, ".db");
+        snprintf(file, sizeof file, "%s.db", table_names[table]);
         code = (*db)->open(*db, NULL, file, NULL, DB_BTREE, DB_CREATE | DB_THREAD | DB_AUTO_COMMIT, 0600);
     }
     return code == 0 ? ERR_OK : fatal_db(err, code, "opening table", table_names[table]);
@@ -481,7 +481,7 @@ static DBT borrowed(struct bytes bytes)
 {
     DBT dbt = {0};
     /* The library's type is not const, but it does not write through a key or a value to put. */
-    dbt.data = (void *)(uintptr_t)bytes.data;
+    memcpy(&dbt.data, &bytes.data, sizeof dbt.data);
     dbt.size = (u_int32_t)bytes.len;
     return dbt;
 }

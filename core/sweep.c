@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "prgate/clock.h"
 #include "prgate/log.h"
 #include "prgate/tables.h"
 
@@ -63,7 +64,7 @@ static enum err_code take_body(struct store_txn *txn, void *arg, struct err *err
     record_init(&record);
     take->taken = false;
     enum err_code code = table_get_record(txn, &take->pr, STORE_LOCK, &record, err);
-    if (code == ERR_OK && record.due_ms <= gate_now_ms() &&
+    if (code == ERR_OK && record.due_ms <= clock_now_ms() &&
         claims_is_free(take->gate->claims, &record.claim)) {
         take->taken = true;
         take->taken_over = record.claim.held;
@@ -130,7 +131,7 @@ static void hand_out(struct sweep *sweep)
 {
     struct pr_key pr = {0};
     struct claim claim;
-    if (metrics_get(sweep->gate->metrics, METRIC_RATE_BLOCKED_MS) > gate_now_ms())
+    if (metrics_get(sweep->gate->metrics, METRIC_RATE_BLOCKED_MS) > clock_now_ms())
         return;
     while (drain_has_room(sweep->drain) && sweep_next(sweep->gate, &pr, &claim)) {
         drain_submit(sweep->drain, &pr, &claim);
@@ -171,9 +172,9 @@ static void *run_sweep(void *arg)
     struct sweep *sweep = arg;
     do {
         hand_out(sweep);
-        if (gate_now_ms() - sweep->tidied_ms >= TIDY_EVERY_MS) {
+        if (clock_now_ms() - sweep->tidied_ms >= TIDY_EVERY_MS) {
             tidy(sweep);
-            sweep->tidied_ms = gate_now_ms();
+            sweep->tidied_ms = clock_now_ms();
         }
     } while (wait_for_turn(sweep));
     return NULL;

@@ -234,7 +234,9 @@ bool text_is_delivery(const char *text)
 /* tolower() would follow the locale; GitHub's names do not. */
 static char fold(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
 }
 
 bool text_equal_fold(const char *a, const char *b)

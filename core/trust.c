@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "prgate/clock.h"
 #include "prgate/codec.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
@@ -57,7 +58,7 @@ static bool recall(const struct gate *gate, struct answer *answer)
     struct err err;
     if (store_txn(gate->store, recall_body, answer, &err) != ERR_OK)
         return false;
-    int64_t age = gate_now_ms() - answer->learnt_ms;
+    int64_t age = clock_now_ms() - answer->learnt_ms;
     return age >= 0 && age < gate->config->trust_ttl_s * INT64_C(1000);
 }
 
@@ -65,7 +66,7 @@ static bool recall(const struct gate *gate, struct answer *answer)
 static void keep(const struct gate *gate, struct answer *answer)
 {
     struct err err;
-    answer->learnt_ms = gate_now_ms();
+    answer->learnt_ms = clock_now_ms();
     if (store_txn(gate->store, keep_body, answer, &err) != ERR_OK)
         log_warning("an answer of GitHub was not kept", LOG_STR("question", answer->question),
                     LOG_STR("error", err.text));
@@ -134,7 +135,7 @@ static void say(char why[FACT_WHY_SIZE], const char *what, const char *value)
 static enum err_code learn_read(struct worker *worker, const struct policy *policy, const struct event *event,
                                 struct facts *facts, struct err *err)
 {
-    facts->read_ms = gate_now_ms();
+    facts->read_ms = clock_now_ms();
     if (!github_can_read(worker->github)) {
         facts->read = event->pr; /* a dry run without credentials believes the payload */
         return ERR_OK;

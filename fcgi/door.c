@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "prgate/clock.h"
 #include "prgate/event.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
@@ -148,7 +149,7 @@ static bool parse(struct visit *visit, const struct buf *body)
         return ignore(visit, err.text);
     if (code != ERR_OK)
         return refuse(visit, 400, METRIC_MALFORMED, err.text);
-    visit->event.received_ms = gate_now_ms();
+    visit->event.received_ms = clock_now_ms();
     text_copy(visit->event.delivery, sizeof visit->event.delivery, visit->delivery);
     return true;
 }

@@ -106,7 +106,7 @@ static bool start(struct server *server, const struct config *config, struct err
 /* A thread may look at `stopping` just before and call accept(2) just after a signal: so again until all are out. */
 static void stop_accepting(struct server *server)
 {
-    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    const struct timespec pause = {.tv_nsec = 20000000};
     atomic_store(&server->gate.stopping, true);
     while (atomic_load(&server->acceptors_left) > 0) {
         for (int i = 0; i < server->acceptor_count; i++)

@@ -69,7 +69,7 @@ trap 'stop 1' EXIT
 trap 'stop 0' INT TERM HUP
 
 # In sessions of their own (setsid), so that Ctrl-C reaches this script alone and the order above holds.
-rm -f "$socket"
+rm -f "$socket" "$dir/nginx.pid"
 : >>"$log"
 setsid spawn-fcgi -n -s "$socket" -M 600 -- \
     /usr/bin/multiwatch --forks="$processes" --retry=20 --timeout=1000 -- "$program" </dev/null >>"$log" 2>&1 &
@@ -79,7 +79,8 @@ nginx=$!
 
 url=http://127.0.0.1:$port
 tries=100
-until curl -s -f -o /dev/null --max-time 2 "$url/healthz"; do
+# nginx writes its pid once it has the port; before that, somebody else could be answering there.
+until [ -s "$dir/nginx.pid" ] && curl -s -f -o /dev/null --max-time 2 "$url/healthz"; do
     tries=$((tries - 1))
     if ! kill -0 "$pool" 2>/dev/null || ! kill -0 "$nginx" 2>/dev/null || [ $tries -eq 0 ]; then
         tail -n 5 "$log" "$dir/nginx-error.log" >&2 || :

@@ -15,7 +15,6 @@
 #define PRGATE_GATE_H
 
 #include <stdatomic.h>
-#include <stdint.h>
 
 #include "prgate/claims.h"
 #include "prgate/config.h"
@@ -46,7 +45,5 @@ struct worker {
 
 enum err_code worker_open(struct worker *worker, struct gate *gate, struct err *err);
 void worker_close(struct worker *worker); /* also after a failed worker_open() */
-
-int64_t gate_now_ms(void); /* Unix time */
 
 #endif

@@ -14,9 +14,14 @@
 #include "prgate/decide.h"
 #include "prgate/tables.h"
 
-enum err_code ledger_add_decision(struct store_txn *txn, struct record *record, const struct event *event,
-                                  const struct facts *facts, const struct decision *decision, int64_t now_ms,
-                                  struct err *err);
+struct ledger_decision {
+    const struct event *event;
+    const struct facts *facts;
+    const struct decision *decision;
+};
+
+enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
+                                  const struct ledger_decision *what, int64_t now_ms, struct err *err);
 
 /* A delivery that no rule was asked about: `sentence` says why. */
 enum err_code ledger_add_note(struct store_txn *txn, struct record *record, const struct event *event,

@@ -17,12 +17,12 @@
 /* ---- records ---- */
 
 /* ERR_NOT_FOUND: there is none; *record then is empty but for its key. */
-enum err_code table_get_record(struct store_txn *txn, const struct pr_key *key, enum store_access access,
+enum err_code table_get_record(struct store_txn *txn, const struct pr_key *pr, enum store_access access,
                                struct record *record, struct err *err);
 enum err_code table_put_record(struct store_txn *txn, const struct record *record, struct err *err);
 
-/* The first record whose key is not less than *key; sets *key. ERR_NOT_FOUND: none. */
-enum err_code table_next_record(struct store_txn *txn, struct pr_key *key, struct record *record,
+/* The first record whose key is not less than *pr; sets *pr. ERR_NOT_FOUND: none. */
+enum err_code table_next_record(struct store_txn *txn, struct pr_key *pr, struct record *record,
                                 struct err *err);
 
 /* ---- repository names ---- */
@@ -33,7 +33,7 @@ enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *
 /* ---- delivery ids ---- */
 
 /* ERR_CONFLICT: it was seen before. */
-enum err_code table_see_delivery(struct store_txn *txn, const struct pr_key *key, const char *delivery,
+enum err_code table_see_delivery(struct store_txn *txn, const struct pr_key *pr, const char *delivery,
                                  int64_t now_ms, struct err *err);
 
 /* ---- the two queues of a pull request: deliveries to decide, intents to perform ---- */
@@ -44,30 +44,30 @@ enum err_code table_append_event(struct store_txn *txn, struct record *record, c
  * The first with a sequence number of at least *seq; sets *seq. ERR_CORRUPT: it cannot be
  * decoded; *seq tells which, for table_quarantine().
  */
-enum err_code table_next_event(struct store_txn *txn, const struct pr_key *key, uint64_t *seq,
+enum err_code table_next_event(struct store_txn *txn, const struct pr_key *pr, uint64_t *seq,
                                struct event *event, struct err *err);
-enum err_code table_remove_event(struct store_txn *txn, const struct pr_key *key, uint64_t seq,
+enum err_code table_remove_event(struct store_txn *txn, const struct pr_key *pr, uint64_t seq,
                                  struct err *err);
 
 enum err_code table_append_intent(struct store_txn *txn, struct record *record, struct intent *intent,
                                   struct err *err);
-enum err_code table_put_intent(struct store_txn *txn, const struct pr_key *key, const struct intent *intent,
+enum err_code table_put_intent(struct store_txn *txn, const struct pr_key *pr, const struct intent *intent,
                                struct err *err);
-enum err_code table_next_intent(struct store_txn *txn, const struct pr_key *key, uint64_t *seq,
+enum err_code table_next_intent(struct store_txn *txn, const struct pr_key *pr, uint64_t *seq,
                                 struct intent *intent, struct err *err);
-enum err_code table_remove_intent(struct store_txn *txn, const struct pr_key *key, uint64_t seq,
+enum err_code table_remove_intent(struct store_txn *txn, const struct pr_key *pr, uint64_t seq,
                                   struct err *err);
-enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *key, struct err *err);
+enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *pr, struct err *err);
 
 /* Moves an entry of a queue out of the way, byte for byte. */
-enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *key,
+enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
                                uint64_t seq, struct err *err);
 
 /*
- * The next pull request, from *key on, that has an entry in that queue. It may be
+ * The next pull request, from *pr on, that has an entry in that queue. It may be
  * done by the time you look: a hint, not a promise. ERR_NOT_FOUND: none.
  */
-enum err_code table_next_queued(struct store_txn *txn, enum store_table queue, struct pr_key *key,
+enum err_code table_next_queued(struct store_txn *txn, enum store_table queue, struct pr_key *pr,
                                 struct err *err);
 
 /* How many entries a queue has in all, counted no further than `limit`. */
@@ -76,9 +76,9 @@ enum err_code table_count(struct store *store, enum store_table table, size_t li
 
 /* ---- text under a sequence number: ledger, dead letters ---- */
 
-enum err_code table_put_text(struct store_txn *txn, enum store_table table, const struct pr_key *key,
+enum err_code table_put_text(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
                              uint64_t seq, const char *text, struct err *err);
-enum err_code table_next_text(struct store_txn *txn, enum store_table table, const struct pr_key *key,
+enum err_code table_next_text(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
                               uint64_t *seq, struct buf *text, struct err *err);
 
 #endif

@@ -185,7 +185,8 @@ def test_the_largest_body(site, opened, extra, status):
     body += b" " * (LARGEST + extra - len(body))
     reply = site.exchange("pull_request", body, opened["delivery"])
     assert reply.status == status
-    assert isinstance(json.loads(reply.body), dict) or status == 413
+    if "json" in reply.headers["content-type"]:  # else the web server itself said no
+        assert isinstance(json.loads(reply.body), dict)
     site.wait_idle()
 
 
@@ -214,7 +215,7 @@ def test_headers_that_must_be_good(site, repo, post, header, value):
 
 def test_no_content_length(site, repo, opened):
     reply = site.exchange("pull_request", opened["payload"], opened["delivery"], length=False)
-    assert reply.status in (400, 411)
+    assert reply.status in (400, 401, 411)  # mod_fcgid makes it an empty body, which is signed wrongly
     assert_nothing_kept(site, repo)
 
 

@@ -246,7 +246,17 @@ def test_the_end_is_what_the_rules_say(race):
     site, lives, _ = race
     wrong = [f"{life.repo}#{life.number} {problem}; {life}" for life, view in each_pull(site.sim, lives)
              if (problem := disagreement(life, view))]
-    assert not wrong, "\n".join([f"{len(wrong)} of {len(lives)}", *wrong[:10]])
+    assert not wrong, "\n".join([f"{len(wrong)} of {len(lives)}", *wrong[:10], *what_happened(site, wrong[0])])
+
+
+def what_happened(site, wrong):
+    """One pull request's ledger and the calls that were made for it, to look into."""
+    name = wrong.split()[0]
+    repo, _, number = name.partition("#")
+    for entry in site.ledger(repo, number):
+        yield " ".join(str(entry.get(key, "")) for key in ("time", "kind", "event", "action", "rule", "outcome", "sha", "head"))
+    for call in site.sim.calls(pr=name):
+        yield f"{call['start']:.3f} {call['method']} {call['path']} {call['status']}"
 
 
 def disagreement(life, view):

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Tests of the tests: breaks one line of the gate at a time, in a copy, and expects the named
+# suite to go red. A mutant that survives is a check that cannot fail.
+# Each file in tests/mutants: "# suite: COMMAND" and a patch.
+set -u
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+killed=0
+survived=0
+for patch in tests/mutants/*.patch; do
+    name=$(basename "$patch" .patch)
+    copy=$work/$name
+    mkdir "$copy"
+    git ls-files -z | xargs -0 cp --parents -t "$copy" 2>/dev/null
+    suite=$(sed -n 's/^# suite: //p' "$patch")
+    if ! (cd "$copy" && patch -s -p1 <"tests/mutants/$name.patch" && make -s -j2 all) >"$work/$name.log" 2>&1; then
+        echo "mutant $name: does not apply or build any more"
+        cat "$work/$name.log"
+        survived=$((survived + 1))
+    elif (cd "$copy" && timeout 600 sh -c "$suite") >"$work/$name.log" 2>&1; then
+        echo "mutant $name: SURVIVED: $suite"
+        survived=$((survived + 1))
+    else
+        echo "mutant $name: killed: $(grep -hE '^E  |FAILED|got .*want' "$work/$name.log" | head -1)"
+        killed=$((killed + 1))
+    fi
+    rm -rf "$copy"
+done
+echo "$killed passed, $survived failed"
+[ "$survived" -eq 0 ] && [ "$killed" -gt 0 ]
