@@ -91,8 +91,11 @@ check-tsan:
 check-clang:
 	$(MAKE) BUILD=$(BUILD)/clang CC=clang all
 
+TESTS = tests/integration
+PYTEST =
+
 check-integration: all
-	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration
+	$(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST) $(TESTS)
 
 check-races: all
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_races.py
@@ -119,6 +122,8 @@ install: all
 	install -m 755 $(BUILD)/prgatectl $(DESTDIR)$(PREFIX)/bin/prgatectl
 	install -m 644 README.md CHANGELOG.md LICENSE nginx.conf.example docs/*.md conf/* \
 		$(DESTDIR)$(PREFIX)/share/doc/prgate
+	sed -i 's#/usr/lib/prgate#$(PREFIX)/lib/prgate#g; s#/usr/bin/prgatectl#$(PREFIX)/bin/prgatectl#g' \
+		$(DESTDIR)$(PREFIX)/share/doc/prgate/*
 	install -m 644 docs/prgatectl.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 docs/prgate.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 644 docs/prgate.8 $(DESTDIR)$(PREFIX)/share/man/man8

@@ -159,6 +159,23 @@ static void add_intent(struct decision *out, enum intent_kind kind, const struct
     out->intents[out->intent_count++] = (struct intent){.kind = kind, .sha = *sha};
 }
 
+/*
+ * Intents are performed before the next delivery is decided, and that may come
+ * without another read: the view is what GitHub will show by then.
+ */
+static void add_label(struct record *record, const struct head *head, struct decision *out)
+{
+    add_intent(out, INTENT_ADD_LABEL, &head->sha);
+    record->view.labelled = true;
+}
+
+static void remove_label(struct record *record, const struct head *head, struct decision *out)
+{
+    add_intent(out, INTENT_REMOVE_LABEL, &head->sha);
+    record->view.labelled = false;
+    record->label_removed = head->sha;
+}
+
 /* What the event tells that no later read would. */
 static void remember(struct record *record, const struct event *event, const struct facts *facts,
                      const struct snapshot *view)
@@ -282,7 +299,7 @@ static void decide_again(struct record *record, struct head *head, const struct 
 {
     out->rule = RULE_ALREADY;
     if (record->opening_owed && facts->author_trusted && !record->view.draft && !record->view.labelled)
-        add_intent(out, INTENT_ADD_LABEL, &head->sha);
+        add_label(record, head, out);
     record->opening_owed = false;
     if (head->check != CHECK_DONE)
         add_intent(out, INTENT_CHECK_DONE, &head->sha);
@@ -294,7 +311,7 @@ static void decide_start(struct record *record, struct head *head, int64_t now_m
 {
     add_intent(out, INTENT_TRIGGER, &head->sha);
     if (!record->view.labelled)
-        add_intent(out, INTENT_ADD_LABEL, &head->sha);
+        add_label(record, head, out);
     add_intent(out, INTENT_CHECK_DONE, &head->sha);
     set_ci(head, CI_DECIDED, now_ms);
     head->check = CHECK_DONE;
@@ -351,10 +368,8 @@ static void decide_wait(struct record *record, struct head *head, const struct e
 {
     /* Only a label from before the push goes: one that was set since was meant for this commit. */
     if (event->action == EVENT_SYNCHRONIZE && is_about_head(event, &record->view) && event->pr.labelled &&
-        !facts->author_trusted) {
-        add_intent(out, INTENT_REMOVE_LABEL, &head->sha);
-        record->label_removed = head->sha;
-    }
+        !facts->author_trusted)
+        remove_label(record, head, out);
     enum wait_reason reason = why_waiting(record, head, facts);
     if (out->rule == RULE_LATER)
         out->rule = rule_of_wait(reason);

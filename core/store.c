@@ -43,18 +43,21 @@ enum {
     TXN_GIVE_UP_MS = 6000, /* GitHub hangs up after 10 s: answer 503 before it does */
     HOLDER_DEAD_MS = 1500, /* no transaction waits this long for a living one: somebody died holding locks */
     WATCHDOG_POLL_MS = 50,
-    WATCHDOG_STUCK_MS = 1000 /* longer than any sync of a healthy disk */
+    WATCHDOG_STUCK_MS = 1000,  /* longer than any sync of a healthy disk */
+    WATCHDOG_REOPEN_MS = 10000 /* another process may be recovering a long log */
 };
 
 struct store {
     char *home;             /* STATE_DIR/db */
-    pthread_rwlock_t guard; /* of env, tables, region */
+    pthread_rwlock_t guard; /* of env and tables */
     DB_ENV *env;
     DB *tables[TABLE_END];
-    ino_t region; /* inode of __db.001 when the environment was opened */
     pthread_t watchdog;
+    /* What the watchdog must be able to see and say while a stuck thread holds the guard. */
+    atomic_ulong region;   /* inode of __db.001 when the environment was opened */
+    atomic_bool replaced;  /* it is another by now: whoever comes opens anew */
+    atomic_bool reopening; /* and somebody is at it */
     atomic_bool stopping;
-    atomic_bool replaced; /* the watchdog saw another region than the one opened */
     atomic_uint_fast64_t commits, retries, recoveries;
 };
 
@@ -139,13 +142,13 @@ static enum err_code make_dir(const char *dir, struct err *err)
                    strerror(errno));
 }
 
-static ino_t region_inode(const char *home)
+static unsigned long region_inode(const char *home)
 {
     struct buf path;
     buf_init(&path);
     buf_addf(&path, "%s/__db.001", home);
     struct stat st;
-    ino_t inode = stat(buf_text(&path), &st) == 0 ? st.st_ino : 0;
+    unsigned long inode = stat(buf_text(&path), &st) == 0 ? st.st_ino : 0;
     buf_release(&path);
     return inode;
 }
@@ -155,7 +158,8 @@ static ino_t region_inode(const char *home)
 static void on_db_message(const DB_ENV *env, const char *prefix, const char *message)
 {
     (void)env, (void)prefix;
-    log_warning("Berkeley DB", LOG_STR("message", message));
+    /* Dozens of lines when regions are replaced; what matters comes back as an error, too. */
+    log_debug("Berkeley DB", LOG_STR("message", message));
 }
 
 static enum err_code fatal_db(struct err *err, int code, const char *verb, const char *what)
@@ -252,7 +256,7 @@ static enum err_code open_handle(struct store *store, struct err *err)
         for (int i = 0; i < TABLE_END && code == ERR_OK; i++)
             code = open_table(store, i, &why);
         if (code == ERR_OK) {
-            store->region = region_inode(store->home);
+            atomic_store(&store->region, region_inode(store->home));
             atomic_store(&store->replaced, false);
             return ERR_OK;
         }
@@ -268,19 +272,21 @@ static enum err_code open_handle(struct store *store, struct err *err)
 /* The caller holds the guard exclusively. */
 static enum err_code reopen_handle(struct store *store, struct err *err)
 {
+    atomic_store(&store->reopening, true);
     close_handle(store);
     enum err_code code = open_handle(store, err);
     if (code == ERR_OK)
         atomic_fetch_add(&store->recoveries, 1);
+    atomic_store(&store->reopening, false);
     return code;
 }
 
 /* Opens anew unless another thread was quicker: `seen` is the region that was met broken. */
-static enum err_code recover(struct store *store, ino_t seen, struct err *err)
+static enum err_code recover(struct store *store, unsigned long seen, struct err *err)
 {
     pthread_rwlock_wrlock(&store->guard);
     enum err_code code = ERR_OK;
-    if (store->env == NULL || store->region == seen || atomic_load(&store->replaced))
+    if (store->env == NULL || atomic_load(&store->region) == seen || atomic_load(&store->replaced))
         code = reopen_handle(store, err);
     pthread_rwlock_unlock(&store->guard);
     return code == ERR_OK ? ERR_OK : err_wrap(err, "opening the store anew");
@@ -288,42 +294,41 @@ static enum err_code recover(struct store *store, ino_t seen, struct err *err)
 
 /* ---- the watchdog ------------------------------------------------------ */
 
-/* True when the handle is that of the regions on disk (again). */
-static bool try_to_catch_up(struct store *store)
-{
-    struct err err;
-    if (pthread_rwlock_trywrlock(&store->guard) != 0)
-        return false;
-    bool ok = store->region == region_inode(store->home) || reopen_handle(store, &err) == ERR_OK;
-    pthread_rwlock_unlock(&store->guard);
-    return ok;
-}
-
 static bool region_was_replaced(struct store *store)
 {
-    if (pthread_rwlock_tryrdlock(&store->guard) != 0)
-        return false; /* it is being re-opened right now */
-    ino_t now = region_inode(store->home);
-    bool replaced = now != store->region && now != 0;
+    unsigned long now = region_inode(store->home);
+    return now != 0 && now != atomic_load(&store->region);
+}
+
+/* Without waiting: a thread that is stuck in the library never lets the guard go. */
+static void try_to_catch_up(struct store *store)
+{
+    struct err err = {0};
+    if (pthread_rwlock_trywrlock(&store->guard) != 0)
+        return;
+    if (region_was_replaced(store) && reopen_handle(store, &err) != ERR_OK)
+        log_warning("the store cannot be opened anew yet", LOG_STR("error", err.text));
     pthread_rwlock_unlock(&store->guard);
-    return replaced;
 }
 
 static void *watch(void *arg)
 {
     struct store *store = arg;
-    int64_t replaced_since = 0;
+    int64_t since = 0;
     while (!atomic_load(&store->stopping)) {
         pause_us(WATCHDOG_POLL_MS * 1000L);
-        if (!region_was_replaced(store) || try_to_catch_up(store)) {
-            replaced_since = 0;
+        if (region_was_replaced(store)) {
+            atomic_store(&store->replaced, true);
+            try_to_catch_up(store);
+        }
+        if (!region_was_replaced(store)) {
+            since = 0;
             continue;
         }
-        atomic_store(&store->replaced, true);
         int64_t now = monotonic_ms();
-        if (replaced_since == 0)
-            replaced_since = now;
-        if (now - replaced_since < WATCHDOG_STUCK_MS)
+        if (since == 0)
+            since = now;
+        if (now - since < (atomic_load(&store->reopening) ? WATCHDOG_REOPEN_MS : WATCHDOG_STUCK_MS))
             continue;
         /* Claims and intents are data and wait for whoever comes next: ending here loses nothing. */
         log_error("a thread is stuck in Berkeley DB regions that were replaced: this process ends",
@@ -450,7 +455,7 @@ enum err_code store_txn(struct store *store, store_body *body, void *arg, struct
         struct err why = {0};
         enum err_code code = ERR_RETRY;
         pthread_rwlock_rdlock(&store->guard);
-        ino_t region = store->region;
+        unsigned long region = atomic_load(&store->region);
         bool usable = store->env != NULL && !atomic_load(&store->replaced);
         enum attempt result = usable ? attempt(store, body, arg, &code, &why) : ATTEMPT_RECOVER;
         pthread_rwlock_unlock(&store->guard);

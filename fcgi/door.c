@@ -183,7 +183,7 @@ void door_webhook(struct gate *gate, const struct request *request, bool may_cla
 {
     struct visit visit = {.gate = gate, .request = request, .reply = reply};
     struct buf body;
-    size_t len;
+    size_t len = 0;
     buf_init(&body);
     if (!is_json(request->content_type))
         refuse(&visit, 415, METRIC_MALFORMED,

@@ -19,9 +19,12 @@
 #include "door.h"
 #include "prgate/drain.h"
 #include "prgate/log.h"
+#include "prgate/text.h"
 #include "routes.h"
 #include "serve.h"
 #include "web.h"
+
+enum { REST_MAX = 64 * 1024 * 1024 }; /* of a body that is refused */
 
 static const char *get_variable(void *arg, const char *name)
 {
@@ -29,14 +32,31 @@ static const char *get_variable(void *arg, const char *name)
     return getenv(name);
 }
 
+/* What of the body is still to come, by CONTENT_LENGTH. */
+struct body {
+    uint64_t left;
+};
+
 static size_t read_stdin(void *source, void *to, size_t len)
 {
-    (void)source;
+    struct body *body = source;
     ssize_t got;
     do
-        got = read(STDIN_FILENO, to, len);
+        got = read(STDIN_FILENO, to, len < body->left ? len : (size_t)body->left);
     while (got < 0 && errno == EINTR);
+    if (got <= 0)
+        body->left = 0;
+    else
+        body->left -= (uint64_t)got;
     return got < 0 ? 0 : (size_t)got;
+}
+
+/* A server that is left sitting on the rest of a body that was refused loses the reply. */
+static void read_rest(struct body *body)
+{
+    char rest[65536];
+    while (body->left > 0 && read_stdin(body, rest, sizeof rest) > 0)
+        continue;
 }
 
 static void write_all(const struct buf *bytes)
@@ -101,16 +121,20 @@ static int serve_child(const struct config *config, int replied)
     struct gate gate;
     struct err err = {0};
     struct reply reply;
-    struct request request = {.read = read_stdin};
+    struct body body = {0};
+    struct request request = {.read = read_stdin, .source = &body};
     if (gate_open(&gate, config, &err) != ERR_OK) {
         log_fatal("cannot start", LOG_STR("error", err.text));
         gate_close(&gate);
         return 1;
     }
     request_fill(&request, get_variable, NULL);
+    if (request.content_length != NULL)
+        text_to_u64(request.content_length, REST_MAX, &body.left);
     reply_init(&reply);
     routes_answer(&gate, &request, true, &reply);
     send_reply(&reply);
+    read_rest(&body);
     let_server_go(replied);
     if (reply.has_work)
         drain_one(&gate, &reply);

@@ -541,6 +541,29 @@ static void test_label_set_anew_after_the_push_survives_its_removal(void **state
     record_release(&life.record);
 }
 
+/* Read once, when both deliveries had come in: the removal must not be forgotten for want of another read. */
+static void test_label_removed_by_prgate_is_known_to_be_gone_without_another_read(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    life.github.head = sha(sha_b);
+    life.github.updated_at++;
+    struct event pushed = event_now(&life, EVENT_SYNCHRONIZE);
+    life.github.updated_at++;
+    struct event labeled = event_now(&life, EVENT_LABELED);
+    deliver(&life, &pushed);
+    assert_true(does(&life, INTENT_REMOVE_LABEL));
+    struct facts none = {0};
+    assert_int_not_equal(decide_needs(&life.record, &labeled, &none), FACT_READ);
+    deliver(&life, &labeled);
+    expect(&life, RULE_APPROVED);
+    assert_true(does(&life, INTENT_ADD_LABEL));
+    record_release(&life.record);
+}
+
 static void test_label_for_the_new_head_that_arrives_before_the_push(void **state)
 {
     (void)state;
@@ -757,6 +780,7 @@ int main(void)
         cmocka_unit_test(test_own_label_approves_nothing),
         cmocka_unit_test(test_own_label_overtaken_by_a_push_counts_as_that_push),
         cmocka_unit_test(test_label_set_anew_after_the_push_survives_its_removal),
+        cmocka_unit_test(test_label_removed_by_prgate_is_known_to_be_gone_without_another_read),
         cmocka_unit_test(test_label_for_the_new_head_that_arrives_before_the_push),
         cmocka_unit_test(test_older_event_never_rolls_the_head_back),
         cmocka_unit_test(test_back_to_an_old_commit_never_triggers_it_again),
