@@ -3,7 +3,7 @@
 # suite to go red. A mutant that survives is a check that cannot fail.
 # Each file in tests/mutants: "# suite: COMMAND" and a patch.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 killed=0

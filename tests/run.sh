@@ -2,7 +2,7 @@
 # All checks, one after the other, each with its own log in build/check. Goes on after a failure, so that
 # one run tells all. Closing line: "N passed, N failed", counted over steps and over the tests inside them.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 logs=build/check
 mkdir -p "$logs"
 passed=0
