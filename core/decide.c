@@ -28,7 +28,10 @@ enum {
     SETTLE_MS = 2000,
     /* How long, and how often, to wait for GitHub's background job that works out `mergeable`. */
     MERGEABLE_WAIT_MS = 30000,
-    MERGEABLE_POLL_MS = 3000
+    MERGEABLE_POLL_MS = 3000,
+    /* How long a read that is provably older than the payload is waited for, where it matters. */
+    CATCH_UP_MS = 60000,
+    CATCH_UP_POLL_MS = 1000
 };
 
 static bool knows(const struct facts *facts, enum fact fact)
@@ -79,27 +82,52 @@ static bool is_new_opening(const struct record *record, const struct event *even
     return false;
 }
 
-/*
- * The newest of payload, read and what was known. Within one second the read
- * wins, unless it was made so soon that it may be the one that lags: then false.
- * A read cannot be older than the pull request's opening.
- */
-static bool newest_view(const struct record *record, const struct event *event, const struct facts *facts,
-                        struct snapshot *view)
+/* One of those that claim to show the pull request at its newest, or NULL when they differ in what they show. */
+static const struct snapshot *agreed(const struct snapshot *const *shown, size_t count, int64_t newest)
 {
-    const struct snapshot *newest = &event->pr;
+    const struct snapshot *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (shown[i]->updated_at != newest)
+            continue;
+        if (first == NULL)
+            first = shown[i];
+        else if (!same_state(first, shown[i]))
+            return NULL;
+    }
+    return first;
+}
+
+/*
+ * Several carry the same second and differ. The read decides, unless it was made so soon that it may lag, and
+ * NULL says to read again; a read cannot be older than the pull request's opening. A read
+ * that is of an earlier second lags for certain, and is given time to catch up.
+ */
+static const struct snapshot *arbitrate(const struct event *event, const struct facts *facts, int64_t newest,
+                                        int64_t now_ms)
+{
     bool have_read = knows(facts, FACT_READ);
-    if (have_read && facts->read.updated_at == event->pr.updated_at &&
-        !same_state(&facts->read, &event->pr) && event->action != EVENT_OPENED &&
-        facts->read_ms < event->received_ms + SETTLE_MS)
+    if (have_read && facts->read.updated_at == newest &&
+        (facts->read_ms >= event->received_ms + SETTLE_MS || event->action == EVENT_OPENED))
+        return &facts->read;
+    return have_read && now_ms < event->received_ms + CATCH_UP_MS ? NULL : &event->pr;
+}
+
+/* The newest of read, payload and what was known; false: not to be told yet. */
+static bool newest_view(const struct record *record, const struct event *event, const struct facts *facts,
+                        int64_t now_ms, struct snapshot *view)
+{
+    bool have_read = knows(facts, FACT_READ);
+    const struct snapshot *shown[] = {&event->pr, &record->view, &facts->read};
+    size_t count = have_read ? 3 : 2;
+    int64_t newest = later_of(event->pr.updated_at, record->view.updated_at);
+    if (have_read)
+        newest = later_of(newest, facts->read.updated_at);
+    const struct snapshot *chosen = agreed(shown, count, newest);
+    if (chosen == NULL)
+        chosen = arbitrate(event, facts, newest, now_ms);
+    if (chosen == NULL)
         return false;
-    if (have_read && facts->read.updated_at >= event->pr.updated_at)
-        newest = &facts->read;
-    bool tie_counts = newest == &facts->read;
-    if (record->view.updated_at > newest->updated_at ||
-        (record->view.updated_at == newest->updated_at && !tie_counts))
-        newest = &record->view;
-    *view = *newest;
+    *view = *chosen;
     /* Working out `mergeable` does not move updated_at, so the last read knows best. */
     if (have_read && sha_equal(&facts->read.head, &view->head))
         view->mergeable = facts->read.mergeable;
@@ -114,13 +142,16 @@ static bool label_stands(const struct record *record, const struct snapshot *vie
 
 static bool needs_read(const struct record *record, const struct event *event)
 {
-    bool newer = event->pr.updated_at > record->view.updated_at;
-    if (!newer && record->read_ms > event->received_ms)
-        return false; /* GitHub was asked since this delivery came in */
+    const struct snapshot *view = &record->view;
+    bool newer = event->pr.updated_at > view->updated_at;
+    bool older = event->pr.updated_at < view->updated_at;
+    /* GitHub was asked since this delivery came in, and what it said then is not in doubt. */
+    if (record->read_ms > event->received_ms && (older || (!newer && same_state(&event->pr, view))))
+        return false;
     if (newer && event->action == EVENT_CLOSED)
         return false;
     const struct head *head = record_find_head(record, &event->pr.head);
-    bool settled = head != NULL && head_is_triggered(head) && is_about_head(event, &record->view);
+    bool settled = head != NULL && head_is_triggered(head) && is_about_head(event, view);
     return !(newer && settled && !is_new_opening(record, event));
 }
 
@@ -129,12 +160,13 @@ static enum fact unless_known(const struct facts *facts, enum fact fact)
     return knows(facts, fact) ? (enum fact)0 : fact;
 }
 
-enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts)
+enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts,
+                       int64_t now_ms)
 {
     struct snapshot view;
     if (!knows(facts, FACT_READ) && needs_read(record, event))
         return FACT_READ;
-    if (!newest_view(record, event, facts, &view) || view.closed)
+    if (!newest_view(record, event, facts, now_ms, &view) || view.closed)
         return (enum fact)0;
     const struct head *head = record_find_head(record, &view.head);
     if (head != NULL && head_is_triggered(head)) {
@@ -244,10 +276,19 @@ static bool label_covers_push(const struct record *record, const struct event *e
            draft_is_covered;
 }
 
+/* After the receiver has said no for good, somebody has to ask again: prgate's own echo and mere edits do not. */
+static bool asks_again(const struct record *record, const struct event *event, enum rule judged)
+{
+    bool pushed = event->action == EVENT_SYNCHRONIZE && is_about_head(event, &record->view);
+    return judged == RULE_APPROVED || record->opening_owed || pushed;
+}
+
 /* Why CI may run on this head, or RULE_LATER: it may not. */
 static enum rule find_grant(struct record *record, struct head *head, const struct event *event,
-                            const struct facts *facts)
+                            const struct facts *facts, enum rule judged)
 {
+    if (head->ci == CI_REFUSED && !asks_again(record, event, judged))
+        return RULE_LATER;
     if (head->approved && label_stands(record, &record->view))
         return RULE_APPROVED;
     if (record->opening_owed && facts->author_trusted && !record->view.draft)
@@ -310,7 +351,8 @@ static void decide_again(struct record *record, struct head *head, const struct 
 static void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out)
 {
     add_intent(out, INTENT_TRIGGER, &head->sha);
-    if (!record->view.labelled)
+    /* A read that lags may still show the label that prgate has taken off: adding it looks first. */
+    if (!record->view.labelled || sha_equal(&record->label_removed, &head->sha))
         add_label(record, head, out);
     add_intent(out, INTENT_CHECK_DONE, &head->sha);
     set_ci(head, CI_DECIDED, now_ms);
@@ -333,9 +375,10 @@ static enum rule rule_of_wait(enum wait_reason reason)
     switch (reason) {
     case WAIT_NOTHING:
     case WAIT_NO_LABEL:
-    case WAIT_TRIGGER_FAILED:
     case WAIT_REASON_END:
         return RULE_WAIT_NO_LABEL;
+    case WAIT_TRIGGER_FAILED:
+        return RULE_TRIGGER_REFUSED;
     case WAIT_CONFLICT:
         return RULE_CONFLICT;
     case WAIT_STALE_APPROVAL:
@@ -354,6 +397,8 @@ static enum rule rule_of_wait(enum wait_reason reason)
 static enum wait_reason why_waiting(const struct record *record, const struct head *head,
                                     const struct facts *facts)
 {
+    if (head->ci == CI_REFUSED)
+        return WAIT_TRIGGER_FAILED;
     if (head->stale_approval)
         return WAIT_STALE_APPROVAL;
     if (head->refused_approval)
@@ -390,8 +435,8 @@ void decide(struct record *record, const struct event *event, const struct facts
 {
     *out = (struct decision){.rule = RULE_LATER};
     struct snapshot view;
-    if (!newest_view(record, event, facts, &view)) {
-        out->later_ms = event->received_ms + SETTLE_MS;
+    if (!newest_view(record, event, facts, now_ms, &view)) {
+        out->later_ms = later_of(event->received_ms + SETTLE_MS, now_ms + CATCH_UP_POLL_MS);
         return;
     }
     if (is_mergeable_open(record, event, &view, now_ms)) {
@@ -409,7 +454,7 @@ void decide(struct record *record, const struct event *event, const struct facts
         decide_again(record, head, facts, out);
         return;
     }
-    enum rule grant = find_grant(record, head, event, facts);
+    enum rule grant = find_grant(record, head, event, facts, out->rule);
     if (grant == RULE_LATER) {
         decide_wait(record, head, event, facts, out);
         return;
@@ -452,6 +497,8 @@ const char *rule_name(enum rule rule)
         return "wait_draft";
     case RULE_WAIT_NO_LABEL:
         return "wait_no_label";
+    case RULE_TRIGGER_REFUSED:
+        return "trigger_refused";
     }
     return "?";
 }
@@ -485,6 +532,8 @@ const char *rule_sentence(enum rule rule)
         return "it is a draft: waiting for the label or for the draft to be finished";
     case RULE_WAIT_NO_LABEL:
         return "a trusted author pushed, but the label is gone: waiting for it";
+    case RULE_TRIGGER_REFUSED:
+        return "the receiver refused to start CI: waiting for the label to be set again";
     }
     return "?";
 }

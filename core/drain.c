@@ -18,6 +18,7 @@ enum {
     BACKOFF_FIRST_MS = 1000,
     BACKOFF_LAST_MS = 300000,
     RETRY_AT_MOST_MS = 3600000, /* no Retry-After is believed beyond this */
+    APPEARS_MS = 60000,         /* a pull request is to be read this long after its webhook at the latest */
     QUEUE_MAX = 256             /* claimed and not yet worked on, in one process */
 };
 
@@ -336,6 +337,9 @@ static enum err_code decide_event(struct run *run, struct err *err)
     case ERR_OK:
         break;
     case ERR_NOT_FOUND:
+        /* Reads lag behind webhooks: one that is new may not be there yet. */
+        if (clock_now_ms() < run->event.received_ms + APPEARS_MS)
+            return postpone_failure(run, &why, err);
         return set_down(run, "GitHub knows no such pull request (404)", err);
     case ERR_RETRY:
     case ERR_UNKNOWN:

@@ -246,7 +246,7 @@ enum err_code trust_learn(struct worker *worker, const struct policy *policy, co
 {
     *facts = (struct facts){0};
     enum fact need;
-    while ((need = decide_needs(record, event, facts)) != 0) {
+    while ((need = decide_needs(record, event, facts, clock_now_ms())) != 0) {
         enum err_code code = learn(worker, policy, event, need, facts, err);
         if (code != ERR_OK)
             return code;

@@ -1,7 +1,7 @@
 /*
  * decide: the gate's rules. Pure: no I/O, no clock, no allocation.
  *
- *     while ((need = decide_needs(&record, &event, &facts)) != 0)
+ *     while ((need = decide_needs(&record, &event, &facts, now_ms)) != 0)
  *         learn(need, &facts);
  *     record_reserve_head(&record);
  *     decide(&record, &event, &facts, now_ms, &decision);
@@ -56,7 +56,8 @@ enum rule {
     RULE_WITHDRAWN,      /* the label was set, and is gone again */
     RULE_WAIT_UNTRUSTED,
     RULE_WAIT_DRAFT,
-    RULE_WAIT_NO_LABEL
+    RULE_WAIT_NO_LABEL,
+    RULE_TRIGGER_REFUSED /* the receiver said no for good: somebody has to ask again */
 };
 
 enum { DECISION_INTENTS_MAX = 6 };
@@ -70,7 +71,8 @@ struct decision {
 };
 
 /* The next fact that decide() would need, 0 when it has all. */
-enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts);
+enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts,
+                       int64_t now_ms);
 
 /*
  * `record` has room for one more head. On RULE_LATER it is unchanged; otherwise it is

@@ -112,6 +112,17 @@ def gate(make_gate):
     return make_gate()
 
 
+@pytest.fixture
+def repo(site):
+    return gates.make_repo(site, "dispatch")
+
+
+@pytest.fixture
+def opened(site, repo):
+    """A good delivery that GitHub has not sent yet."""
+    return site.sim.open(repo=repo, author="bob")[0]
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()

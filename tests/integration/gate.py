@@ -33,11 +33,12 @@ class PullView:
         return [one["head_sha"] for one in self.sent]
 
     def check(self, sha=None):
-        """None, "waiting" or "done": a check run, or the newest commit status."""
+        """None, "waiting" or "done": a check run, or the newest commit status. One check run has to do."""
         sha = sha or self.head
         runs = [one for one in self._pull["checks"][sha] if one["name"] == CHECK_NAME]
-        assert len(runs) <= 1, f"{len(runs)} check runs of one name on {sha}"
         statuses = [one for one in self._pull["statuses"][sha] if one["context"] == CHECK_NAME]
+        if len(runs) > 1:
+            return f"{len(runs)} check runs of one name"
         if runs:
             return {("in_progress", None): "waiting", ("completed", "success"): "done"}[
                 runs[0]["status"], runs[0]["conclusion"]]

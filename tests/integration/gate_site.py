@@ -81,3 +81,10 @@ class Site:
         for name, path in sorted(self.server.logs().items()):
             if path.exists():
                 print(f"---- {name}\n{path.read_text(errors='replace')[-6000:]}")
+
+
+def assert_nothing_kept(site, repo):
+    """Nothing is known of the repository's first pull request, and GitHub was not asked about anything."""
+    site.wait_idle()
+    assert site.ledger(repo, 1) == []
+    assert site.sim.calls() == []

@@ -179,7 +179,7 @@ static void run_cell(const struct cell *cell, struct record *record, struct deci
     struct event event = make_event(cell);
     make_record(record, cell);
     enum fact need;
-    while ((need = decide_needs(record, &event, &facts)) != 0)
+    while ((need = decide_needs(record, &event, &facts, NOW_MS)) != 0)
         learn(cell, need, &event, &facts);
     record_reserve_head(record);
     decide(record, &event, &facts, NOW_MS, decision);
@@ -356,7 +356,7 @@ static void test_a_second_time_adds_nothing(void **state)
         struct facts facts = {0};
         struct event event = make_event(&cell);
         enum fact need;
-        while ((need = decide_needs(&record, &event, &facts)) != 0)
+        while ((need = decide_needs(&record, &event, &facts, NOW_MS)) != 0)
             learn(&cell, need, &event, &facts);
         record_reserve_head(&record);
         decide(&record, &event, &facts, NOW_MS, &second);
@@ -405,7 +405,7 @@ static void deliver(struct life *life, const struct event *event)
 {
     struct facts facts = {0};
     enum fact need;
-    while ((need = decide_needs(&life->record, event, &facts)) != 0) {
+    while ((need = decide_needs(&life->record, event, &facts, life->now_ms)) != 0) {
         facts.read = life->github;
         facts.read_ms = life->read_ms;
         facts.author_trusted = life->trusted;
@@ -541,8 +541,8 @@ static void test_label_set_anew_after_the_push_survives_its_removal(void **state
     record_release(&life.record);
 }
 
-/* Read once, when both deliveries had come in: the removal must not be forgotten for want of another read. */
-static void test_label_removed_by_prgate_is_known_to_be_gone_without_another_read(void **state)
+/* Both deliveries had come in before the only read, and a second one lags: the removal must not be forgotten. */
+static void test_label_removed_by_prgate_is_put_back_though_a_read_still_shows_it(void **state)
 {
     (void)state;
     struct life life;
@@ -556,8 +556,6 @@ static void test_label_removed_by_prgate_is_known_to_be_gone_without_another_rea
     struct event labeled = event_now(&life, EVENT_LABELED);
     deliver(&life, &pushed);
     assert_true(does(&life, INTENT_REMOVE_LABEL));
-    struct facts none = {0};
-    assert_int_not_equal(decide_needs(&life.record, &labeled, &none), FACT_READ);
     deliver(&life, &labeled);
     expect(&life, RULE_APPROVED);
     assert_true(does(&life, INTENT_ADD_LABEL));
@@ -673,6 +671,7 @@ static void test_disagreement_within_a_second_is_asked_again(void **state)
     struct event labeled = event_now(&life, EVENT_LABELED);
     life.github.labelled = false; /* a read that lags, or somebody was quick */
     life.read_ms = life.received_ms + 100;
+    life.now_ms = life.received_ms + 200;
     struct record before;
     record_init(&before);
     record_copy(&before, &life.record);
@@ -681,9 +680,52 @@ static void test_disagreement_within_a_second_is_asked_again(void **state)
     assert_int_equal(before.view.updated_at, life.record.view.updated_at);
     life.github.labelled = true;
     life.read_ms = life.received_ms + 5000;
+    life.now_ms = life.received_ms + 5100;
     deliver(&life, &labeled);
     expect(&life, RULE_APPROVED);
     record_release(&before);
+    record_release(&life.record);
+}
+
+/* A second ago GitHub showed the label, this push came in the same second, and reads are older than both. */
+static void test_read_that_is_older_than_the_payload_is_given_time_to_catch_up(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    struct snapshot before = life.github;
+    life.github.labelled = true;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_APPROVED);
+    life.github.head = sha(sha_b);
+    struct event pushed = event_now(&life, EVENT_SYNCHRONIZE); /* the same updated_at as the label's */
+    struct snapshot after = life.github;
+    life.github = before;
+    life.now_ms = life.received_ms + 300;
+    deliver(&life, &pushed);
+    expect(&life, RULE_LATER);
+    life.github = after;
+    life.read_ms = life.now_ms = life.received_ms + 3000;
+    deliver(&life, &pushed);
+    expect(&life, RULE_WAIT_UNTRUSTED);
+    assert_string_equal(life.record.view.head.hex, sha_b);
+    record_release(&life.record);
+}
+
+static void test_refused_trigger_is_not_tried_again_by_an_echo_or_an_edit(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.record.heads[0].ci = CI_REFUSED;
+    life.github.labelled = true;
+    life.is_prgate = true;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_TRIGGER_REFUSED);
+    happen(&life, EVENT_EDITED);
+    expect(&life, RULE_TRIGGER_REFUSED);
     record_release(&life.record);
 }
 
@@ -765,7 +807,7 @@ static void test_known_facts_are_not_asked_for_again(void **state)
     life.github.updated_at++;
     struct facts none = {0};
     struct event echo = event_now(&life, EVENT_LABELED);
-    assert_int_equal(decide_needs(&life.record, &echo, &none), 0);
+    assert_int_equal(decide_needs(&life.record, &echo, &none, life.now_ms), 0);
     record_release(&life.record);
 }
 
@@ -780,7 +822,7 @@ int main(void)
         cmocka_unit_test(test_own_label_approves_nothing),
         cmocka_unit_test(test_own_label_overtaken_by_a_push_counts_as_that_push),
         cmocka_unit_test(test_label_set_anew_after_the_push_survives_its_removal),
-        cmocka_unit_test(test_label_removed_by_prgate_is_known_to_be_gone_without_another_read),
+        cmocka_unit_test(test_label_removed_by_prgate_is_put_back_though_a_read_still_shows_it),
         cmocka_unit_test(test_label_for_the_new_head_that_arrives_before_the_push),
         cmocka_unit_test(test_older_event_never_rolls_the_head_back),
         cmocka_unit_test(test_back_to_an_old_commit_never_triggers_it_again),
@@ -788,6 +830,8 @@ int main(void)
         cmocka_unit_test(test_conflict_with_mergeable_unknown_is_asked_again_for_a_while),
         cmocka_unit_test(test_mergeable_unknown_is_not_a_conflict),
         cmocka_unit_test(test_disagreement_within_a_second_is_asked_again),
+        cmocka_unit_test(test_read_that_is_older_than_the_payload_is_given_time_to_catch_up),
+        cmocka_unit_test(test_refused_trigger_is_not_tried_again_by_an_echo_or_an_edit),
         cmocka_unit_test(test_late_duplicate_of_a_used_label_leaves_the_new_head_alone),
         cmocka_unit_test(test_closing_undoes_a_trigger_that_was_not_sent),
         cmocka_unit_test(test_closing_keeps_a_trigger_that_may_have_arrived),
