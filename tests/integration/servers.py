@@ -16,6 +16,7 @@ from workspace import ROOT, SERVER_USER, as_server_user, give_away
 SERVER_GROUP = "www-data" if os.geteuid() == 0 else str(os.getegid())
 APACHE_MODULES = "/usr/lib/apache2/modules"
 PROMPT_S = 20
+RESTART = ["--retry=1000000", "--timeout=1"]  # however often they are killed
 
 
 @dataclasses.dataclass
@@ -47,7 +48,7 @@ class Pool:
         command = ["spawn-fcgi", "-n", "-s", self.socket, "-M", "660", "-b", "1024"]
         if os.geteuid() == 0:
             command += ["-u", SERVER_USER, "-g", SERVER_GROUP, "-U", SERVER_USER, "-G", SERVER_GROUP]
-        command += ["--", "/usr/bin/multiwatch", "-f", processes, "--", workspace.fcgi]
+        command += ["--", "/usr/bin/multiwatch", "-f", processes, *RESTART, "--", workspace.fcgi]
         self.process = Process(command, workspace.dir / "pool.log", env=workspace.environment())
         self.process.wait_ready(self.socket.exists)
 

@@ -1,6 +1,6 @@
 """Random members of the pool are killed with SIGKILL while many pull requests live their lives.
 
-CRASH_N (60) lives, CRASH_SEED for the dice. Whatever died: what was acknowledged is decided, CI starts at most
+CRASH_N (250) lives, CRASH_SEED for the dice. Whatever died: what was acknowledged is decided, CI starts at most
 once for a commit, and the pull requests end as they would have without. A delivery that
 nobody acknowledged is sent again, as an operator would have GitHub do. The longest time that any
 delivery took, nginx's second tries included, is printed.
@@ -19,7 +19,7 @@ from processes import wait_until
 from servers import Pool4Nginx
 from test_races import REPOS, SETTLE_S, Life, Postman, deliver_echoes, disagreement, each_pull, run_all
 
-LIVES = int(os.environ.get("CRASH_N", "60"))
+LIVES = int(os.environ.get("CRASH_N", "250"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 PAUSE_S = (0.02, 0.2)  # between two kills
 STALL_S = 9.5          # GitHub hangs up after 10 s
