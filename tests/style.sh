@@ -7,6 +7,7 @@ sources=$(git ls-files 'core/*.[ch]' 'fcgi/*.[ch]' 'cli/*.[ch]' 'include/prgate/
 clang-format --dry-run -Werror $sources
 echo "format: fine"
 tests/layers.sh
+tests/docs.sh
 # shellcheck disable=SC2046
 shellcheck -x -S warning $(git ls-files '*.sh' .ci/run)
 echo "shellcheck: fine"
