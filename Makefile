@@ -36,6 +36,8 @@ FCGI_OBJECTS = $(FCGI:%=$(BUILD)/fcgi/%.o)
 CLI_OBJECTS = $(CLI:%=$(BUILD)/cli/%.o)
 UNIT_PROGRAMS = $(UNIT:%=$(BUILD)/unit/%)
 
+export TSAN_OPTIONS
+
 .PHONY: all
 all: $(BUILD)/prgate.fcgi $(BUILD)/prgatectl
 
@@ -71,7 +73,7 @@ run: packages-run
 # ---- checking -------------------------------------------------------------------
 
 .PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-peers \
-	check-style check-clang check-mutants check-install
+	check-style check-clang check-mutants check-install check-sanitized
 check: packages-check
 	$(MAKE) check-all
 
@@ -86,7 +88,8 @@ check-asan:
 	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" check-unit
 
 check-tsan:
-	$(MAKE) BUILD=$(BUILD)/tsan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" check-unit
+	$(MAKE) BUILD=$(BUILD)/tsan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" \
+		TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp check-unit
 
 check-clang:
 	$(MAKE) BUILD=$(BUILD)/clang CC=clang all
@@ -102,6 +105,9 @@ check-races: all
 
 check-peers: all
 	tests/peers/run.sh
+
+check-sanitized:
+	tests/sanitized.sh
 
 check-style:
 	tests/style.sh

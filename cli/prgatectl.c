@@ -277,5 +277,5 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return EXIT_USAGE;
     }
-    return run(command, path, arguments == 1 ? argv[optind + 1] : NULL);
+    return (int)run(command, path, arguments == 1 ? argv[optind + 1] : NULL);
 }

@@ -39,6 +39,7 @@ step style "$make" check-style
 step unit "$make" -j2 check-unit
 step asan "$make" -j2 check-asan
 step tsan "$make" -j2 check-tsan
+step sanitized "$make" check-sanitized
 step integration "$make" check-integration
 step peers "$make" check-peers
 step install "$make" check-install
