@@ -119,8 +119,8 @@ static void print_overview(const cJSON *report)
     {
         printf("%s#%" PRId64 "  %s", text_of(pull, "repository"), number_of(pull, "number"),
                text_of(pull, "state"));
-        if (strcmp(text_of(pull, "waits_for"), "nothing") != 0)
-            printf(" (%s)", text_of(pull, "waits_for"));
+        if (text_of(pull, "waits_for_text")[0] != '\0')
+            printf(", waits for %s", text_of(pull, "waits_for_text"));
         printf("  %.10s  ", text_of(pull, "head"));
         print(text_of(pull, "title"));
         putchar('\n');
@@ -133,8 +133,12 @@ static void print_pull(const cJSON *report)
            text_of(report, "state"));
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "heads"))
-        printf("  commit %s: CI %s, waits for %s\n", text_of(item, "sha"), text_of(item, "ci"),
-               text_of(item, "waits_for"));
+    {
+        printf("  commit %s: CI %s", text_of(item, "sha"), text_of(item, "ci"));
+        if (text_of(item, "waits_for_text")[0] != '\0')
+            printf(", waits for %s", text_of(item, "waits_for_text"));
+        putchar('\n');
+    }
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "ledger"))
     {
         char time[TEXT_TIME_SIZE];

@@ -269,3 +269,27 @@ const char *wait_reason_name(enum wait_reason reason)
     }
     return "?";
 }
+
+const char *wait_reason_phrase(enum wait_reason reason)
+{
+    switch (reason) {
+    case WAIT_CONFLICT:
+        return "conflicts to be resolved";
+    case WAIT_STALE_APPROVAL:
+        return "the label: the last one was for an older commit";
+    case WAIT_NOT_APPROVER:
+        return "the label: it was set by somebody who may not approve";
+    case WAIT_UNTRUSTED:
+        return "the label: the author is not trusted";
+    case WAIT_DRAFT:
+        return "the label, or the end of the draft";
+    case WAIT_NO_LABEL:
+        return "the label: it was taken off";
+    case WAIT_TRIGGER_FAILED:
+        return "CI to be mended: it refused to start";
+    case WAIT_NOTHING:
+    case WAIT_REASON_END:
+        break;
+    }
+    return "";
+}

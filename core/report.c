@@ -26,6 +26,12 @@ static void add_time(cJSON *object, const char *name, int64_t ms)
         cJSON_AddNullToObject(object, name);
 }
 
+static void add_wait(cJSON *object, enum wait_reason reason)
+{
+    cJSON_AddStringToObject(object, "waits_for", wait_reason_name(reason));
+    cJSON_AddStringToObject(object, "waits_for_text", wait_reason_phrase(reason));
+}
+
 static cJSON *describe_head(const struct head *head)
 {
     cJSON *object = cJSON_CreateObject();
@@ -33,7 +39,7 @@ static cJSON *describe_head(const struct head *head)
     add_time(object, "first_seen", head->first_seen_ms);
     cJSON_AddStringToObject(object, "ci", ci_state_name(head->ci));
     add_time(object, "ci_at", head->ci_at_ms);
-    cJSON_AddStringToObject(object, "waits_for", wait_reason_name(head->check_reason));
+    add_wait(object, head->check_reason);
     if (head->approved) {
         cJSON_AddStringToObject(object, "approved_by", head->approver.login);
         add_time(object, "approved_at", head->approved_at_ms);
@@ -64,8 +70,7 @@ static cJSON *describe_record(const struct record *record)
     cJSON_AddStringToObject(object, "author", record->view.author.login);
     cJSON_AddStringToObject(object, "state", record_state_name(record_state(record)));
     cJSON_AddStringToObject(object, "head", record->view.head.hex);
-    cJSON_AddStringToObject(object, "waits_for",
-                            wait_reason_name(head == NULL ? WAIT_NOTHING : head->check_reason));
+    add_wait(object, head == NULL ? WAIT_NOTHING : head->check_reason);
     cJSON_AddBoolToObject(object, "draft", record->view.draft);
     cJSON_AddBoolToObject(object, "labelled", record->view.labelled);
     cJSON_AddStringToObject(object, "mergeable", mergeable_name(record->view.mergeable));

@@ -45,6 +45,7 @@ static void begin_page(struct reply *reply, const char *title)
              "th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid #8884; "
              "vertical-align: top; }\n"
              "code { font-size: .9em; }\n"
+             "code, time { white-space: nowrap; }\n"
              ".wide { overflow-x: auto; }\n"
              "</style></head>\n<body><main>\n<h1>");
     text_add_html(&reply->body, title);
@@ -79,7 +80,10 @@ static void add_time_cell(struct buf *out, int64_t ms)
 {
     char text[TEXT_TIME_SIZE];
     text_from_time(ms / 1000, text);
-    add_cell(out, ms == 0 ? "" : text);
+    if (ms == 0)
+        add_cell(out, "");
+    else
+        buf_addf(out, "<td><time datetime=\"%s\">%.10s %.5s</time></td>", text, text, text + 11);
 }
 
 static void add_sha_cell(struct buf *out, const char *sha)
@@ -112,7 +116,7 @@ static void add_pull_row(struct buf *out, const cJSON *pull)
     add_cell(out, text_of(pull, "title"));
     add_cell(out, text_of(pull, "author"));
     add_cell(out, text_of(pull, "state"));
-    add_cell(out, text_of(pull, "waits_for"));
+    add_cell(out, text_of(pull, "waits_for_text"));
     add_sha_cell(out, text_of(pull, "head"));
     add_time_cell(out, number_of(pull, "since"));
     buf_adds(out, "</tr>\n");
@@ -120,8 +124,8 @@ static void add_pull_row(struct buf *out, const cJSON *pull)
 
 static void render_overview(struct reply *reply, const cJSON *report)
 {
-    static const char *const columns[] = {"Pull request", "Title", "Author", "State",
-                                          "Waits for",    "Head",  "Since",  NULL};
+    static const char *const columns[] = {"Pull request", "Title", "Author",      "State",
+                                          "Waits for",    "Head",  "Since (UTC)", NULL};
     begin_page(reply, "Pull requests at the gate");
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "dry_run")))
         buf_adds(&reply->body, "<p><strong>Dry run:</strong> nothing is written to GitHub.</p>\n");
@@ -140,7 +144,8 @@ static void render_overview(struct reply *reply, const cJSON *report)
 
 static void render_heads(struct buf *out, const cJSON *report)
 {
-    static const char *const columns[] = {"Commit", "First seen", "CI", "Waits for", "Approved by", NULL};
+    static const char *const columns[] = {"Commit",    "First seen (UTC)", "CI",
+                                          "Waits for", "Approved by",      NULL};
     begin_table(out, "Commits", columns);
     const cJSON *head;
     cJSON_ArrayForEach(head, cJSON_GetObjectItemCaseSensitive(report, "heads"))
@@ -149,7 +154,7 @@ static void render_heads(struct buf *out, const cJSON *report)
         add_sha_cell(out, text_of(head, "sha"));
         add_time_cell(out, number_of(head, "first_seen"));
         add_cell(out, text_of(head, "ci"));
-        add_cell(out, text_of(head, "waits_for"));
+        add_cell(out, text_of(head, "waits_for_text"));
         add_cell(out, text_of(head, "approved_by"));
         buf_adds(out, "</tr>\n");
     }
@@ -189,8 +194,8 @@ static void render_pull(struct reply *reply, const cJSON *report)
     buf_adds(&reply->body, "<br>by ");
     text_add_html(&reply->body, text_of(report, "author"));
     buf_addf(&reply->body, "; state: <strong>%s</strong>", text_of(report, "state"));
-    if (strcmp(text_of(report, "waits_for"), "nothing") != 0)
-        buf_addf(&reply->body, ", waits for: <strong>%s</strong>", text_of(report, "waits_for"));
+    if (text_of(report, "waits_for_text")[0] != '\0')
+        buf_addf(&reply->body, ", waits for <strong>%s</strong>", text_of(report, "waits_for_text"));
     buf_adds(&reply->body, "</p>\n");
     render_heads(&reply->body, report);
     render_ledger(&reply->body, report);

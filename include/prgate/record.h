@@ -130,5 +130,6 @@ enum record_state record_state(const struct record *record);
 const char *record_state_name(enum record_state state);
 const char *ci_state_name(enum ci_state state);
 const char *wait_reason_name(enum wait_reason reason);
+const char *wait_reason_phrase(enum wait_reason reason); /* for people, "" for WAIT_NOTHING */
 
 #endif
