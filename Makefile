@@ -15,7 +15,7 @@ PYTHON = /usr/bin/python3
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Werror
 HARDENING = -fPIE -fstack-protector-strong
 PACKAGES = fcgi libcurl libcjson libconfuse libcrypto
-override CPPFLAGS += -Iinclude -D_GNU_SOURCE -DPRGATE_VERSION='"$(VERSION)"' \
+override CPPFLAGS += -Iinclude -Ifcgi -D_GNU_SOURCE -DPRGATE_VERSION='"$(VERSION)"' \
 	-DTEST_SOURCE_DIR='"$(CURDIR)/tests"'
 MANDATORY = -std=c17 -pthread $(WARNINGS) $(HARDENING)
 LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
@@ -47,7 +47,10 @@ $(BUILD)/prgate.fcgi: $(FCGI_OBJECTS) $(CORE_OBJECTS)
 $(BUILD)/prgatectl: $(CLI_OBJECTS) $(CORE_OBJECTS)
 	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
-$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(CORE_OBJECTS)
+# All but what has a main() or speaks to a real server.
+EDGE_OBJECTS = $(filter-out $(BUILD)/fcgi/main.o $(BUILD)/fcgi/serve_%.o,$(FCGI_OBJECTS))
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 
