@@ -50,18 +50,6 @@ static void print(const char *text)
     buf_release(&escaped);
 }
 
-static const char *text_of(const cJSON *object, const char *name)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-    return text == NULL ? "" : text;
-}
-
-static int64_t number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
 /* ---- check -------------------------------------------------------------------- */
 
 static enum exit_status run_check(const struct config *config, const char *argument)
@@ -112,47 +100,48 @@ static void print_json(const cJSON *report)
 static void print_overview(const cJSON *report)
 {
     printf("%" PRId64 " deliveries and %" PRId64 " actions waiting%s\n",
-           number_of(report, "deliveries_waiting"), number_of(report, "intents_waiting"),
+           report_number(report, "deliveries_waiting"), report_number(report, "intents_waiting"),
            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "dry_run")) ? " (dry run)" : "");
     const cJSON *pull;
     cJSON_ArrayForEach(pull, cJSON_GetObjectItemCaseSensitive(report, "pull_requests"))
     {
-        printf("%s#%" PRId64 "  %s", text_of(pull, "repository"), number_of(pull, "number"),
-               text_of(pull, "state"));
-        if (text_of(pull, "waits_for_text")[0] != '\0')
-            printf(", waits for %s", text_of(pull, "waits_for_text"));
-        printf("  %.10s  ", text_of(pull, "head"));
-        print(text_of(pull, "title"));
+        printf("%s#%" PRId64 "  %s", report_text(pull, "repository"), report_number(pull, "number"),
+               report_text(pull, "state"));
+        if (report_text(pull, "waits_for_text")[0] != '\0')
+            printf(", waits for %s", report_text(pull, "waits_for_text"));
+        printf("  %.10s  ", report_text(pull, "head"));
+        print(report_text(pull, "title"));
         putchar('\n');
     }
 }
 
 static void print_pull(const cJSON *report)
 {
-    printf("%s#%" PRId64 ": %s\n", text_of(report, "repository"), number_of(report, "number"),
-           text_of(report, "state"));
+    printf("%s#%" PRId64 ": %s\n", report_text(report, "repository"), report_number(report, "number"),
+           report_text(report, "state"));
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "heads"))
     {
-        printf("  commit %s: CI %s", text_of(item, "sha"), text_of(item, "ci"));
-        if (text_of(item, "waits_for_text")[0] != '\0')
-            printf(", waits for %s", text_of(item, "waits_for_text"));
+        printf("  commit %s: CI %s", report_text(item, "sha"), report_text(item, "ci"));
+        if (report_text(item, "waits_for_text")[0] != '\0')
+            printf(", waits for %s", report_text(item, "waits_for_text"));
         putchar('\n');
     }
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "ledger"))
     {
         char time[TEXT_TIME_SIZE];
-        bool decision = strcmp(text_of(item, "kind"), "decision") == 0;
-        text_from_time(number_of(item, "time") / 1000, time);
-        printf("  %s  %s %.10s", time, text_of(item, decision ? "event" : "action"), text_of(item, "sha"));
+        bool decision = strcmp(report_text(item, "kind"), "decision") == 0;
+        text_from_time(report_number(item, "time") / 1000, time);
+        printf("  %s  %s %.10s", time, report_text(item, decision ? "event" : "action"),
+               report_text(item, "sha"));
         if (decision) {
             fputs(" by ", stdout);
-            print(text_of(item, "sender"));
+            print(report_text(item, "sender"));
         }
-        printf(": %s", text_of(item, decision ? "sentence" : "outcome"));
-        if (!decision && text_of(item, "answer")[0] != '\0') {
+        printf(": %s", report_text(item, decision ? "sentence" : "outcome"));
+        if (!decision && report_text(item, "answer")[0] != '\0') {
             fputs(": ", stdout);
-            print(text_of(item, "answer"));
+            print(report_text(item, "answer"));
         }
         putchar('\n');
     }

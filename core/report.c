@@ -266,3 +266,15 @@ enum err_code report_pull(struct gate *gate, const char *repo, uint64_t number, 
     record_release(&look.record);
     return code;
 }
+
+const char *report_text(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text == NULL ? "" : text;
+}
+
+int64_t report_number(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
+}

@@ -57,18 +57,6 @@ static void end_page(struct reply *reply)
     buf_adds(&reply->body, "</main></body></html>\n");
 }
 
-static const char *text_of(const cJSON *object, const char *name)
-{
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-    return text == NULL ? "" : text;
-}
-
-static int64_t number_of(const cJSON *object, const char *name)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
-}
-
 static void add_cell(struct buf *out, const char *text)
 {
     buf_adds(out, "<td>");
@@ -107,18 +95,18 @@ static void end_table(struct buf *out)
 static void add_pull_row(struct buf *out, const cJSON *pull)
 {
     char number[24];
-    snprintf(number, sizeof number, "%" PRId64, number_of(pull, "number"));
+    snprintf(number, sizeof number, "%" PRId64, report_number(pull, "number"));
     buf_adds(out, "<tr><td><a href=\"status/");
-    text_add_html(out, text_of(pull, "repository"));
+    text_add_html(out, report_text(pull, "repository"));
     buf_addf(out, "/%s\">", number);
-    text_add_html(out, text_of(pull, "repository"));
+    text_add_html(out, report_text(pull, "repository"));
     buf_addf(out, "#%s</a></td>", number);
-    add_cell(out, text_of(pull, "title"));
-    add_cell(out, text_of(pull, "author"));
-    add_cell(out, text_of(pull, "state"));
-    add_cell(out, text_of(pull, "waits_for_text"));
-    add_sha_cell(out, text_of(pull, "head"));
-    add_time_cell(out, number_of(pull, "since"));
+    add_cell(out, report_text(pull, "title"));
+    add_cell(out, report_text(pull, "author"));
+    add_cell(out, report_text(pull, "state"));
+    add_cell(out, report_text(pull, "waits_for_text"));
+    add_sha_cell(out, report_text(pull, "head"));
+    add_time_cell(out, report_number(pull, "since"));
     buf_adds(out, "</tr>\n");
 }
 
@@ -131,7 +119,7 @@ static void render_overview(struct reply *reply, const cJSON *report)
         buf_adds(&reply->body, "<p><strong>Dry run:</strong> nothing is written to GitHub.</p>\n");
     buf_addf(&reply->body,
              "<p>%" PRId64 " deliveries and %" PRId64 " actions are waiting to be worked on.</p>\n",
-             number_of(report, "deliveries_waiting"), number_of(report, "intents_waiting"));
+             report_number(report, "deliveries_waiting"), report_number(report, "intents_waiting"));
     begin_table(&reply->body, "Open", columns);
     const cJSON *pull;
     cJSON_ArrayForEach(pull, cJSON_GetObjectItemCaseSensitive(report, "pull_requests"))
@@ -151,11 +139,11 @@ static void render_heads(struct buf *out, const cJSON *report)
     cJSON_ArrayForEach(head, cJSON_GetObjectItemCaseSensitive(report, "heads"))
     {
         buf_adds(out, "<tr>");
-        add_sha_cell(out, text_of(head, "sha"));
-        add_time_cell(out, number_of(head, "first_seen"));
-        add_cell(out, text_of(head, "ci"));
-        add_cell(out, text_of(head, "waits_for_text"));
-        add_cell(out, text_of(head, "approved_by"));
+        add_sha_cell(out, report_text(head, "sha"));
+        add_time_cell(out, report_number(head, "first_seen"));
+        add_cell(out, report_text(head, "ci"));
+        add_cell(out, report_text(head, "waits_for_text"));
+        add_cell(out, report_text(head, "approved_by"));
         buf_adds(out, "</tr>\n");
     }
     end_table(out);
@@ -163,14 +151,14 @@ static void render_heads(struct buf *out, const cJSON *report)
 
 static void add_ledger_row(struct buf *out, const cJSON *entry)
 {
-    bool decision = strcmp(text_of(entry, "kind"), "decision") == 0;
+    bool decision = strcmp(report_text(entry, "kind"), "decision") == 0;
     buf_adds(out, "<tr>");
-    add_time_cell(out, number_of(entry, "time"));
-    add_cell(out, text_of(entry, decision ? "event" : "action"));
-    add_cell(out, text_of(entry, "sender"));
-    add_sha_cell(out, text_of(entry, "sha"));
-    add_cell(out, text_of(entry, decision ? "sentence" : "outcome"));
-    add_cell(out, text_of(entry, "answer"));
+    add_time_cell(out, report_number(entry, "time"));
+    add_cell(out, report_text(entry, decision ? "event" : "action"));
+    add_cell(out, report_text(entry, "sender"));
+    add_sha_cell(out, report_text(entry, "sha"));
+    add_cell(out, report_text(entry, decision ? "sentence" : "outcome"));
+    add_cell(out, report_text(entry, "answer"));
     buf_adds(out, "</tr>\n");
 }
 
@@ -187,15 +175,16 @@ static void render_ledger(struct buf *out, const cJSON *report)
 static void render_pull(struct reply *reply, const cJSON *report)
 {
     char title[REPO_NAME_SIZE + 32];
-    snprintf(title, sizeof title, "%s#%" PRId64, text_of(report, "repository"), number_of(report, "number"));
+    snprintf(title, sizeof title, "%s#%" PRId64, report_text(report, "repository"),
+             report_number(report, "number"));
     begin_page(reply, title);
     buf_adds(&reply->body, "<p>");
-    text_add_html(&reply->body, text_of(report, "title"));
+    text_add_html(&reply->body, report_text(report, "title"));
     buf_adds(&reply->body, "<br>by ");
-    text_add_html(&reply->body, text_of(report, "author"));
-    buf_addf(&reply->body, "; state: <strong>%s</strong>", text_of(report, "state"));
-    if (text_of(report, "waits_for_text")[0] != '\0')
-        buf_addf(&reply->body, ", waits for <strong>%s</strong>", text_of(report, "waits_for_text"));
+    text_add_html(&reply->body, report_text(report, "author"));
+    buf_addf(&reply->body, "; state: <strong>%s</strong>", report_text(report, "state"));
+    if (report_text(report, "waits_for_text")[0] != '\0')
+        buf_addf(&reply->body, ", waits for <strong>%s</strong>", report_text(report, "waits_for_text"));
     buf_adds(&reply->body, "</p>\n");
     render_heads(&reply->body, report);
     render_ledger(&reply->body, report);

@@ -29,4 +29,8 @@ enum err_code report_overview(struct gate *gate, cJSON **out, struct err *err);
  */
 enum err_code report_pull(struct gate *gate, const char *repo, uint64_t number, cJSON **out, struct err *err);
 
+/* A member of a report: "" or 0 where there is none. Text is valid as long as the tree. */
+const char *report_text(const cJSON *object, const char *name);
+int64_t report_number(const cJSON *object, const char *name);
+
 #endif

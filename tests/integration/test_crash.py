@@ -13,11 +13,10 @@ import threading
 import time
 
 import pytest
-from conftest import end, need_program
-from gate import make_repo
-from processes import wait_until
+from conftest import end
+from lives import (LATENCY, SETTLE_S, Postman, come_to_rest, disagreement, each_pull, make_lives, run_all, started_twice,
+                   undecided)
 from servers import Pool4Nginx
-from test_races import REPOS, SETTLE_S, Life, Postman, deliver_echoes, disagreement, each_pull, run_all
 
 LIVES = int(os.environ.get("CRASH_N", "250"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
@@ -89,16 +88,10 @@ class PatientPostman(Postman):
 @pytest.fixture(scope="module")
 def battle(make_site, github):
     """(site, lives, postman, kills), all at rest again."""
-    need_program()
-    dice = random.Random(SEED)
     github.forget()
     site = make_site(Pool4Nginx, github)
-    repos = [make_repo(site, "dispatch", f"crash{n}") for n in range(REPOS)]
-    lives = {}
-    for n in range(LIVES):
-        life = Life(dice, repos[n % REPOS], 1 + n // REPOS, burst=n % 2 == 0)
-        lives[life.repo, life.number] = life
-    github.settings(latency_ms=3, jitter_ms=4)
+    lives, dice = make_lives(site, "crash", LIVES, SEED)
+    github.settings(**LATENCY)
     postman = PatientPostman(site, dice)
     reaper = Reaper(site.server.pool, random.Random(SEED + 1))
     began = time.monotonic()
@@ -116,20 +109,6 @@ def battle(make_site, github):
     end(site)
 
 
-def come_to_rest(site, sim, postman, lives):
-    def idle():
-        try:
-            return site.health()["waiting"] == 0
-        except (AssertionError, OSError):
-            return False  # a member may still be recovering the store
-
-    def at_rest():
-        postman.wait()
-        wait_until(idle, SETTLE_S, lambda: f"idle: {site.health()}")
-        return deliver_echoes(sim, postman, lives) == 0
-    wait_until(at_rest, SETTLE_S, "all echoes delivered and decided")
-
-
 def test_members_were_killed(battle):
     _, _, _, kills = battle
     assert kills >= 10, "too few to prove anything"
@@ -137,19 +116,12 @@ def test_members_were_killed(battle):
 
 def test_all_that_was_acknowledged_is_decided(battle):
     site, _, postman, _ = battle
-    missing = {}
-    for (repo, number), taken in postman.taken.items():
-        decided = {entry.get("delivery") for entry in site.ledger(repo, number)}
-        if taken - decided:
-            missing[f"{repo}#{number}"] = sorted(taken - decided)
-    assert missing == {}
+    assert undecided(site, postman) == {}
 
 
 def test_no_commit_is_started_twice(battle):
     site, lives, _, _ = battle
-    twice = {f"{life.repo}#{life.number}": view.started for life, view in each_pull(site.sim, lives)
-             if len(view.started) != len(set(view.started))}
-    assert twice == {}
+    assert started_twice(site, lives) == {}
 
 
 def test_no_answer_took_longer_than_github_waits(battle):

@@ -6,10 +6,12 @@
 #define PRGATE_TESTS_FIXTURE_H
 
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -118,6 +120,29 @@ static inline void fixture_close(struct fixture *f)
     nftw(f->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/*
+ * Runs `work` in a process of its own, with the gate open, which must end by SIGKILL; then opens the gate
+ * here. Nothing may be open before: a store does not survive a fork.
+ */
+static inline void fixture_open_after_kill(struct fixture *f, void (*work)(struct fixture *))
+{
+    *f = (struct fixture){0};
+    fixture_configure(f, "", "");
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fixture_open_gate(f);
+        fixture_open_worker(f);
+        work(f);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    fixture_open_gate(f);
+    fixture_open_worker(f);
+}
+
 static inline struct event make_event(enum event_action action, const char *delivery)
 {
     struct event event = {.action = action, .key = {.repo_id = 5, .number = 7}, .repo = "octo/repo"};
@@ -140,6 +165,45 @@ static inline struct receipt put_event(struct fixture *f, const struct event *ev
     if (inbox_put(&f->gate, event, may_claim, &receipt, &err) != ERR_OK)
         fail_msg("inbox: %s", err.text);
     return receipt;
+}
+
+/* Another process of the pool that does nothing but live. Call it before the gate is opened. */
+static inline pid_t start_process(const struct fixture *f, struct process_id *id)
+{
+    int ends[2];
+    char path[128];
+    snprintf(path, sizeof path, "%s/state", f->dir);
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct alive *alive;
+        struct err err = {0};
+        alarm(60); /* should the test fail and forget it */
+        if (alive_open(&alive, path, &err) != ERR_OK ||
+            write(ends[1], alive_self(alive), sizeof *id) != (ssize_t)sizeof *id)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], id, sizeof *id), sizeof *id);
+    close(ends[0]);
+    return child;
+}
+
+static inline void expect_killed(pid_t child)
+{
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
+static inline void kill_process(pid_t child)
+{
+    assert_int_equal(kill(child, SIGKILL), 0);
+    expect_killed(child);
 }
 
 /* A body of store_txn() that copies the record out; *arg is a struct record with its key set. */

@@ -3,9 +3,6 @@
  */
 #include "check.h"
 
-#include <signal.h>
-#include <sys/wait.h>
-
 #include "fixture.h"
 #include "prgate/drain.h"
 #include "prgate/sweep.h"
@@ -282,26 +279,18 @@ static void test_lost_trigger_is_asked_for_where_it_can_be(void **state)
     fixture_close(&f);
 }
 
-/* A process is killed while the trigger is on its way. Whoever takes over never sends it a second time. */
+static void die_while_sending(struct fixture *f)
+{
+    f->fake.answer = dispatch_kills;
+    deliver(f, EVENT_OPENED, "d1");
+}
+
+/* Whoever takes over never sends it a second time. */
 static void test_process_killed_while_sending_leaves_a_trigger_that_is_not_repeated(void **state)
 {
     (void)state;
-    struct fixture f = {0};
-    fixture_configure(&f, "", "");
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        fixture_open_gate(&f);
-        fixture_open_worker(&f);
-        f.fake.answer = dispatch_kills;
-        deliver(&f, EVENT_OPENED, "d1");
-        _exit(1);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(WTERMSIG(status), SIGKILL);
-    fixture_open_gate(&f);
-    fixture_open_worker(&f);
+    struct fixture f;
+    fixture_open_after_kill(&f, die_while_sending);
     f.fake.answer = good;
     assert_int_equal(ci_of_head(&f), CI_SENT);
     assert_int_equal(sweep_run(&f.worker), 1);

@@ -1,7 +1,5 @@
 #include "check.h"
 
-#include <sys/wait.h>
-
 #include "fixture.h"
 
 static void test_delivery_is_stored_and_claimed(void **state)
@@ -65,25 +63,18 @@ static void test_claim_of_this_process_that_nobody_works_on_is_free(void **state
     fixture_close(&f);
 }
 
-/* A child that claims and dies by SIGKILL; the parent opens the store only afterwards. */
+static void claim_and_die(struct fixture *f)
+{
+    struct event event = make_event(EVENT_OPENED, "d1");
+    if (put_event(f, &event, true).claimed)
+        kill(getpid(), SIGKILL);
+}
+
 static void test_claim_of_a_dead_process_is_taken_over(void **state)
 {
     (void)state;
-    struct fixture f = {0};
-    fixture_configure(&f, "", "");
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        fixture_open_gate(&f);
-        struct event event = make_event(EVENT_OPENED, "d1");
-        bool claimed = put_event(&f, &event, true).claimed;
-        kill(getpid(), claimed ? SIGKILL : SIGTERM);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(WTERMSIG(status), SIGKILL);
-    fixture_open_gate(&f);
-    fixture_open_worker(&f);
+    struct fixture f;
+    fixture_open_after_kill(&f, claim_and_die);
     struct record before = get_record(&f);
     assert_true(before.claim.held);
     struct event event = make_event(EVENT_EDITED, "d2");
