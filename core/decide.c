@@ -21,8 +21,6 @@
  */
 #include "prgate/decide.h"
 
-#include <string.h>
-
 enum {
     /* GitHub's reads lag behind its webhooks by this much at most where both carry the same second. */
     SETTLE_MS = 2000,
@@ -228,7 +226,6 @@ static void remember(struct record *record, const struct event *event, const str
         record->read_ms = facts->read_ms;
     if (event->installation != 0)
         record->installation = event->installation;
-    memcpy(record->repo, event->repo, sizeof record->repo);
     record->view = *view;
 }
 

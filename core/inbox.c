@@ -14,11 +14,15 @@ struct put {
     bool taken_over;
 };
 
-/* What nobody decides yet is not to be known from the record: only that this pull request exists. */
-static void start_record(struct record *record, const struct event *event)
+/* The repository is new here, or goes by another name by now. A late delivery must not bring the old one back. */
+static enum err_code note_name(struct store_txn *txn, struct record *record, const struct event *event,
+                               struct err *err)
 {
+    bool late = event->pr.updated_at < record->view.updated_at;
+    if (late || strcmp(record->repo, event->repo) == 0)
+        return ERR_OK;
     memcpy(record->repo, event->repo, sizeof record->repo);
-    record->installation = event->installation;
+    return table_put_name(txn, record->repo, record->key.repo_id, err);
 }
 
 static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
@@ -30,10 +34,8 @@ static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
     record_init(&record);
 
     enum err_code code = table_get_record(txn, &put->event->key, STORE_LOCK, &record, err);
-    if (code == ERR_NOT_FOUND) {
-        start_record(&record, put->event);
-        code = table_put_name(txn, record.repo, record.key.repo_id, err);
-    }
+    if (code == ERR_OK || code == ERR_NOT_FOUND)
+        code = note_name(txn, &record, put->event, err);
     if (code == ERR_OK)
         code = table_see_delivery(txn, &record.key, put->event->delivery, put->event->received_ms, err);
     if (code == ERR_CONFLICT) {

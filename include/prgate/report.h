@@ -12,7 +12,7 @@
 
 #include "prgate/gate.h"
 
-enum { REPORT_PULLS_MAX = 1000, REPORT_LEDGER_MAX = 1000, REPORT_COUNT_MAX = 100000 };
+enum { REPORT_PULLS_MAX = 1000, REPORT_LEDGER_MAX = 1000, REPORT_COUNT_MAX = 10000 };
 
 /* Deliveries and intents not yet done, counted no further than REPORT_COUNT_MAX each. */
 enum err_code report_waiting(struct gate *gate, size_t *deliveries, size_t *intents, struct err *err);

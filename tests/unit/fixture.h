@@ -41,7 +41,7 @@ struct fixture {
 
 static inline void write_file(const char *dir, const char *name, const char *text)
 {
-    char path[256];
+    char path[512];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     FILE *file = fopen(path, "w");
     assert_non_null(file);

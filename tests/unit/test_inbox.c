@@ -85,6 +85,37 @@ static void test_claim_of_a_dead_process_is_taken_over(void **state)
     fixture_close(&f);
 }
 
+static enum err_code name_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    return table_get_name(txn, "Octo/New-Name", arg, err);
+}
+
+static void test_renamed_repository_keeps_its_records(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    uint64_t repo_id = 0;
+    fixture_open(&f, "");
+    struct event before = make_event(EVENT_OPENED, "d1"), after = make_event(EVENT_EDITED, "d2");
+    strcpy(after.repo, "octo/new-name");
+    put_event(&f, &before, false);
+    put_event(&f, &after, false);
+    struct record record = get_record(&f);
+    assert_string_equal(record.repo, "octo/new-name");
+    assert_int_equal(store_txn(f.gate.store, name_body, &repo_id, &err), ERR_OK);
+    assert_int_equal(repo_id, 5);
+    record.view.updated_at = before.pr.updated_at + 1;
+    put_record(&f, &record);
+    struct event late = make_event(EVENT_EDITED, "d3");
+    put_event(&f, &late, false);
+    record_release(&record);
+    record = get_record(&f);
+    assert_string_equal(record.repo, "octo/new-name");
+    record_release(&record);
+    fixture_close(&f);
+}
+
 static void test_process_without_room_leaves_the_claim_free(void **state)
 {
     (void)state;
@@ -124,6 +155,7 @@ int main(void)
         cmocka_unit_test(test_living_owner_keeps_the_claim),
         cmocka_unit_test(test_claim_of_this_process_that_nobody_works_on_is_free),
         cmocka_unit_test(test_claim_of_a_dead_process_is_taken_over),
+        cmocka_unit_test(test_renamed_repository_keeps_its_records),
         cmocka_unit_test(test_process_without_room_leaves_the_claim_free),
         cmocka_unit_test(test_only_closed_claims_what_was_put_off),
     };
