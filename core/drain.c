@@ -374,6 +374,13 @@ static const char *outcome_name(enum act_outcome outcome)
     return "?";
 }
 
+/* For log and ledger. */
+static const char *told_outcome(const struct run *run)
+{
+    bool only_shown = run->gate->config->dry_run && run->result.outcome == ACT_DONE;
+    return only_shown ? "dry_run" : outcome_name(run->result.outcome);
+}
+
 static void set_ci(struct run *run, enum ci_state ci)
 {
     struct head *head = record_find_head(&run->record, &run->intent.sha);
@@ -395,9 +402,8 @@ static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_stat
     run->record.failures = 0;
     run->record.due_ms = 0;
     enum err_code code = table_remove_intent(txn, &run->pr, run->intent.seq, err);
-    bool only_shown = run->gate->config->dry_run && run->result.outcome == ACT_DONE;
     struct ledger_action action = {.intent = &run->intent,
-                                   .outcome = only_shown ? "dry_run" : outcome_name(run->result.outcome),
+                                   .outcome = told_outcome(run),
                                    .answer = run->result.err.text,
                                    .duration_ms = run->duration_ms};
     if (code == ERR_OK)
@@ -481,9 +487,14 @@ static void log_result(const struct run *run)
         level = LOG_LEVEL_ERROR;
     LOG_AT(level, "acted", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->intent.delivery),
            LOG_STR("action", intent_kind_name(run->intent.kind)), LOG_STR("sha", run->intent.sha.hex),
-           LOG_STR("outcome", outcome_name(run->result.outcome)),
-           LOG_INT("attempt", run->intent.attempts + 1), LOG_INT("duration_ms", run->duration_ms),
-           LOG_STR("answer", run->result.err.text), LOG_END);
+           LOG_STR("outcome", told_outcome(run)), LOG_INT("attempt", run->intent.attempts + 1),
+           LOG_INT("duration_ms", run->duration_ms), LOG_STR("answer", run->result.err.text), LOG_END);
+}
+
+/* An own CI that says 429 speaks for itself, not for GitHub. */
+static bool is_for_own_ci(const struct run *run)
+{
+    return run->intent.kind == INTENT_TRIGGER && run->policy != NULL && run->policy->trigger == TRIGGER_HTTP;
 }
 
 static enum err_code perform_intent(struct run *run, struct err *err)
@@ -496,7 +507,8 @@ static enum err_code perform_intent(struct run *run, struct err *err)
         err_set(&run->result.err, ERR_REJECT, 0, "the repository is not configured any more");
     }
     run->duration_ms = clock_now_ms() - start_ms;
-    heed_rate_limit(run, &run->result.err);
+    if (!is_for_own_ci(run))
+        heed_rate_limit(run, &run->result.err);
     /* A crash here, before the result is committed, repeats the intent: see act.h for why that is harmless. */
     enum err_code code = store_txn(run->gate->store, result_body, run, err);
     if (code != ERR_OK && code != ERR_NOT_FOUND)

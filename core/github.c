@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "github_internal.h"
+#include "prgate/clock.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
 
@@ -19,20 +20,13 @@ static const char json_header[] = "Content-Type: application/json";
 
 /* ---- the handle ---- */
 
-static int64_t system_now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void system_sleep_ms(int ms)
 {
     struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
     nanosleep(&wait, NULL);
 }
 
-static const struct github_clock system_clock = {system_now_ms, system_sleep_ms};
+static const struct github_clock system_clock = {clock_now_ms, system_sleep_ms};
 
 enum err_code github_open(struct github **out, const struct config *config, struct http *http,
                           const struct github_tokens *tokens, struct err *err)

@@ -192,18 +192,12 @@ static inline pid_t start_process(const struct fixture *f, struct process_id *id
     return child;
 }
 
-static inline void expect_killed(pid_t child)
-{
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGKILL);
-}
-
 static inline void kill_process(pid_t child)
 {
+    int status;
     assert_int_equal(kill(child, SIGKILL), 0);
-    expect_killed(child);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
 /* A body of store_txn() that copies the record out; *arg is a struct record with its key set. */

@@ -1,4 +1,9 @@
+/*
+ * A delivery is on disk once, in its turn, and one at most is told to work on it.
+ */
 #include "check.h"
+
+#include <pthread.h>
 
 #include "fixture.h"
 
@@ -147,6 +152,218 @@ static void test_only_closed_claims_what_was_put_off(void **state)
     fixture_close(&f);
 }
 
+static void test_living_process_keeps_the_claim_until_it_dies(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    struct claim theirs = {.held = true, .token = {1}};
+    fixture_configure(&f, "", "");
+    pid_t child = start_process(&f, &theirs.owner);
+    fixture_open_gate(&f);
+    struct event first = make_event(EVENT_OPENED, "d1"), closed = make_event(EVENT_CLOSED, "d2"),
+                 third = make_event(EVENT_EDITED, "d3");
+    put_event(&f, &first, false);
+    struct record record = get_record(&f);
+    record.claim = theirs;
+    put_record(&f, &record);
+    record_release(&record);
+    assert_false(put_event(&f, &closed, true).claimed); /* not even this one: the owner will see it */
+    record = get_record(&f);
+    assert_true(claim_equal(&record.claim, &theirs));
+    record_release(&record);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 2);
+    assert_int_equal(claims_count(f.gate.claims), 0);
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_CLAIMS_TAKEN_OVER), 0);
+    kill_process(child);
+    assert_true(put_event(&f, &third, true).claimed);
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_CLAIMS_TAKEN_OVER), 1);
+    fixture_close(&f);
+}
+
+static void test_duplicate_takes_no_claim_even_where_it_is_free(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    struct event event = make_event(EVENT_CLOSED, "d1");
+    put_event(&f, &event, false);
+    struct receipt second = put_event(&f, &event, true);
+    assert_true(second.duplicate);
+    assert_false(second.claimed);
+    struct record record = get_record(&f);
+    assert_false(record.claim.held);
+    assert_int_equal(record.next_delivery, 1);
+    assert_int_equal(claims_count(f.gate.claims), 0);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+static enum err_code empty_inbox_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    return table_remove_event(txn, arg, 0, err);
+}
+
+/* GitHub may repeat a delivery long after it was decided. */
+static void test_duplicate_is_known_after_it_was_worked_off(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    fixture_open(&f, "");
+    struct event event = make_event(EVENT_OPENED, "d1");
+    put_event(&f, &event, false);
+    assert_int_equal(store_txn(f.gate.store, empty_inbox_body, &event.key, &err), ERR_OK);
+    assert_true(put_event(&f, &event, true).duplicate);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 0);
+    fixture_close(&f);
+}
+
+static void test_same_id_is_another_delivery_for_another_pull_request(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    struct event first = make_event(EVENT_OPENED, "d1"), second = first;
+    second.key.number++;
+    assert_true(put_event(&f, &first, true).claimed);
+    struct receipt receipt = put_event(&f, &second, true);
+    assert_false(receipt.duplicate);
+    assert_true(receipt.claimed);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 2);
+    fixture_close(&f);
+}
+
+static void test_what_was_put_off_until_now_is_claimed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    struct event first = make_event(EVENT_OPENED, "d1"), second = make_event(EVENT_EDITED, "d2");
+    put_event(&f, &first, false);
+    struct record record = get_record(&f);
+    record.due_ms = second.received_ms;
+    put_record(&f, &record);
+    assert_true(put_event(&f, &second, true).claimed);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+struct queue {
+    struct pr_key pr;
+    struct event events[4];
+    uint64_t seqs[4];
+    size_t count;
+};
+
+static enum err_code read_queue_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct queue *queue = arg;
+    uint64_t seq = 0;
+    queue->count = 0;
+    for (; queue->count < COUNT_OF(queue->events); seq++) {
+        enum err_code code = table_next_event(txn, &queue->pr, &seq, &queue->events[queue->count], err);
+        if (code != ERR_OK)
+            return code == ERR_NOT_FOUND ? ERR_OK : code;
+        queue->seqs[queue->count++] = seq;
+    }
+    return ERR_OK;
+}
+
+/* Of arrival, whatever the ids, and whatever GitHub's times say. */
+static void test_deliveries_are_queued_in_order_of_arrival(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    static const char *const ids[] = {"zzz", "mmm", "aaa"};
+    struct queue queue = {.pr = {.repo_id = 5, .number = 7}};
+    fixture_open(&f, "");
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        struct event event = make_event(EVENT_EDITED, ids[i]);
+        event.pr.updated_at -= (int64_t)i;
+        put_event(&f, &event, i == 1); /* claimed or not */
+    }
+    assert_int_equal(store_txn(f.gate.store, read_queue_body, &queue, &err), ERR_OK);
+    assert_int_equal(queue.count, COUNT_OF(ids));
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        check_str("queue", "delivery", queue.events[i].delivery, ids[i]);
+        check_u64("queue", "sequence", queue.seqs[i], i);
+        check_int("queue", "updated_at", queue.events[i].pr.updated_at, 1700000000 - (int64_t)i);
+    }
+    fixture_close(&f);
+}
+
+static enum err_code get_name_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    return table_get_name(txn, "Octo/REPO", arg, err);
+}
+
+static void test_first_delivery_makes_the_repository_known_by_name(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    uint64_t repo_id = 0;
+    fixture_open(&f, "");
+    assert_int_equal(store_txn(f.gate.store, get_name_body, &repo_id, &err), ERR_NOT_FOUND);
+    struct event event = make_event(EVENT_OPENED, "d1");
+    put_event(&f, &event, false);
+    assert_int_equal(store_txn(f.gate.store, get_name_body, &repo_id, &err), ERR_OK);
+    assert_int_equal(repo_id, 5);
+    fixture_close(&f);
+}
+
+struct rush {
+    struct fixture *f;
+    int number;
+    int claimed;
+    int failed;
+};
+
+static void *put_many(void *arg)
+{
+    struct rush *rush = arg;
+    for (int i = 0; i < 10; i++) {
+        char id[16];
+        struct err err = {0};
+        struct receipt receipt;
+        snprintf(id, sizeof id, "%d-%d", rush->number, i);
+        struct event event = make_event(EVENT_EDITED, id);
+        if (inbox_put(&rush->f->gate, &event, true, &receipt, &err) != ERR_OK)
+            rush->failed++;
+        else
+            rush->claimed += receipt.claimed;
+    }
+    return NULL;
+}
+
+/* Two threads of one process must not both believe that they have it. */
+static void test_one_of_many_threads_gets_the_claim(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct rush rushes[4];
+    pthread_t threads[4];
+    int claimed = 0;
+    fixture_open(&f, "");
+    for (int i = 0; i < 4; i++) {
+        rushes[i] = (struct rush){.f = &f, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, put_many, &rushes[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(rushes[i].failed, 0);
+        claimed += rushes[i].claimed;
+    }
+    assert_int_equal(claimed, 1);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 40);
+    assert_int_equal(claims_count(f.gate.claims), 1);
+    struct record record = get_record(&f);
+    assert_int_equal(record.next_delivery, 40);
+    record_release(&record);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +375,14 @@ int main(void)
         cmocka_unit_test(test_renamed_repository_keeps_its_records),
         cmocka_unit_test(test_process_without_room_leaves_the_claim_free),
         cmocka_unit_test(test_only_closed_claims_what_was_put_off),
+        cmocka_unit_test(test_living_process_keeps_the_claim_until_it_dies),
+        cmocka_unit_test(test_duplicate_takes_no_claim_even_where_it_is_free),
+        cmocka_unit_test(test_duplicate_is_known_after_it_was_worked_off),
+        cmocka_unit_test(test_same_id_is_another_delivery_for_another_pull_request),
+        cmocka_unit_test(test_what_was_put_off_until_now_is_claimed),
+        cmocka_unit_test(test_deliveries_are_queued_in_order_of_arrival),
+        cmocka_unit_test(test_first_delivery_makes_the_repository_known_by_name),
+        cmocka_unit_test(test_one_of_many_threads_gets_the_claim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,348 @@
+/*
+ * What the sweeper finds, in which order, and what it leaves alone.
+ */
+#include "check.h"
+
+#include "fixture.h"
+#include "prgate/intent.h"
+#include "prgate/sweep.h"
+
+/* ---- pull requests with work ---------------------------------------------------- */
+
+/* No section of the configuration fits: working it off needs no GitHub. */
+static struct event event_of(uint64_t repo_id, uint64_t number)
+{
+    struct event event = make_event(EVENT_EDITED, "d1");
+    event.key = (struct pr_key){.repo_id = repo_id, .number = number};
+    strcpy(event.repo, "octo/gone");
+    return event;
+}
+
+static void put_off_work(struct fixture *f, uint64_t repo_id, uint64_t number)
+{
+    struct event event = event_of(repo_id, number);
+    assert_false(put_event(f, &event, false).claimed);
+}
+
+static enum err_code put_intent_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct record *record = arg;
+    struct intent intent = {.kind = INTENT_ADD_LABEL};
+    record->next_intent = 0;
+    enum err_code code = table_append_intent(txn, record, &intent, err);
+    return code == ERR_OK ? table_put_record(txn, record, err) : code;
+}
+
+/* A pull request that has decided work left, and no delivery. */
+static void put_intent_work(struct fixture *f, uint64_t repo_id, uint64_t number)
+{
+    struct err err = {0};
+    struct record record;
+    record_init(&record);
+    record.key = (struct pr_key){.repo_id = repo_id, .number = number};
+    strcpy(record.repo, "octo/gone");
+    assert_int_equal(store_txn(f->gate.store, put_intent_body, &record, &err), ERR_OK);
+    record_release(&record);
+}
+
+/* Of 5#7. */
+static void set_claim(struct fixture *f, const struct claim *claim)
+{
+    struct record record = get_record(f);
+    record.claim = *claim;
+    put_record(f, &record);
+    record_release(&record);
+}
+
+static void set_due(struct fixture *f, int64_t due_ms)
+{
+    struct record record = get_record(f);
+    record.due_ms = due_ms;
+    put_record(f, &record);
+    record_release(&record);
+}
+
+/* From the very first pull request on. */
+static bool find_first(struct fixture *f, struct claim *claim)
+{
+    struct pr_key pr = {0};
+    return sweep_next(&f->gate, &pr, claim);
+}
+
+static void expect_nothing(struct fixture *f)
+{
+    struct claim claim;
+    size_t before = claims_count(f->gate.claims);
+    assert_false(find_first(f, &claim));
+    assert_int_equal(claims_count(f->gate.claims), before);
+}
+
+/* ---- one look ------------------------------------------------------------------- */
+
+static void test_nothing_is_found_where_no_work_waits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    expect_nothing(&f);
+    fixture_close(&f);
+}
+
+static void test_what_is_found_is_claimed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct claim claim;
+    fixture_open(&f, "");
+    put_off_work(&f, 5, 7);
+    assert_true(find_first(&f, &claim));
+    struct record record = get_record(&f);
+    assert_true(claim_equal(&record.claim, &claim));
+    assert_false(claims_is_free(f.gate.claims, &claim));
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_CLAIMS_TAKEN_OVER), 0);
+    expect_nothing(&f);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+/* Numbers count as numbers, whatever their bytes, and both queues are one. */
+static void test_pull_requests_come_in_the_order_of_their_keys(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct claim claim;
+    static const struct pr_key want[] = {{4, 300}, {5, 7}, {5, 255},
+                                         {5, 256}, {6, 1}, {UINT64_C(1) << 40, 2}};
+    struct pr_key pr = {0};
+    fixture_open(&f, "");
+    put_off_work(&f, want[5].repo_id, want[5].number);
+    put_off_work(&f, 5, 256);
+    put_intent_work(&f, 5, 255);
+    put_intent_work(&f, 4, 300);
+    put_off_work(&f, 5, 7);
+    put_intent_work(&f, 6, 1);
+    for (size_t i = 0; i < COUNT_OF(want); i++) {
+        assert_true(sweep_next(&f.gate, &pr, &claim));
+        check_u64("walk", "repository", pr.repo_id, want[i].repo_id);
+        check_u64("walk", "number", pr.number, want[i].number);
+        pr.number++;
+    }
+    assert_false(sweep_next(&f.gate, &pr, &claim));
+    assert_int_equal(claims_count(f.gate.claims), COUNT_OF(want));
+    fixture_close(&f);
+}
+
+static void test_work_that_was_put_off_is_found_when_it_is_due(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct claim claim;
+    fixture_open(&f, "");
+    put_off_work(&f, 5, 7);
+    set_due(&f, clock_now_ms() + 60000);
+    expect_nothing(&f);
+    set_due(&f, clock_now_ms());
+    assert_true(find_first(&f, &claim));
+    fixture_close(&f);
+}
+
+static void test_those_that_are_skipped_do_not_hide_the_next(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct claim claim;
+    struct pr_key pr = {0};
+    fixture_open(&f, "");
+    put_off_work(&f, 5, 7);
+    set_due(&f, clock_now_ms() + 60000);
+    struct event claimed = event_of(5, 8);
+    assert_true(put_event(&f, &claimed, true).claimed);
+    put_off_work(&f, 5, 9);
+    assert_true(sweep_next(&f.gate, &pr, &claim));
+    check_u64("skipped", "number", pr.number, 9);
+    fixture_close(&f);
+}
+
+static void test_claim_of_another_process_is_respected_until_it_dies(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    struct claim theirs = {.held = true, .token = {1}}, ours;
+    fixture_configure(&f, "", "");
+    pid_t child = start_process(&f, &theirs.owner);
+    fixture_open_gate(&f);
+    put_off_work(&f, 5, 7);
+    set_claim(&f, &theirs);
+    expect_nothing(&f);
+    kill_process(child);
+    assert_true(find_first(&f, &ours));
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_CLAIMS_TAKEN_OVER), 1);
+    struct record record = get_record(&f);
+    assert_true(claim_equal(&record.claim, &ours));
+    record_release(&record);
+    fixture_close(&f);
+}
+
+static void test_claim_that_this_process_left_over_is_taken(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct claim again;
+    fixture_open(&f, "");
+    struct event event = event_of(5, 7);
+    struct receipt receipt = put_event(&f, &event, true);
+    expect_nothing(&f);
+    claims_forget(f.gate.claims, &receipt.claim);
+    assert_true(find_first(&f, &again));
+    assert_false(claim_equal(&again, &receipt.claim));
+    fixture_close(&f);
+}
+
+static enum err_code orphan_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct intent intent = {.kind = INTENT_ADD_LABEL};
+    return table_put_intent(txn, arg, &intent, err);
+}
+
+static void test_entry_without_a_record_is_passed_over(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct claim claim;
+    struct pr_key orphan = {.repo_id = 5, .number = 7}, pr = {0};
+    fixture_open(&f, "");
+    assert_int_equal(store_txn(f.gate.store, orphan_body, &orphan, &err), ERR_OK);
+    expect_nothing(&f);
+    put_off_work(&f, 5, 8);
+    assert_true(sweep_next(&f.gate, &pr, &claim));
+    check_u64("after the orphan", "number", pr.number, 8);
+    fixture_close(&f);
+}
+
+static void test_process_that_stops_takes_nothing_on(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    put_off_work(&f, 5, 7);
+    atomic_store(&f.gate.stopping, true);
+    expect_nothing(&f);
+    fixture_close(&f);
+}
+
+/* ---- all of them ------------------------------------------------------------------ */
+
+static void test_run_works_off_all_that_are_due(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    put_off_work(&f, 5, 7);
+    set_due(&f, clock_now_ms() + 60000);
+    put_off_work(&f, 5, 8);
+    put_intent_work(&f, 6, 1);
+    assert_int_equal(sweep_run(&f.worker), 2);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    assert_int_equal(count_table(&f, TABLE_INTENT), 0);
+    assert_int_equal(claims_count(f.gate.claims), 0);
+    assert_int_equal(sweep_run(&f.worker), 0);
+    fixture_close(&f);
+}
+
+/* The thread looks once before it first waits, so closing it at once is one look. */
+static void look_once(struct fixture *f)
+{
+    struct err err = {0};
+    struct drain *drain;
+    struct sweep *sweep;
+    assert_int_equal(drain_open(&drain, &f->gate, 2, &err), ERR_OK);
+    assert_int_equal(sweep_open(&sweep, &f->gate, drain, 3600, &err), ERR_OK);
+    sweep_close(sweep);
+    drain_close(drain);
+}
+
+static void test_thread_hands_out_what_it_finds(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    for (uint64_t i = 1; i <= 20; i++)
+        put_off_work(&f, 5, i);
+    look_once(&f);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 0);
+    assert_int_equal(count_table(&f, TABLE_LEDGER), 20);
+    assert_int_equal(claims_count(f.gate.claims), 0);
+    fixture_close(&f);
+}
+
+static void test_thread_waits_while_github_has_blocked_the_pool(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    put_off_work(&f, 5, 7);
+    metrics_set(f.gate.metrics, METRIC_RATE_BLOCKED_MS, clock_now_ms() + 60000);
+    look_once(&f);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    metrics_set(f.gate.metrics, METRIC_RATE_BLOCKED_MS, clock_now_ms() - 1);
+    look_once(&f);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 0);
+    fixture_close(&f);
+}
+
+static void test_thread_looks_again_after_its_interval(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct drain *drain;
+    struct sweep *sweep;
+    fixture_open(&f, "");
+    assert_int_equal(drain_open(&drain, &f.gate, 1, &err), ERR_OK);
+    assert_int_equal(sweep_open(&sweep, &f.gate, drain, 1, &err), ERR_OK);
+    for (int round = 0; round < 2; round++) { /* whichever it finds at once, the other is found later */
+        put_off_work(&f, 5, (uint64_t)round + 1);
+        for (int i = 0; i < 1000 && count_table(&f, TABLE_INBOX) > 0; i++)
+            usleep(10000);
+        assert_int_equal(count_table(&f, TABLE_INBOX), 0);
+    }
+    sweep_close(sweep);
+    drain_close(drain);
+    fixture_close(&f);
+}
+
+static void test_thread_tidies_up_after_the_dead(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    struct process_id id;
+    fixture_configure(&f, "", "");
+    pid_t child = start_process(&f, &id);
+    fixture_open_gate(&f);
+    kill_process(child);
+    look_once(&f);
+    assert_int_equal(alive_sweep(f.gate.alive), 0); /* it is done */
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nothing_is_found_where_no_work_waits),
+        cmocka_unit_test(test_what_is_found_is_claimed),
+        cmocka_unit_test(test_pull_requests_come_in_the_order_of_their_keys),
+        cmocka_unit_test(test_work_that_was_put_off_is_found_when_it_is_due),
+        cmocka_unit_test(test_those_that_are_skipped_do_not_hide_the_next),
+        cmocka_unit_test(test_claim_of_another_process_is_respected_until_it_dies),
+        cmocka_unit_test(test_claim_that_this_process_left_over_is_taken),
+        cmocka_unit_test(test_entry_without_a_record_is_passed_over),
+        cmocka_unit_test(test_process_that_stops_takes_nothing_on),
+        cmocka_unit_test(test_run_works_off_all_that_are_due),
+        cmocka_unit_test(test_thread_hands_out_what_it_finds),
+        cmocka_unit_test(test_thread_waits_while_github_has_blocked_the_pool),
+        cmocka_unit_test(test_thread_looks_again_after_its_interval),
+        cmocka_unit_test(test_thread_tidies_up_after_the_dead),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
