@@ -160,9 +160,9 @@ static void store_delivery(struct visit *visit, bool may_claim)
     struct receipt receipt;
     if (inbox_put(visit->gate, &visit->event, may_claim, &receipt, &err) != ERR_OK) {
         visit->reply->retry_after_s = RETRY_AFTER_S;
-        refuse(visit, 503, METRIC_NOT_STORED, "it could not be stored, please deliver it again");
-        log_error("a delivery was not stored", LOG_STR("delivery", visit->delivery),
-                  LOG_STR("error", err.text));
+        write_reply(visit, 503, "refused", "it could not be stored, please deliver it again");
+        metrics_add(visit->gate->metrics, METRIC_NOT_STORED);
+        log_visit(visit, LOG_LEVEL_ERROR, "a delivery was not stored", err.text);
         return;
     }
     if (receipt.duplicate) {
