@@ -164,8 +164,9 @@ static struct act_result repeat_trigger(struct worker *worker, const struct poli
         return (struct act_result){.outcome = ACT_LEFT, .err = err};
     }
     bool known = false;
-    enum err_code code =
-        trigger_ask(worker->github, policy, trigger, intent->sent_ms / 1000 - CLOCK_SKEW_S, &known, &err);
+    /* sent_ms may be of when the call was given up, and the run as old as the call. */
+    int64_t since = intent->sent_ms / 1000 - worker->gate->config->request_timeout_s - CLOCK_SKEW_S;
+    enum err_code code = trigger_ask(worker->github, policy, trigger, since, &known, &err);
     int64_t now_ms = clock_now_ms();
     if (code != ERR_OK)
         return (struct act_result){.outcome = ACT_UNSURE, .retry_at_ms = err.retry_at_ms, .err = err};

@@ -497,14 +497,22 @@ static bool is_for_own_ci(const struct run *run)
     return run->intent.kind == INTENT_TRIGGER && run->policy != NULL && run->policy->trigger == TRIGGER_HTTP;
 }
 
+/* A trigger that may have arrived must not look as if it could be sent again. */
+static struct act_result give_up(const struct intent *intent)
+{
+    bool may_have_arrived = intent->kind == INTENT_TRIGGER && intent->sent_ms != 0;
+    struct act_result result = {.outcome = may_have_arrived ? ACT_LEFT : ACT_REFUSED};
+    err_set(&result.err, ERR_REJECT, 0, "the repository is not configured any more");
+    return result;
+}
+
 static enum err_code perform_intent(struct run *run, struct err *err)
 {
     int64_t start_ms = clock_now_ms();
     if (run->policy != NULL) {
         run->result = act_perform(run->worker, run->policy, &run->record, &run->intent);
     } else {
-        run->result = (struct act_result){.outcome = ACT_REFUSED};
-        err_set(&run->result.err, ERR_REJECT, 0, "the repository is not configured any more");
+        run->result = give_up(&run->intent);
     }
     run->duration_ms = clock_now_ms() - start_ms;
     if (!is_for_own_ci(run))

@@ -6,6 +6,8 @@
 #include "fixture.h"
 #include "prgate/drain.h"
 #include "prgate/sweep.h"
+#include "prgate/text.h"
+#include "prgate/trigger.h"
 
 /* ---- GitHub ------------------------------------------------------------------ */
 
@@ -168,23 +170,26 @@ static void test_opened_by_a_trusted_author_is_done_in_order(void **state)
     fixture_close(&f);
 }
 
+/* Twice as long each time, give or take a quarter. */
 static void test_failing_github_puts_off_longer_each_time_and_loses_nothing(void **state)
 {
     (void)state;
     struct fixture f;
-    int64_t waits[4];
     open_with(&f, "", &(struct github_fake){.answer = down});
-    deliver(&f, EVENT_OPENED, "d1");
-    for (size_t i = 0; i < COUNT_OF(waits); i++) {
+    for (int i = 0; i < 5; i++) {
+        int64_t before = clock_now_ms();
+        if (i == 0)
+            deliver(&f, EVENT_OPENED, "d1");
+        else
+            run_again(&f);
+        int64_t after = clock_now_ms();
         struct record record = get_record(&f);
         assert_int_equal(record.failures, i + 1);
         assert_false(record.claim.held);
-        waits[i] = record.due_ms - clock_now_ms();
+        assert_true(record.due_ms >= before + (750 << i));
+        assert_true(record.due_ms <= after + (1250 << i));
         record_release(&record);
-        run_again(&f);
     }
-    assert_true(waits[0] > 500 && waits[0] < 1500);
-    assert_true(waits[3] > 2 * waits[0]);
     assert_int_equal(count_table(&f, TABLE_INBOX), 1);
     f.fake.answer = good;
     run_again(&f);
@@ -396,6 +401,700 @@ static void test_threads_work_off_what_is_submitted(void **state)
     fixture_close(&f);
 }
 
+/* ---- what is stored ---------------------------------------------------------------- */
+
+static enum err_code first_intent_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    uint64_t seq = 0;
+    return table_next_intent(txn, &pr, &seq, arg, err);
+}
+
+static struct intent first_intent(struct fixture *f)
+{
+    struct err err = {0};
+    struct intent intent = {0};
+    if (store_txn(f->gate.store, first_intent_body, &intent, &err) != ERR_OK)
+        fail_msg("intent: %s", err.text);
+    return intent;
+}
+
+static enum err_code put_intent_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    return table_put_intent(txn, &pr, arg, err);
+}
+
+static void put_intent(struct fixture *f, struct intent *intent)
+{
+    struct err err = {0};
+    assert_int_equal(store_txn(f->gate.store, put_intent_body, intent, &err), ERR_OK);
+}
+
+struct all_text {
+    enum store_table table;
+    struct buf text; /* one entry a line */
+};
+
+static enum err_code all_text_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct all_text *all = arg;
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    uint64_t seq = 0;
+    struct buf line;
+    enum err_code code;
+    buf_init(&line);
+    buf_clear(&all->text);
+    for (; (code = table_next_text(txn, all->table, &pr, &seq, &line, err)) == ERR_OK; seq++)
+        buf_addf(&all->text, "%s\n", buf_text(&line));
+    buf_release(&line);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+static void expect_text(struct fixture *f, enum store_table table, const char *part)
+{
+    struct err err = {0};
+    struct all_text all = {.table = table};
+    buf_init(&all.text);
+    assert_int_equal(store_txn(f->gate.store, all_text_body, &all, &err), ERR_OK);
+    check_contains("entries", store_table_name(table), buf_text(&all.text), part);
+    buf_release(&all.text);
+}
+
+/* ---- more of GitHub ------------------------------------------------------------------ */
+
+static char status_body[4096]; /* of the last status that was written */
+
+static enum err_code keep_status(const struct http_request *request, struct http_reply *reply,
+                                 struct err *err)
+{
+    if (is(request, "POST", "/statuses/"))
+        snprintf(status_body, sizeof status_body, "%s", request->body);
+    return good(request, reply, err);
+}
+
+static enum err_code refuse_and_keep_status(const struct http_request *request, struct http_reply *reply,
+                                            struct err *err)
+{
+    if (is(request, "POST", "/dispatches"))
+        return dispatch_refused(request, reply, err);
+    return keep_status(request, reply, err);
+}
+
+static int dispatch_status;
+
+static enum err_code dispatch_says(const struct http_request *request, struct http_reply *reply,
+                                   struct err *err)
+{
+    if (is(request, "POST", "/dispatches"))
+        return say(reply, dispatch_status, "{\"message\":\"so it is\"}");
+    return good(request, reply, err);
+}
+
+static enum err_code busy_for_two_minutes(const struct http_request *request, struct http_reply *reply,
+                                          struct err *err)
+{
+    (void)request, (void)err;
+    reply->retry_after_s = 120;
+    return say(reply, 503, "{}");
+}
+
+static enum err_code hook_busy(const struct http_request *request, struct http_reply *reply, struct err *err)
+{
+    if (!is(request, "POST", "//ci.example/hook"))
+        return good(request, reply, err);
+    reply->retry_after_s = 120;
+    return say(reply, 429, "{}");
+}
+
+static enum err_code pull_missing(const struct http_request *request, struct http_reply *reply,
+                                  struct err *err)
+{
+    if (is(request, "GET", "/pulls/7"))
+        return say(reply, 404, "{\"message\":\"Not Found\"}");
+    return good(request, reply, err);
+}
+
+static enum err_code run_is_known(const struct http_request *request, struct http_reply *reply,
+                                  struct err *err)
+{
+    char key[KEY_SIZE], body[256];
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    struct sha sha;
+    if (!is(request, "GET", "/actions/runs"))
+        return good(request, reply, err);
+    sha_parse(&sha, SHA_A);
+    trigger_key(&pr, &sha, 1, key);
+    snprintf(body, sizeof body, "{\"total_count\":1,\"workflow_runs\":[{\"display_title\":\"CI %s\"}]}", key);
+    return say(reply, 200, body);
+}
+
+static enum err_code runs_unavailable(const struct http_request *request, struct http_reply *reply,
+                                      struct err *err)
+{
+    if (is(request, "GET", "/actions/runs"))
+        return say(reply, 502, "");
+    return good(request, reply, err);
+}
+
+/* ---- being put off --------------------------------------------------------------------- */
+
+static void test_back_off_ends_at_minutes_and_success_ends_it(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = down});
+    deliver(&f, EVENT_OPENED, "d1");
+    struct record record = get_record(&f);
+    record.failures = UINT32_MAX / 2;
+    put_record(&f, &record);
+    record_release(&record);
+    run_again(&f);
+    int64_t now = clock_now_ms();
+    record = get_record(&f);
+    assert_true(record.due_ms > now + 200000);
+    assert_true(record.due_ms < now + 400000);
+    record_release(&record);
+    f.fake.answer = good;
+    run_again(&f);
+    record = get_record(&f);
+    assert_int_equal(record.failures, 0);
+    assert_int_equal(record.due_ms, 0);
+    record_release(&record);
+    expect_idle(&f);
+    fixture_close(&f);
+}
+
+/* A 503 says when to come back, but not that everybody has to wait. */
+static void test_retry_after_of_an_outage_concerns_one_pull_request(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = busy_for_two_minutes});
+    int64_t before = clock_now_ms();
+    deliver(&f, EVENT_OPENED, "d1");
+    struct record record = get_record(&f);
+    assert_true(record.due_ms >= before + 120000);
+    assert_true(record.due_ms <= clock_now_ms() + 120000);
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_RATE_BLOCKED_MS), 0);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+static void test_limit_of_an_own_ci_does_not_block_calls_to_github(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "trigger = \"http\" http_url = \"https://ci.example/hook\"",
+              &(struct github_fake){.answer = hook_busy});
+    int64_t before = clock_now_ms();
+    deliver(&f, EVENT_OPENED, "d1");
+    struct record record = get_record(&f);
+    assert_int_equal(count_calls(&f, "/hook"), 1);
+    assert_true(record.due_ms >= before + 120000);
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_RATE_BLOCKED_MS), 0);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+static void test_nothing_is_called_while_the_pool_is_blocked(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    metrics_set(f.gate.metrics, METRIC_RATE_BLOCKED_MS, clock_now_ms() + 60000);
+    deliver(&f, EVENT_OPENED, "d1");
+    assert_int_equal(f.fake.count, 0);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    assert_int_equal(claims_count(f.gate.claims), 0);
+    metrics_set(f.gate.metrics, METRIC_RATE_BLOCKED_MS, 0);
+    run_again(&f);
+    expect_idle(&f);
+    fixture_close(&f);
+}
+
+static void test_process_that_stops_gives_its_claim_up(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    atomic_store(&f.gate.stopping, true);
+    deliver(&f, EVENT_OPENED, "d1");
+    struct record record = get_record(&f);
+    assert_int_equal(f.fake.count, 0);
+    assert_false(record.claim.held);
+    assert_int_equal(claims_count(f.gate.claims), 0);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+/* Its payload tells enough: it is decided with GitHub down, and what came before it then, too. */
+static void test_closed_overtakes_deliveries_that_wait_for_github(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = down});
+    deliver(&f, EVENT_OPENED, "d1");
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    deliver(&f, EVENT_CLOSED, "d2");
+    struct record record = get_record(&f);
+    assert_true(record.view.closed);
+    record_release(&record);
+    expect_text(&f, TABLE_LEDGER, "\"delivery\":\"d2\"");
+    f.fake.answer = good;
+    f.fake.count = 0;
+    run_again(&f);
+    expect_idle(&f);
+    assert_int_equal(count_calls(&f, "POST"), 0);
+    fixture_close(&f);
+}
+
+static void test_closed_that_needs_github_is_tried_no_more_than_twice_in_a_run(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    deliver(&f, EVENT_OPENED, "d1");
+    f.fake.answer = down;
+    f.fake.count = 0;
+    struct event event = make_event(EVENT_CLOSED, "d2");
+    event.pr.closed = true;
+    event.pr.updated_at--; /* older than what is known: in doubt */
+    struct receipt receipt = put_event(&f, &event, true);
+    drain_run(&f.worker, &event.key, &receipt.claim);
+    assert_in_range(f.fake.count, 1, 2);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    assert_int_equal(claims_count(f.gate.claims), 0);
+    fixture_close(&f);
+}
+
+static void test_pull_request_that_is_not_to_be_read_yet_is_waited_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = pull_missing});
+    deliver(&f, EVENT_OPENED, "d1");
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    f.fake.answer = good;
+    run_again(&f);
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    fixture_close(&f);
+}
+
+static void test_pull_request_that_does_not_appear_is_noted_and_left(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = pull_missing});
+    struct event event = make_event(EVENT_OPENED, "d1");
+    event.received_ms -= 61000;
+    struct receipt receipt = put_event(&f, &event, true);
+    drain_run(&f.worker, &event.key, &receipt.claim);
+    expect_idle(&f);
+    expect_text(&f, TABLE_LEDGER, "GitHub knows no such pull request");
+    fixture_close(&f);
+}
+
+/* ---- triggers ------------------------------------------------------------------------------ */
+
+static void test_answer_to_the_trigger_decides_what_becomes_of_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int status;
+        enum ci_state ci;
+        size_t intents, dead;
+        bool sent;
+    } rows[] = {
+        {"204 taken", 204, CI_STARTED, 0, 0, false},
+        {"401 credentials are for the operator to mend", 401, CI_DECIDED, 3, 0, false},
+        {"403 may not", 403, CI_REFUSED, 0, 1, false},
+        {"404 unknown there", 404, CI_REFUSED, 0, 1, false},
+        {"422 refused", 422, CI_REFUSED, 0, 1, false},
+        {"429 later", 429, CI_DECIDED, 3, 0, false},
+        {"500 may have arrived", 500, CI_SENT, 3, 0, true},
+        {"502 may have arrived", 502, CI_SENT, 3, 0, true},
+        {"503 did not arrive", 503, CI_DECIDED, 3, 0, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        dispatch_status = rows[i].status;
+        open_with(&f, "", &(struct github_fake){.answer = dispatch_says});
+        deliver(&f, EVENT_OPENED, "d1");
+        check_str(rows[i].name, "CI", ci_state_name(ci_of_head(&f)), ci_state_name(rows[i].ci));
+        check_u64(rows[i].name, "intents", count_table(&f, TABLE_INTENT), rows[i].intents);
+        check_u64(rows[i].name, "dead letters", count_table(&f, TABLE_DEAD), rows[i].dead);
+        if (rows[i].intents > 0) {
+            struct intent intent = first_intent(&f);
+            check_bool(rows[i].name, "sent", intent.sent_ms != 0, rows[i].sent);
+            check_int(rows[i].name, "attempts", intent.attempts, 1);
+        }
+        fixture_close(&f);
+    }
+}
+
+static void test_check_and_dead_letter_say_that_the_trigger_was_refused(void **state)
+{
+    (void)state;
+    struct fixture f;
+    status_body[0] = '\0';
+    open_with(&f, "", &(struct github_fake){.answer = refuse_and_keep_status});
+    deliver(&f, EVENT_OPENED, "d1");
+    check_contains("refused", "status", status_body, "\"CI could not be started\"");
+    check_contains("refused", "status", status_body, "\"pending\"");
+    expect_text(&f, TABLE_DEAD, "No such event");
+    expect_text(&f, TABLE_LEDGER, "No such event");
+    fixture_close(&f);
+}
+
+/* A second later, when the label is there. */
+static void deliver_later(struct fixture *f, enum event_action action, const char *delivery)
+{
+    struct event event = make_event(action, delivery);
+    event.pr.labelled = true;
+    event.pr.updated_at++;
+    struct receipt receipt = put_event(f, &event, true);
+    assert_true(receipt.claimed);
+    drain_run(&f->worker, &event.key, &receipt.claim);
+}
+
+static void test_lost_trigger_is_never_sent_again_whatever_comes(void **state)
+{
+    (void)state;
+    struct fixture f;
+    status_body[0] = '\0';
+    open_with(&f, "", &(struct github_fake){.answer = dispatch_lost});
+    deliver(&f, EVENT_OPENED, "d1");
+    assert_true(first_intent(&f).sent_ms != 0);
+    f.fake.answer = keep_status;
+    run_again(&f);
+    deliver_later(&f, EVENT_LABELED, "d2");
+    deliver_later(&f, EVENT_REOPENED, "d3");
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_UNKNOWN);
+    assert_int_equal(count_calls(&f, "/dispatches"), 1);
+    check_contains("unknown", "status", status_body, "\"CI may have been started\"");
+    fixture_close(&f);
+}
+
+static void test_lost_trigger_that_the_receiver_knows_is_done(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "trigger_can_be_asked = true", &(struct github_fake){.answer = dispatch_lost});
+    deliver(&f, EVENT_OPENED, "d1");
+    f.fake.answer = run_is_known;
+    run_again(&f);
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    assert_int_equal(count_calls(&f, "/dispatches"), 1);
+    fixture_close(&f);
+}
+
+static void test_lost_trigger_that_the_receiver_never_saw_is_sent_once_more(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "trigger_can_be_asked = true", &(struct github_fake){.answer = dispatch_lost});
+    deliver(&f, EVENT_OPENED, "d1");
+    struct intent intent = first_intent(&f);
+    intent.sent_ms -= 31000;
+    put_intent(&f, &intent);
+    f.fake.answer = good;
+    run_again(&f);
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    assert_int_equal(count_calls(&f, "/actions/runs"), 1);
+    assert_int_equal(count_calls(&f, "/dispatches"), 2);
+    fixture_close(&f);
+}
+
+static void test_lost_trigger_waits_while_the_receiver_does_not_answer(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "trigger_can_be_asked = true", &(struct github_fake){.answer = dispatch_lost});
+    deliver(&f, EVENT_OPENED, "d1");
+    struct intent intent = first_intent(&f);
+    intent.sent_ms -= 3600000;
+    put_intent(&f, &intent);
+    f.fake.answer = runs_unavailable;
+    run_again(&f);
+    assert_int_equal(count_calls(&f, "/actions/runs"), 1);
+    assert_int_equal(count_calls(&f, "/dispatches"), 1);
+    assert_int_equal(first_intent(&f).sent_ms, intent.sent_ms);
+    assert_int_equal(ci_of_head(&f), CI_SENT);
+    fixture_close(&f);
+}
+
+static void test_label_alone_starts_ci_where_there_is_no_trigger(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "trigger = \"none\"", &(struct github_fake){.answer = good});
+    deliver(&f, EVENT_OPENED, "d1");
+    expect_idle(&f);
+    assert_int_equal(count_calls(&f, "/dispatches"), 0);
+    assert_int_equal(count_calls(&f, "POST /repos/octo/repo/issues/7/labels"), 1);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    fixture_close(&f);
+}
+
+/* ---- crashes between the mark and the result ------------------------------------------------- */
+
+enum { DIED_SENDING = 42 };
+
+static enum err_code dispatch_exits(const struct http_request *request, struct http_reply *reply,
+                                    struct err *err)
+{
+    if (is(request, "POST", "/dispatches"))
+        _exit(DIED_SENDING);
+    return good(request, reply, err);
+}
+
+/* Another process decides, marks the trigger as sent, and ends before it knows the outcome. */
+static void open_after_death_while_sending(struct fixture *f, const char *repo_keys)
+{
+    int status;
+    *f = (struct fixture){0};
+    fixture_configure(f, "", repo_keys);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        fixture_open_gate(f);
+        fixture_open_worker(f);
+        f->fake.answer = dispatch_exits;
+        deliver(f, EVENT_OPENED, "d1");
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), DIED_SENDING);
+    fixture_open_gate(f);
+    fixture_open_worker(f);
+    f->fake.answer = good;
+}
+
+static void test_death_while_sending_leaves_the_mark(void **state)
+{
+    (void)state;
+    struct fixture f;
+    int64_t before = clock_now_ms();
+    open_after_death_while_sending(&f, "");
+    struct intent intent = first_intent(&f);
+    assert_int_equal(intent.kind, INTENT_TRIGGER);
+    assert_true(intent.sent_ms >= before && intent.sent_ms <= clock_now_ms());
+    assert_int_equal(ci_of_head(&f), CI_SENT);
+    assert_int_equal(count_table(&f, TABLE_INTENT), 3);
+    struct record record = get_record(&f);
+    assert_true(record.claim.held);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+static void test_next_delivery_takes_over_and_sends_nothing_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_after_death_while_sending(&f, "");
+    deliver_later(&f, EVENT_EDITED, "d2");
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_CLAIMS_TAKEN_OVER), 1);
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_UNKNOWN);
+    assert_int_equal(count_calls(&f, "/dispatches"), 0);
+    assert_int_equal(count_calls(&f, "POST /repos/octo/repo/issues/7/labels"), 1); /* the rest is done */
+    fixture_close(&f);
+}
+
+static void test_trigger_of_the_dead_is_repeated_where_at_least_once_is_asked_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_after_death_while_sending(&f, "trigger_guarantee = \"at_least_once\"");
+    assert_int_equal(sweep_run(&f.worker), 1);
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    assert_int_equal(count_calls(&f, "/dispatches"), 1);
+    fixture_close(&f);
+}
+
+static void test_trigger_of_the_dead_is_asked_for_where_it_can_be(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_after_death_while_sending(&f, "trigger_can_be_asked = true");
+    f.fake.answer = run_is_known;
+    assert_int_equal(sweep_run(&f.worker), 1);
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    assert_int_equal(count_calls(&f, "/actions/runs"), 1);
+    assert_int_equal(count_calls(&f, "/dispatches"), 0);
+    fixture_close(&f);
+}
+
+/* ---- losing the claim ---------------------------------------------------------------------------- */
+
+static struct fixture *robbed;
+
+static enum err_code dispatch_is_robbed(const struct http_request *request, struct http_reply *reply,
+                                        struct err *err)
+{
+    if (is(request, "POST", "/dispatches")) {
+        struct record record = get_record(robbed);
+        record.claim.token[0] ^= 1;
+        put_record(robbed, &record);
+        record_release(&record);
+    }
+    return good(request, reply, err);
+}
+
+static void test_claim_lost_while_acting_leaves_the_result_to_the_new_owner(void **state)
+{
+    (void)state;
+    struct fixture f;
+    robbed = &f;
+    open_with(&f, "", &(struct github_fake){.answer = dispatch_is_robbed});
+    deliver(&f, EVENT_OPENED, "d1");
+    check_contains("robbed", "last call", f.fake.calls[f.fake.count - 1], "/dispatches");
+    assert_int_equal(count_table(&f, TABLE_INTENT), 3);
+    assert_int_equal(count_table(&f, TABLE_LEDGER), 1);
+    assert_true(first_intent(&f).sent_ms != 0);
+    struct record record = get_record(&f);
+    assert_true(record.claim.held);
+    assert_int_equal(claims_count(f.gate.claims), 0);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+/* ---- what cannot be worked on ------------------------------------------------------------------------ */
+
+static enum err_code damage_intent_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    static const unsigned char key[24] = {[7] = 5, [15] = 7};
+    (void)arg;
+    return store_put(txn, TABLE_INTENT, (struct bytes){key, sizeof key}, (struct bytes){"junk", 4}, err);
+}
+
+static enum err_code read_quarantine_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct buf key;
+    buf_init(&key);
+    enum err_code code = store_next(txn, TABLE_QUARANTINE, (struct bytes){0}, &key, arg, err);
+    buf_release(&key);
+    return code;
+}
+
+static void test_intent_that_cannot_be_decoded_is_kept_byte_for_byte_and_the_rest_goes_on(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct buf kept;
+    open_with(&f, "", &(struct github_fake){.answer = dispatch_busy});
+    deliver(&f, EVENT_OPENED, "d1");
+    assert_int_equal(store_txn(f.gate.store, damage_intent_body, NULL, &err), ERR_OK);
+    metrics_set(f.gate.metrics, METRIC_RATE_BLOCKED_MS, 0);
+    f.fake.answer = good;
+    f.fake.count = 0;
+    run_again(&f);
+    expect_idle(&f);
+    assert_int_equal(count_calls(&f, "/dispatches"), 0); /* it was the trigger */
+    assert_int_equal(count_calls(&f, "POST /repos/octo/repo/issues/7/labels"), 1);
+    assert_int_equal(count_table(&f, TABLE_QUARANTINE), 1);
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_QUARANTINED), 1);
+    buf_init(&kept);
+    assert_int_equal(store_txn(f.gate.store, read_quarantine_body, &kept, &err), ERR_OK);
+    check_str("quarantine", "value", buf_text(&kept), "junk");
+    buf_release(&kept);
+    fixture_close(&f);
+}
+
+static void test_delivery_of_a_repository_without_a_section_is_noted(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    struct event event = make_event(EVENT_OPENED, "d1");
+    strcpy(event.repo, "octo/gone");
+    struct receipt receipt = put_event(&f, &event, true);
+    drain_run(&f.worker, &event.key, &receipt.claim);
+    expect_idle(&f);
+    assert_int_equal(f.fake.count, 0);
+    expect_text(&f, TABLE_LEDGER, "not configured any more");
+    fixture_close(&f);
+}
+
+/* As if the section had been taken out of the configuration between two runs. */
+static void rename_repository(struct fixture *f, const char *repo)
+{
+    struct record record = get_record(f);
+    strcpy(record.repo, repo);
+    put_record(f, &record);
+    record_release(&record);
+    metrics_set(f->gate.metrics, METRIC_RATE_BLOCKED_MS, 0);
+    f->fake.answer = good;
+    f->fake.count = 0;
+}
+
+static void test_intents_of_a_repository_without_a_section_become_dead_letters(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = dispatch_busy});
+    deliver(&f, EVENT_OPENED, "d1");
+    rename_repository(&f, "octo/gone");
+    run_again(&f);
+    expect_idle(&f);
+    assert_int_equal(f.fake.count, 0);
+    assert_int_equal(count_table(&f, TABLE_DEAD), 3);
+    expect_text(&f, TABLE_DEAD, "not configured any more");
+    assert_int_equal(ci_of_head(&f), CI_REFUSED);
+    fixture_close(&f);
+}
+
+/* It may have arrived, and nobody may be led to believe that it can be sent again. */
+static void test_lost_trigger_of_a_repository_without_a_section_stays_unknown(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = dispatch_lost});
+    deliver(&f, EVENT_OPENED, "d1");
+    rename_repository(&f, "octo/gone");
+    run_again(&f);
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_UNKNOWN);
+    fixture_close(&f);
+}
+
+/* What is known of the time is when the call was given up; the run may be older by as long as a call may take. */
+static void test_runs_are_sought_from_before_the_call_began(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct buf latest;
+    char time[TEXT_TIME_SIZE];
+    open_with(&f, "trigger_can_be_asked = true", &(struct github_fake){.answer = dispatch_lost});
+    f.config->request_timeout_s = 600;
+    deliver(&f, EVENT_OPENED, "d1");
+    text_from_time(first_intent(&f).sent_ms / 1000 - 600, time);
+    buf_init(&latest);
+    buf_adds(&latest, "created=");
+    text_add_url(&latest, ">=");
+    text_add_url(&latest, time);
+    f.fake.answer = good;
+    run_again(&f);
+    assert_int_equal(count_calls(&f, "/actions/runs"), 1);
+    const char *call = f.fake.calls[f.fake.count - 1], *created = strstr(call, "created=");
+    assert_non_null(created);
+    if (strncmp(created, buf_text(&latest), strlen(buf_text(&latest))) > 0)
+        fail_msg("got %s, want no later than %s", created, buf_text(&latest));
+    buf_release(&latest);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -412,6 +1111,32 @@ int main(void)
         cmocka_unit_test(test_entry_that_cannot_be_decoded_is_set_aside_and_the_rest_goes_on),
         cmocka_unit_test(test_sweeper_leaves_alone_what_is_claimed_or_not_due),
         cmocka_unit_test(test_threads_work_off_what_is_submitted),
+        cmocka_unit_test(test_back_off_ends_at_minutes_and_success_ends_it),
+        cmocka_unit_test(test_retry_after_of_an_outage_concerns_one_pull_request),
+        cmocka_unit_test(test_limit_of_an_own_ci_does_not_block_calls_to_github),
+        cmocka_unit_test(test_nothing_is_called_while_the_pool_is_blocked),
+        cmocka_unit_test(test_process_that_stops_gives_its_claim_up),
+        cmocka_unit_test(test_closed_overtakes_deliveries_that_wait_for_github),
+        cmocka_unit_test(test_closed_that_needs_github_is_tried_no_more_than_twice_in_a_run),
+        cmocka_unit_test(test_pull_request_that_is_not_to_be_read_yet_is_waited_for),
+        cmocka_unit_test(test_pull_request_that_does_not_appear_is_noted_and_left),
+        cmocka_unit_test(test_answer_to_the_trigger_decides_what_becomes_of_it),
+        cmocka_unit_test(test_check_and_dead_letter_say_that_the_trigger_was_refused),
+        cmocka_unit_test(test_lost_trigger_is_never_sent_again_whatever_comes),
+        cmocka_unit_test(test_lost_trigger_that_the_receiver_knows_is_done),
+        cmocka_unit_test(test_lost_trigger_that_the_receiver_never_saw_is_sent_once_more),
+        cmocka_unit_test(test_lost_trigger_waits_while_the_receiver_does_not_answer),
+        cmocka_unit_test(test_label_alone_starts_ci_where_there_is_no_trigger),
+        cmocka_unit_test(test_death_while_sending_leaves_the_mark),
+        cmocka_unit_test(test_next_delivery_takes_over_and_sends_nothing_again),
+        cmocka_unit_test(test_trigger_of_the_dead_is_repeated_where_at_least_once_is_asked_for),
+        cmocka_unit_test(test_trigger_of_the_dead_is_asked_for_where_it_can_be),
+        cmocka_unit_test(test_claim_lost_while_acting_leaves_the_result_to_the_new_owner),
+        cmocka_unit_test(test_intent_that_cannot_be_decoded_is_kept_byte_for_byte_and_the_rest_goes_on),
+        cmocka_unit_test(test_delivery_of_a_repository_without_a_section_is_noted),
+        cmocka_unit_test(test_intents_of_a_repository_without_a_section_become_dead_letters),
+        cmocka_unit_test(test_lost_trigger_of_a_repository_without_a_section_stays_unknown),
+        cmocka_unit_test(test_runs_are_sought_from_before_the_call_began),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

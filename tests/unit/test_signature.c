@@ -30,7 +30,7 @@ static void github_s_own_example(void **state)
               SIGNATURE_GOOD);
 }
 
-/* RFC 4231, test cases 1 to 3 and 6. */
+/* RFC 4231, the cases that a short key, bytes over 127 and a long key make. */
 static void rfc_4231(void **state)
 {
     static const struct {
