@@ -646,29 +646,43 @@ static enum err_code apply_keys(const struct place *section, const struct key_ta
 
 struct sink {
     struct err *err;
+    const char *path; /* libConfuse does not tell it to the github section, which is there before the file */
     bool filled;
 };
 
+/* The quoted part of libConfuse's message; "" when there is none. */
+static void quoted_part(const char *text, char *out, size_t size)
+{
+    const char *open = strchr(text, '\'');
+    const char *close = strrchr(text, '\'');
+    text_copy_cut(out, size, open == close ? "" : open + 1);
+    if (open != close && (size_t)(close - open) <= size)
+        out[close - open - 1] = '\0';
+}
+
+/* Only the first complaint counts: those after it follow from it. */
 static void sink_put(struct sink *sink, cfg_t *cfg, const char *text)
 {
     static const char unknown[] = "no such option '";
     static const char duplicate[] = "found duplicate title '";
-    char name[128];
+    char name[WHY_SIZE];
     if (sink->filled)
         return;
     sink->filled = true;
-    const char *quote = strchr(text, '\'');
-    text_copy_cut(name, sizeof name, quote == NULL ? "" : quote + 1);
-    name[strcspn(name, "'")] = '\0';
+    quoted_part(text, name, sizeof name);
+    const cfg_t *other =
+        strncmp(text, duplicate, sizeof duplicate - 1) == 0
+            ? cfg_gettsec(cfg, "repo", name) /* NULL where the name was too long to be quoted */
+            : NULL;
     if (strncmp(text, unknown, sizeof unknown - 1) == 0)
         err_set(sink->err, ERR_REJECT, 0, "%s:%d: %s: unknown key; prgate.conf(5) lists those that there are",
-                cfg->filename, cfg->line, name);
-    else if (strncmp(text, duplicate, sizeof duplicate - 1) == 0)
+                sink->path, cfg->line, name);
+    else if (other != NULL)
         err_set(sink->err, ERR_REJECT, 0,
                 "%s:%d: repo \"%s\": there is a section \"%s\" already, it ends on line %d; merge the two",
-                cfg->filename, cfg->line, name, name, cfg_gettsec(cfg, "repo", name)->line);
+                sink->path, cfg->line, name, other->title, other->line);
     else
-        err_set(sink->err, ERR_REJECT, 0, "%s:%d: %s; see prgate.conf(5)", cfg->filename, cfg->line, text);
+        err_set(sink->err, ERR_REJECT, 0, "%s:%d: %s; see prgate.conf(5)", sink->path, cfg->line, text);
 }
 
 static void on_error(cfg_t *cfg, const char *format, va_list args)
@@ -923,7 +937,7 @@ static enum err_code load(struct config *config, cfg_t *cfg, struct err *err)
 
 enum err_code config_open(struct config **out, const char *path, struct err *err)
 {
-    struct sink state = {.err = err};
+    struct sink state = {.err = err, .path = path};
     void *sink = &state;
     struct config *config = NULL;
     cfg_t *cfg = NULL;

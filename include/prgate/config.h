@@ -13,7 +13,10 @@
  * line, key and what to do. Secrets are read here, once, from files (refused
  * when others than owner and group can read them) or the environment
  * (PRGATE_WEBHOOK_SECRET, PRGATE_GITHUB_TOKEN, PRGATE_APP_PRIVATE_KEY) and are
- * wiped by config_close(). After config_open() all of it may be read by any thread.
+ * wiped by config_close(). A webhook secret from the environment comes on top of those
+ * from files; for the others the two together are an error. After config_open() all
+ * of it may be read by any thread; config_open() itself is for one thread at a time,
+ * since libConfuse's scanner is one per process.
  */
 #ifndef PRGATE_CONFIG_H
 #define PRGATE_CONFIG_H
