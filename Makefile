@@ -101,7 +101,7 @@ TESTS = tests/integration
 PYTEST =
 
 check-integration: all
-	$(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST) $(TESTS)
+	$(PYTHON) -m pytest -q -p no:cacheprovider -n 4 --dist loadgroup $(PYTEST) $(TESTS)
 
 check-races: all
 	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_races.py

@@ -96,14 +96,28 @@ static const struct snapshot *agreed(const struct snapshot *const *shown, size_t
 }
 
 /*
+ * A read made since agrees with the payload against what an earlier delivery of the same second had shown: so
+ * that was before. Not where it would take back a newer head or a reopening, should both lag.
+ */
+static bool confirms(const struct record *record, const struct event *event, const struct facts *facts,
+                     int64_t newest)
+{
+    return facts->read.updated_at == newest && event->pr.updated_at == newest &&
+           same_state(&facts->read, &event->pr) && sha_equal(&facts->read.head, &record->view.head) &&
+           !(event->pr.closed && record->reopened_at == newest);
+}
+
+/*
  * Several carry the same second and differ. The read decides, unless it was made so soon that it may lag, and
  * NULL says to read again; a read cannot be older than the pull request's opening. A read
  * that is of an earlier second lags for certain, and is given time to catch up.
  */
-static const struct snapshot *arbitrate(const struct event *event, const struct facts *facts, int64_t newest,
-                                        int64_t now_ms)
+static const struct snapshot *arbitrate(const struct record *record, const struct event *event,
+                                        const struct facts *facts, int64_t newest, int64_t now_ms)
 {
     bool have_read = knows(facts, FACT_READ);
+    if (have_read && confirms(record, event, facts, newest))
+        return &facts->read;
     if (have_read && facts->read.updated_at == newest &&
         (facts->read_ms >= event->received_ms + SETTLE_MS || event->action == EVENT_OPENED))
         return &facts->read;
@@ -122,7 +136,7 @@ static bool newest_view(const struct record *record, const struct event *event, 
         newest = later_of(newest, facts->read.updated_at);
     const struct snapshot *chosen = agreed(shown, count, newest);
     if (chosen == NULL)
-        chosen = arbitrate(event, facts, newest, now_ms);
+        chosen = arbitrate(record, event, facts, newest, now_ms);
     if (chosen == NULL)
         return false;
     *view = *chosen;

@@ -24,7 +24,6 @@ enum {
 
 enum step_kind {
     STEP_RELEASED, /* nothing is due: the claim was given up */
-    STEP_LOST,     /* the claim is not ours any more */
     STEP_AGAIN,    /* something unreadable was moved out of the way */
     STEP_ACT,
     STEP_DECIDE
@@ -45,6 +44,7 @@ struct run {
     uint64_t seq;                /* of the event */
     struct event event;
     struct intent intent;
+    int64_t marked_ms; /* when this step marked the intent as sent; 0 = it did not */
     int64_t now_ms;
 
     struct facts facts;
@@ -52,7 +52,6 @@ struct run {
     struct act_result result;
     int64_t duration_ms;
     int64_t due_ms;
-    bool failed; /* postpone: count it as a failure */
     const char *note;
 };
 
@@ -126,7 +125,7 @@ static enum err_code mark_sent(struct store_txn *txn, struct run *run, struct er
 {
     struct intent marked = run->intent;
     struct head *head = record_find_head(&run->record, &marked.sha);
-    marked.sent_ms = run->now_ms;
+    marked.sent_ms = run->marked_ms = run->now_ms;
     if (head != NULL)
         head->ci = CI_SENT;
     enum err_code code = table_put_intent(txn, &run->pr, &marked, err);
@@ -142,6 +141,11 @@ static enum err_code next_intent(struct store_txn *txn, struct run *run, struct 
     if (code != ERR_OK)
         return code;
     run->step = STEP_ACT;
+    /* Run again after a commit whose success was hidden: the mark is this step's own, and nothing went out yet. */
+    if (run->marked_ms != 0 && run->intent.sent_ms == run->marked_ms) {
+        run->intent.sent_ms = 0;
+        return ERR_OK;
+    }
     if (run->policy != NULL && act_will_send(run->policy, &run->intent))
         return mark_sent(txn, run, err);
     return ERR_OK;
@@ -204,10 +208,8 @@ static enum err_code postpone_body(struct store_txn *txn, void *arg, struct err 
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
-    if (run->failed) {
-        run->due_ms = due_after_failure(&run->record, run->result.retry_at_ms, clock_now_ms());
-        run->record.failures++;
-    }
+    run->due_ms = due_after_failure(&run->record, run->result.retry_at_ms, clock_now_ms());
+    run->record.failures++;
     run->record.due_ms = run->due_ms;
     return table_put_record(txn, &run->record, err);
 }
@@ -220,6 +222,8 @@ static void heed_rate_limit(struct run *run, const struct err *err)
         return;
     int64_t latest = clock_now_ms() + RETRY_AT_MOST_MS;
     int64_t until = err->retry_at_ms < latest ? err->retry_at_ms : latest;
+    if (until <= metrics_get(run->gate->metrics, METRIC_RATE_BLOCKED_MS))
+        return;
     metrics_set(run->gate->metrics, METRIC_RATE_BLOCKED_MS, until);
     log_warning("GitHub's rate limit is used up", LOG_INT("blocked_until_ms", until),
                 LOG_STR("error", err->text));
@@ -229,7 +233,6 @@ static enum err_code postpone_failure(struct run *run, const struct err *why, st
 {
     char name[PR_NAME_SIZE];
     heed_rate_limit(run, why);
-    run->failed = true;
     run->result = (struct act_result){.retry_at_ms = why->retry_at_ms};
     enum err_code code = store_txn(run->gate->store, postpone_body, run, err);
     log_warning("put off", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
@@ -530,12 +533,12 @@ static enum err_code perform_intent(struct run *run, struct err *err)
 
 static enum err_code take_step(struct run *run, struct err *err)
 {
+    run->marked_ms = 0;
     enum err_code code = store_txn(run->gate->store, next_body, run, err);
     if (code != ERR_OK)
         return code;
     switch (run->step) {
     case STEP_RELEASED:
-    case STEP_LOST:
     case STEP_AGAIN:
         return ERR_OK;
     case STEP_ACT:

@@ -179,9 +179,11 @@ enum err_code record_decode(struct record *record, const void *bytes, size_t len
 {
     struct decoder d = decode_start(bytes, len);
     unsigned version = decode_u8(&d);
-    if (version != RECORD_VERSION)
+    if (version != RECORD_VERSION) {
+        record_release(record);
         return err_set(err, ERR_CORRUPT, (int)version, "a pull request's record has version %u, known is %d",
                        version, RECORD_VERSION);
+    }
     record->head_count = 0;
     decode_fields(&d, record);
     uint32_t heads = decode_u32(&d);

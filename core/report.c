@@ -158,12 +158,26 @@ static void forget_lists(struct look *look)
     look->deliveries = look->intents = look->dead = look->ledger = NULL;
 }
 
+/* One that cannot be decoded waits to be moved to quarantine: the rest is worth seeing all the more. */
+static void add_damaged(cJSON *list)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddTrueToObject(object, "damaged");
+    cJSON_AddItemToArray(list, object);
+}
+
 static enum err_code list_deliveries(struct store_txn *txn, struct look *look, struct err *err)
 {
     struct event event;
-    enum err_code code;
     look->deliveries = cJSON_CreateArray();
-    for (uint64_t seq = 0; (code = table_next_event(txn, &look->pr, &seq, &event, err)) == ERR_OK; seq++) {
+    for (uint64_t seq = 0;; seq++) {
+        enum err_code code = table_next_event(txn, &look->pr, &seq, &event, err);
+        if (code == ERR_CORRUPT) {
+            add_damaged(look->deliveries);
+            continue;
+        }
+        if (code != ERR_OK)
+            return code;
         cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "delivery", event.delivery);
         cJSON_AddStringToObject(object, "event", event_action_name(event.action));
@@ -172,15 +186,20 @@ static enum err_code list_deliveries(struct store_txn *txn, struct look *look, s
         add_time(object, "received", event.received_ms);
         cJSON_AddItemToArray(look->deliveries, object);
     }
-    return code;
 }
 
 static enum err_code list_intents(struct store_txn *txn, struct look *look, struct err *err)
 {
     struct intent intent;
-    enum err_code code;
     look->intents = cJSON_CreateArray();
-    for (uint64_t seq = 0; (code = table_next_intent(txn, &look->pr, &seq, &intent, err)) == ERR_OK; seq++) {
+    for (uint64_t seq = 0;; seq++) {
+        enum err_code code = table_next_intent(txn, &look->pr, &seq, &intent, err);
+        if (code == ERR_CORRUPT) {
+            add_damaged(look->intents);
+            continue;
+        }
+        if (code != ERR_OK)
+            return code;
         cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "action", intent_kind_name(intent.kind));
         cJSON_AddStringToObject(object, "sha", intent.sha.hex);
@@ -189,7 +208,6 @@ static enum err_code list_intents(struct store_txn *txn, struct look *look, stru
         add_time(object, "sent", intent.sent_ms);
         cJSON_AddItemToArray(look->intents, object);
     }
-    return code;
 }
 
 static enum err_code list_dead(struct store_txn *txn, struct look *look, struct err *err)

@@ -4,8 +4,8 @@
  * Each process keeps STATE_DIR/alive/ID open under an exclusive open-file-description
  * lock. The kernel drops the lock the moment the process ends, however it ends,
  * so the answer is exact: it does not depend on time, on pids that are used again, or on
- * containers that share the directory. Locks are not inherited over a fork:
- * open it in the process that is meant. Thread-safe.
+ * containers that share the directory. A forked child shares the
+ * lock: open it in the process that is meant. Thread-safe.
  */
 #ifndef PRGATE_ALIVE_H
 #define PRGATE_ALIVE_H

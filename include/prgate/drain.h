@@ -26,7 +26,7 @@ struct drain;
 
 enum err_code drain_open(struct drain **out, struct gate *gate, int threads, struct err *err);
 
-/* Waits until every thread has finished its step; what is queued is given up. */
+/* Waits until every thread is done. With gate->stopping set, that is after its step, and what is queued is given up. */
 void drain_close(struct drain *drain);
 
 bool drain_has_room(struct drain *drain);

@@ -128,3 +128,10 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.failed:
         item.failed = True
+
+
+def pytest_collection_modifyitems(items):
+    """What shares a site, or a module's one big fixture, runs in one of the parallel processes."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        item.add_marker(pytest.mark.xdist_group(parameters.get("running_site", item.module.__name__)))

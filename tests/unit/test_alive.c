@@ -1,5 +1,5 @@
 /*
- * Who lives, and what the processes share.
+ * Who lives, who is dead, and whose file is swept away.
  */
 #include "check.h"
 
@@ -9,8 +9,6 @@
 
 #include "fixture.h"
 #include "prgate/alive.h"
-#include "prgate/metrics.h"
-#include "prgate/shared_tokens.h"
 #include "prgate/text.h"
 
 static void alive_path(const struct fixture *f, const char *name, char path[256])
@@ -153,57 +151,6 @@ static void test_directory_that_cannot_be_made_is_named(void **state)
     fixture_close(&f);
 }
 
-static void test_metrics_are_shared_and_well_formed(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct metrics *other;
-    struct err err = {0};
-    struct buf text;
-    char path[128], *line, *rest;
-    fixture_open(&f, "");
-    snprintf(path, sizeof path, "%s/state", f.dir);
-    assert_int_equal(metrics_open(&other, path, &err), ERR_OK);
-    metrics_add(f.gate.metrics, METRIC_TAKEN);
-    metrics_add(other, METRIC_TAKEN);
-    assert_int_equal(metrics_get(f.gate.metrics, METRIC_TAKEN), 2);
-    buf_init(&text);
-    metrics_print(other, &text);
-    check_contains("metrics", "text", buf_text(&text), "\nprgate_deliveries_total{outcome=\"taken\"} 2\n");
-    char family[128] = "";
-    for (line = strtok_r((char *)(uintptr_t)buf_text(&text), "\n", &rest); line != NULL;
-         line = strtok_r(NULL, "\n", &rest)) {
-        if (strncmp(line, "# TYPE ", 7) == 0)
-            sscanf(line + 7, "%127s", family);
-        else if (line[0] != '#' && strncmp(line, family, strlen(family)) != 0)
-            fail_msg("\"%s\" stands under the TYPE of %s", line, family);
-    }
-    buf_release(&text);
-    metrics_close(other);
-    fixture_close(&f);
-}
-
-static void test_one_process_mints_a_token_for_all(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct err err = {0};
-    char token[GITHUB_TOKEN_SIZE];
-    int64_t expires;
-    fixture_open(&f, "");
-    struct github_tokens tokens = shared_tokens(f.gate.store);
-    assert_int_equal(tokens.get(tokens.arg, 7, token, &expires, &err), ERR_NOT_FOUND);
-    assert_true(tokens.lease(tokens.arg, 7));
-    assert_false(tokens.lease(tokens.arg, 7));
-    assert_true(tokens.lease(tokens.arg, 8)); /* another installation is another matter */
-    assert_int_equal(tokens.put(tokens.arg, 7, "ghs_x", 1234, &err), ERR_OK);
-    assert_int_equal(tokens.get(tokens.arg, 7, token, &expires, &err), ERR_OK);
-    assert_string_equal(token, "ghs_x");
-    assert_int_equal(expires, 1234);
-    assert_true(tokens.lease(tokens.arg, 7)); /* putting ended it */
-    fixture_close(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,8 +160,6 @@ int main(void)
         cmocka_unit_test(test_sweep_removes_unfinished_files_once_they_are_old),
         cmocka_unit_test(test_process_that_closes_leaves_no_file),
         cmocka_unit_test(test_directory_that_cannot_be_made_is_named),
-        cmocka_unit_test(test_metrics_are_shared_and_well_formed),
-        cmocka_unit_test(test_one_process_mints_a_token_for_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -782,6 +782,37 @@ static void test_closing_keeps_a_trigger_that_may_have_arrived(void **state)
     record_release(&life.record);
 }
 
+static void test_closing_in_the_second_of_the_opening_is_decided_at_once(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.closed = true;
+    struct event closed = event_now(&life, EVENT_CLOSED); /* updated_at as before */
+    life.read_ms = life.now_ms = life.received_ms + 10;
+    deliver(&life, &closed);
+    expect(&life, RULE_CLOSED);
+    record_release(&life.record);
+}
+
+static void test_late_closing_does_not_undo_a_reopening_of_the_same_second(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    struct event reopened = event_now(&life, EVENT_REOPENED);
+    life.record.opened = true;
+    deliver(&life, &reopened);
+    life.github.closed = true; /* a read that lags, or so it may be */
+    struct event closed = event_now(&life, EVENT_CLOSED);
+    life.read_ms = life.now_ms = life.received_ms + 10;
+    deliver(&life, &closed);
+    expect(&life, RULE_LATER);
+    record_release(&life.record);
+}
+
 static void test_refused_trigger_may_be_tried_again(void **state)
 {
     (void)state;
@@ -835,6 +866,8 @@ int main(void)
         cmocka_unit_test(test_late_duplicate_of_a_used_label_leaves_the_new_head_alone),
         cmocka_unit_test(test_closing_undoes_a_trigger_that_was_not_sent),
         cmocka_unit_test(test_closing_keeps_a_trigger_that_may_have_arrived),
+        cmocka_unit_test(test_closing_in_the_second_of_the_opening_is_decided_at_once),
+        cmocka_unit_test(test_late_closing_does_not_undo_a_reopening_of_the_same_second),
         cmocka_unit_test(test_refused_trigger_may_be_tried_again),
         cmocka_unit_test(test_known_facts_are_not_asked_for_again),
     };

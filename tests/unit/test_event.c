@@ -2,6 +2,7 @@
 
 #include "fixture.h"
 #include "prgate/event.h"
+#include "prgate/text.h"
 
 /* A small valid payload. Rows change it by replacing a part. */
 static const char base[] =
@@ -127,8 +128,8 @@ static void test_malformed_is_refused_with_a_reason(void **state)
         const char *name, *part, *by, *reason;
     } rows[] = {
         {"not an object", base, "[1]", "object"},
-        {"empty", base, "", ""},
-        {"trailing garbage", base, "{} x", ""},
+        {"empty", base, "", "body: empty"},
+        {"trailing garbage", base, "{} x", "byte 3"},
         {"NUL escape", "\"title\":\"t\"", "\"title\":\"\\u0000\"", "u0000"},
         {"invalid UTF-8", "\"title\":\"t\"", "\"title\":\"\xff\"", "UTF-8"},
         {"no number", "\"number\":7,\"label\"", "\"label\"", "number"},
@@ -202,6 +203,495 @@ static void test_of_no_concern_is_told_apart_from_malformed(void **state)
     assert_false(event_is_of_concern("push"));
 }
 
+/* ---- actions ---- */
+
+static const struct {
+    const char *name;
+    enum event_action action;
+    unsigned number; /* as stored: may never change */
+} action_rows[] = {
+    {"opened", EVENT_OPENED, 1},
+    {"reopened", EVENT_REOPENED, 2},
+    {"ready_for_review", EVENT_READY_FOR_REVIEW, 3},
+    {"synchronize", EVENT_SYNCHRONIZE, 4},
+    {"labeled", EVENT_LABELED, 5},
+    {"unlabeled", EVENT_UNLABELED, 6},
+    {"converted_to_draft", EVENT_CONVERTED_TO_DRAFT, 7},
+    {"edited", EVENT_EDITED, 8},
+    {"closed", EVENT_CLOSED, 9},
+};
+
+static void test_actions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(action_rows); i++) {
+        const char *name = action_rows[i].name;
+        bool has_label = action_rows[i].action == EVENT_LABELED || action_rows[i].action == EVENT_UNLABELED;
+        enum event_action back = EVENT_OPENED;
+        char by[32];
+        struct event event;
+        struct err err = {0};
+        snprintf(by, sizeof by, "\"%s\"", name);
+        check_int(name, "code", parse(&event, "\"labeled\"", by, &err), ERR_OK);
+        check_int(name, "action", event.action, action_rows[i].action);
+        check_str(name, "name", event_action_name(action_rows[i].action), name);
+        check_str(name, "label", event.label, has_label ? "CICD" : "");
+        check_bool(name, "label_is_gate", event.label_is_gate, has_label);
+        check_bool(name, "stored number is known", event_action_from_number(action_rows[i].number, &back),
+                   true);
+        check_int(name, "of the stored number", back, action_rows[i].action);
+    }
+}
+
+static void test_numbers_of_no_action_are_refused(void **state)
+{
+    static const unsigned numbers[] = {0, 10, 255, 256 + 1, UINT32_MAX};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        enum event_action untouched = EVENT_EDITED;
+        check_bool("no action", "known", event_action_from_number(numbers[i], &untouched), false);
+        check_int("no action", "*out", untouched, EVENT_EDITED);
+    }
+}
+
+/* ---- what identifies, or is acted upon, must be there and of its type ---- */
+
+/* One value of each JSON type: N = null, b = boolean, n = number, and so on. */
+static const struct {
+    const char *name;
+    const char *value;
+    char type;
+} one_of_each[] = {
+    {"null", "null", 'N'},    {"true", "true", 'b'},     {"number", "5", 'n'},
+    {"string", "\"x\"", 's'}, {"array", "[\"x\"]", 'a'}, {"object", "{\"id\":1}", 'o'},
+};
+
+/* Where each stands in the base: its name (with as much in front as makes it the only one) and value. */
+static const struct {
+    const char *path;
+    const char *name;
+    const char *value;
+    const char
+        *good; /* the types that are not wrong here; "" also where the base's own one has another form */
+} members[] = {
+    {"repository.full_name", "\"full_name\":", "\"octo/repo\"", ""},
+    {"repository.id", "\"repository\":{\"id\":", "5000000000", "n"},
+    {"number", "\"labeled\",\"number\":", "7", "n"},
+    {"pull_request.number", "\"pull_request\":{\"number\":", "7", ""},
+    {"pull_request.head.sha", "\"sha\":", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", ""},
+    {"pull_request.head.ref", "\"ref\":", "\"topic\"", "s"},
+    {"pull_request.base.ref", "\"base\":{\"ref\":", "\"main\"", "s"},
+    {"pull_request.state", "\"state\":", "\"open\"", ""},
+    {"pull_request.updated_at", "\"updated_at\":", "\"2024-01-31T12:00:00Z\"", ""},
+    {"pull_request.title", "\"title\":", "\"t\"", "sN"},
+    {"pull_request.draft", "\"draft\":", "false", "bN"},
+    {"pull_request.mergeable", "\"mergeable\":", "null", "bN"},
+    {"pull_request.author_association", "\"author_association\":", "\"MEMBER\"", "sN"},
+    {"pull_request.user.id", "\"user\":{\"id\":", "2", "n"},
+    {"pull_request.user.login", "\"id\":2,\"login\":", "\"ann\"", "s"},
+    {"sender.id", "\"sender\":{\"id\":", "3", "n"},
+    {"sender.login", "\"id\":3,\"login\":", "\"tim\"", "s"},
+    {"installation.id", "\"installation\":{\"id\":", "77", "n"},
+    {"label.id", "\"label\":{\"id\":", "10404216443", "n"},
+    {"label.name", "\"label\":{\"id\":10404216443,\"name\":", "\"CICD\"", "s"},
+    {"action", "\"action\":", "\"labeled\"", "s"},
+};
+
+static void check_rejected_at(const char *row, const char *path, const char *part, const char *by)
+{
+    struct event event;
+    struct err err = {0};
+    char want[64];
+    enum err_code code = parse(&event, part, by, &err);
+    if (code != ERR_REJECT)
+        fail_msg("%s of %s: got %s, want reject", row, path, err_code_name(code));
+    check_int(path, "code in err", err.code, ERR_REJECT);
+    snprintf(want, sizeof want, "%s: ", path);
+    if (strncmp(err.text, want, strlen(want)) != 0)
+        fail_msg("%s of %s: got \"%s\"", row, path, err.text);
+}
+
+static void test_members_of_the_wrong_type_are_named(void **state)
+{
+    char part[128];
+    char by[128];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(members); i++) {
+        snprintf(part, sizeof part, "%s%s", members[i].name, members[i].value);
+        for (size_t j = 0; j < COUNT_OF(one_of_each); j++) {
+            if (strchr(members[i].good, one_of_each[j].type) != NULL)
+                continue;
+            snprintf(by, sizeof by, "%s%s", members[i].name, one_of_each[j].value);
+            check_rejected_at(one_of_each[j].name, members[i].path, part, by);
+        }
+    }
+}
+
+static void test_missing_members_are_named(void **state)
+{
+    char part[128];
+    char by[128];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(members); i++) {
+        if (strchr(members[i].good, 'N') != NULL)
+            continue;
+        /* Another name for the same value: "number": becomes "numberX":. */
+        snprintf(part, sizeof part, "%s%s", members[i].name, members[i].value);
+        snprintf(by, sizeof by, "%.*sX\":%s", (int)strlen(members[i].name) - 2, members[i].name,
+                 members[i].value);
+        check_rejected_at("absence", members[i].path, part, by);
+    }
+}
+
+static void test_numbers_that_are_no_id(void **state)
+{
+    static const char *const numbers[] = {
+        "0",
+        "-0",
+        "-1",
+        "1.5",
+        "0.9999",
+        "9007199254740992",
+        "9007199254740993",
+        "18446744073709551616",
+        "1e16",
+        "1e400",
+        "-1e400",
+        "4294967296.5",
+        "1e-400",
+    };
+    char part[128];
+    char by[128];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(members); i++) {
+        if (strcmp(members[i].good, "n") != 0)
+            continue;
+        snprintf(part, sizeof part, "%s%s", members[i].name, members[i].value);
+        for (size_t j = 0; j < COUNT_OF(numbers); j++) {
+            snprintf(by, sizeof by, "%s%s", members[i].name, numbers[j]);
+            check_rejected_at(numbers[j], members[i].path, part, by);
+        }
+    }
+}
+
+static void test_ids_are_exact(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t want;
+    } rows[] = {
+        {"1", 1},
+        {"2147483648", UINT64_C(2147483648)},
+        {"4294967297", UINT64_C(4294967297)},
+        {"9007199254740991", UINT64_C(9007199254740991)},
+        {"12.0", 12},
+        {"5e3", 5000},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event;
+        struct err err = {0};
+        check_int(rows[i].text, "code", parse(&event, "5000000000", rows[i].text, &err), ERR_OK);
+        check_u64(rows[i].text, "repository.id", event.key.repo_id, rows[i].want);
+    }
+}
+
+/* ---- names and times ---- */
+
+static void test_names_that_are_none(void **state)
+{
+    static const struct {
+        const char *name, *path, *part, *by;
+    } rows[] = {
+        {"no slash", "repository.full_name", "octo/repo", "octo"},
+        {"climbing", "repository.full_name", "octo/repo", "octo/.."},
+        {"two slashes", "repository.full_name", "octo/repo", "octo/re/po"},
+        {"line break", "repository.full_name", "octo/repo", "octo/repo\\n"},
+        {"blank", "repository.full_name", "octo/repo", "octo/re po"},
+        {"other letters", "repository.full_name", "octo/repo", "octo/r\xc3\xa9po"},
+        {"empty", "repository.full_name", "octo/repo", ""},
+        {"quote", "sender.login", "\"tim\"", "\"t\\\"im\""},
+        {"line break", "sender.login", "\"tim\"", "\"tim\\r\\nx: y\""},
+        {"empty", "sender.login", "\"tim\"", "\"\""},
+        {"climbing", "pull_request.user.login", "\"ann\"", "\"../ann\""},
+        {"two dots", "pull_request.head.ref", "\"topic\"", "\"to..pic\""},
+        {"line break", "pull_request.base.ref", "\"main\"", "\"main\\n\""},
+        {"empty", "pull_request.base.ref", "\"main\"", "\"\""},
+        {"empty", "label.name", "\"name\":\"CICD\"},\"pull", "\"name\":\"\"},\"pull"},
+        {"line break", "label.name", "\"name\":\"CICD\"},\"pull", "\"name\":\"CI\\nCD\"},\"pull"},
+        {"41 digits", "pull_request.head.sha", "\"sha\":\"", "\"sha\":\"a"},
+        {"no digit", "pull_request.head.sha", "\"sha\":\"a", "\"sha\":\"g"},
+        {"fraction", "pull_request.updated_at", "12:00:00Z", "12:00:00.5Z"},
+        {"zone", "pull_request.updated_at", "12:00:00Z", "12:00:00+01:00"},
+        {"30 February", "pull_request.updated_at", "01-31", "02-30"},
+        {"epoch, which means never", "pull_request.updated_at", "2024-01-31T12", "1970-01-01T00"},
+        {"upper case", "pull_request.state", "\"open\"", "\"OPEN\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_rejected_at(rows[i].name, rows[i].path, rows[i].part, rows[i].by);
+}
+
+static void test_names_of_10_kb_are_refused(void **state)
+{
+    static const struct {
+        const char *path, *value;
+    } rows[] = {
+        {"repository.full_name", "octo/repo"},
+        {"sender.login", "tim"},
+        {"pull_request.user.login", "ann"},
+        {"pull_request.head.ref", "topic"},
+        {"pull_request.base.ref", "main"},
+        {"pull_request.head.sha", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+        {"pull_request.updated_at", "2024-01-31T12:00:00Z"},
+        {"pull_request.state", "open"},
+        {"label.name", "CICD"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf by;
+        buf_init(&by);
+        buf_adds(&by, rows[i].value);
+        while (by.len < 10000)
+            buf_addc(&by, 'a');
+        check_rejected_at("10 kB", rows[i].path, rows[i].value, buf_text(&by));
+        buf_release(&by);
+    }
+}
+
+/* ---- the pull request ---- */
+
+static void test_people(void **state)
+{
+    static const struct {
+        const char *name, *by;
+        uint64_t id;
+        const char *login;
+        bool bot;
+    } rows[] = {
+        {"user", "{\"id\":2209114417,\"login\":\"ann\",\"type\":\"User\"}", UINT64_C(2209114417), "ann",
+         false},
+        {"bot", "{\"id\":9,\"login\":\"dependabot[bot]\",\"type\":\"Bot\"}", 9, "dependabot[bot]", true},
+        {"no type", "{\"id\":9,\"login\":\"ann\"}", 9, "ann", false},
+        {"deleted account", "null", 0, "", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event;
+        struct err err = {0};
+        check_int(rows[i].name, "code",
+                  parse(&event, "{\"id\":2,\"login\":\"ann\",\"type\":\"User\"}", rows[i].by, &err), ERR_OK);
+        check_u64(rows[i].name, "author's id", event.pr.author.id, rows[i].id);
+        check_str(rows[i].name, "author", event.pr.author.login, rows[i].login);
+        check_bool(rows[i].name, "author is a bot", event.pr.author.bot, rows[i].bot);
+        check_int(rows[i].name, "code",
+                  parse(&event, "{\"id\":3,\"login\":\"tim\",\"type\":\"User\"}", rows[i].by, &err), ERR_OK);
+        check_u64(rows[i].name, "sender's id", event.sender.id, rows[i].id);
+        check_str(rows[i].name, "sender", event.sender.login, rows[i].login);
+        check_bool(rows[i].name, "sender is a bot", event.sender.bot, rows[i].bot);
+    }
+}
+
+static void test_states(void **state)
+{
+    static const struct {
+        const char *name, *part, *by;
+        bool draft, closed;
+        enum mergeable mergeable;
+        enum association association;
+    } rows[] = {
+        {"as it is", "\"t\"", "\"u\"", false, false, MERGEABLE_UNKNOWN, ASSOCIATION_INSIDER},
+        {"closed", "\"open\"", "\"closed\"", false, true, MERGEABLE_UNKNOWN, ASSOCIATION_INSIDER},
+        {"draft", "\"draft\":false", "\"draft\":true", true, false, MERGEABLE_UNKNOWN, ASSOCIATION_INSIDER},
+        {"mergeable", "\"mergeable\":null", "\"mergeable\":true", false, false, MERGEABLE_YES,
+         ASSOCIATION_INSIDER},
+        {"not mergeable", "\"mergeable\":null", "\"mergeable\":false", false, false, MERGEABLE_NO,
+         ASSOCIATION_INSIDER},
+        {"mergeable not sent", "\"mergeable\":null,", "", false, false, MERGEABLE_UNKNOWN,
+         ASSOCIATION_INSIDER},
+        {"owner", "MEMBER", "OWNER", false, false, MERGEABLE_UNKNOWN, ASSOCIATION_INSIDER},
+        {"collaborator", "MEMBER", "COLLABORATOR", false, false, MERGEABLE_UNKNOWN, ASSOCIATION_INSIDER},
+        {"contributor", "MEMBER", "CONTRIBUTOR", false, false, MERGEABLE_UNKNOWN, ASSOCIATION_OUTSIDER},
+        {"first time", "MEMBER", "FIRST_TIME_CONTRIBUTOR", false, false, MERGEABLE_UNKNOWN,
+         ASSOCIATION_OUTSIDER},
+        {"none", "MEMBER", "NONE", false, false, MERGEABLE_UNKNOWN, ASSOCIATION_OUTSIDER},
+        {"lower case", "MEMBER", "member", false, false, MERGEABLE_UNKNOWN, ASSOCIATION_OUTSIDER},
+        {"no association", "\"author_association\":\"MEMBER\",", "", false, false, MERGEABLE_UNKNOWN,
+         ASSOCIATION_OUTSIDER},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event;
+        struct err err = {0};
+        check_int(rows[i].name, "code", parse(&event, rows[i].part, rows[i].by, &err), ERR_OK);
+        check_bool(rows[i].name, "draft", event.pr.draft, rows[i].draft);
+        check_bool(rows[i].name, "closed", event.pr.closed, rows[i].closed);
+        check_int(rows[i].name, "mergeable", event.pr.mergeable, rows[i].mergeable);
+        check_int(rows[i].name, "association", event.association, rows[i].association);
+    }
+}
+
+static void test_labels_of_the_pull_request(void **state)
+{
+    static const struct {
+        const char *name, *by;
+        bool labelled;
+    } rows[] = {
+        {"none", "[]", false},
+        {"null", "null", false},
+        {"the gate label", "[{\"id\":10404216443,\"name\":\"CICD\"}]", true},
+        {"other letter case", "[{\"id\":10404216443,\"name\":\"cicd\"}]", true},
+        {"last of three",
+         "[{\"id\":1,\"name\":\"a\"},{\"id\":2,\"name\":\"b\"},{\"id\":10404216443,\"name\":\"CICD\"}]",
+         true},
+        {"first of two", "[{\"id\":10404216443,\"name\":\"CICD\"},{\"id\":1,\"name\":\"a\"}]", true},
+        {"emoji and quotes", "[{\"id\":10404216443,\"name\":\"\xf0\x9f\x9a\x80 \\\"CICD\\\"\"}]", false},
+        {"same name, another id", "[{\"id\":10404216444,\"name\":\"CICD\"}]", false},
+        {"same name, no id", "[{\"name\":\"CICD\"}]", false},
+        {"same name, id as text", "[{\"id\":\"10404216443\",\"name\":\"CICD\"}]", false},
+        {"same id, another name", "[{\"id\":10404216443,\"name\":\"other\"}]", false},
+        {"begins alike", "[{\"id\":10404216443,\"name\":\"CICD2\"}]", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event;
+        struct err err = {0};
+        check_int(rows[i].name, "code",
+                  parse(&event, "[{\"id\":10404216443,\"name\":\"CICD\"}]", rows[i].by, &err), ERR_OK);
+        check_bool(rows[i].name, "labelled", event.pr.labelled, rows[i].labelled);
+    }
+}
+
+static void test_the_label_s_name_is_kept_as_it_is(void **state)
+{
+    static const struct {
+        const char *json, *want;
+    } rows[] = {
+        {"CICD", "CICD"},
+        {"\\ud83d\\ude80 \\\"go\\\" \\\\o/", "\xf0\x9f\x9a\x80 \"go\" \\o/"},
+        {"\xf0\x9f\x9a\x80", "\xf0\x9f\x9a\x80"},
+        {"<b>&amp;", "<b>&amp;"},
+    };
+    char by[128];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event;
+        struct err err = {0};
+        snprintf(by, sizeof by, "\"name\":\"%s\"},\"pull", rows[i].json);
+        check_int(rows[i].json, "code", parse(&event, "\"name\":\"CICD\"},\"pull", by, &err), ERR_OK);
+        check_str(rows[i].json, "label", event.label, rows[i].want);
+        check_u64(rows[i].json, "label_id", event.label_id, UINT64_C(10404216443));
+    }
+}
+
+static void test_a_body_of_64_kb_is_read(void **state)
+{
+    static const char *const pieces[] = {
+        "x", "\\n", "\\\"", "\\\\", "\\ud83d\\ude80", "\xf0\x9f\x9a\x80", "{[", "\\\\u0000"};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(pieces); i++) {
+        struct event event;
+        struct err err = {0};
+        struct buf by;
+        buf_init(&by);
+        buf_adds(&by, "\"body\":\"");
+        while (by.len < 65536)
+            buf_adds(&by, pieces[i]);
+        buf_adds(&by, "\"");
+        check_int(pieces[i], "code", parse(&event, "\"body\":null", buf_text(&by), &err), ERR_OK);
+        check_bool(pieces[i], "what follows is read", event.pr.labelled, true);
+        buf_release(&by);
+    }
+}
+
+static void test_an_escaped_nul_is_refused_anywhere(void **state)
+{
+    static const struct {
+        const char *name, *part, *by;
+    } rows[] = {
+        {"in a title", "\"t\"", "\"a\\u0000b\""},
+        {"in a name", "octo/repo", "octo/repo\\u0000x"},
+        {"in a key", "\"title\"", "\"tit\\u0000le\""},
+        {"behind an escaped backslash", "\"t\"", "\"\\\\\\u0000\""},
+        {"in what is not looked at", "\"body\":null", "\"body\":\"\\u0000\""},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_rejected_at(rows[i].name, "body", rows[i].part, rows[i].by);
+}
+
+static void test_what_only_looks_like_an_escaped_nul_is_kept(void **state)
+{
+    static const struct {
+        const char *json, *want;
+    } rows[] = {
+        {"\\\\u0000", "\\u0000"}, {"\\\\\\\\u0000", "\\\\u0000"}, {"u0000", "u0000"}, {"\\u0001", "\x01"},
+        {"\\u00001", ""},
+    };
+    char by[64];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event;
+        struct err err = {0};
+        bool is_nul = rows[i].want[0] == '\0';
+        snprintf(by, sizeof by, "\"%s\"", rows[i].json);
+        check_int(rows[i].json, "code", parse(&event, "\"t\"", by, &err), is_nul ? ERR_REJECT : ERR_OK);
+        if (!is_nul)
+            check_str(rows[i].json, "title", event.pr.title, rows[i].want);
+    }
+}
+
+/* ---- which pull request it was about is known even when the rest is not understood ---- */
+
+static void test_errors_leave_repository_and_number(void **state)
+{
+    static const struct {
+        const char *name, *part, *by;
+        enum err_code code;
+        const char *repo;
+        uint64_t number;
+    } rows[] = {
+        {"another repository", "octo/repo", "octo/other", ERR_NOT_FOUND, "octo/other", 7},
+        {"an action without a rule", "\"labeled\"", "\"assigned\"", ERR_NOT_FOUND, "octo/repo", 7},
+        {"an action in upper case", "\"labeled\"", "\"LABELED\"", ERR_NOT_FOUND, "octo/repo", 7},
+        {"bad state", "\"open\"", "\"ajar\"", ERR_REJECT, "octo/repo", 7},
+        {"bad label", "\"name\":\"CICD\"},\"pull", "\"name\":\"\"},\"pull", ERR_REJECT, "octo/repo", 7},
+        {"bad repository.id", "5000000000", "-1", ERR_REJECT, "octo/repo", 7},
+        {"bad number", "\"labeled\",\"number\":7", "\"labeled\",\"number\":-7", ERR_REJECT, "octo/repo", 0},
+        {"bad name", "octo/repo", "octo", ERR_REJECT, "", 0},
+        {"no JSON", "{\"action\"", "{action", ERR_REJECT, "", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event;
+        struct err err = {0};
+        memset(&event, 0xee, sizeof event);
+        check_int(rows[i].name, "code", parse(&event, rows[i].part, rows[i].by, &err), rows[i].code);
+        check_int(rows[i].name, "code in err", err.code, rows[i].code);
+        check_str(rows[i].name, "repo", event.repo, rows[i].repo);
+        check_u64(rows[i].name, "number", event.key.number, rows[i].number);
+    }
+}
+
+/* Otherwise one delivery could fill the log. */
+static void test_a_long_action_is_shown_in_part(void **state)
+{
+    struct event event;
+    struct err err = {0};
+    struct buf by;
+    (void)state;
+    buf_init(&by);
+    buf_adds(&by, "\"");
+    while (by.len < 10000)
+        buf_adds(&by, "\xf0\x9f\x9a\x80");
+    buf_adds(&by, "\"");
+    check_int("long action", "code", parse(&event, "\"labeled\"", buf_text(&by), &err), ERR_NOT_FOUND);
+    check_bool("long action", "UTF-8", text_utf8_valid(err.text, strlen(err.text)), true);
+    check_contains("long action", "error", err.text, "has no rule");
+    check_bool("long action", "short", strlen(err.text) < 100, true);
+    buf_release(&by);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -212,6 +702,23 @@ int main(void)
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_deep_nesting_and_long_names_are_refused),
         cmocka_unit_test(test_of_no_concern_is_told_apart_from_malformed),
+        cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_numbers_of_no_action_are_refused),
+        cmocka_unit_test(test_members_of_the_wrong_type_are_named),
+        cmocka_unit_test(test_missing_members_are_named),
+        cmocka_unit_test(test_numbers_that_are_no_id),
+        cmocka_unit_test(test_ids_are_exact),
+        cmocka_unit_test(test_names_that_are_none),
+        cmocka_unit_test(test_names_of_10_kb_are_refused),
+        cmocka_unit_test(test_people),
+        cmocka_unit_test(test_states),
+        cmocka_unit_test(test_labels_of_the_pull_request),
+        cmocka_unit_test(test_the_label_s_name_is_kept_as_it_is),
+        cmocka_unit_test(test_a_body_of_64_kb_is_read),
+        cmocka_unit_test(test_an_escaped_nul_is_refused_anywhere),
+        cmocka_unit_test(test_what_only_looks_like_an_escaped_nul_is_kept),
+        cmocka_unit_test(test_errors_leave_repository_and_number),
+        cmocka_unit_test(test_a_long_action_is_shown_in_part),
     };
     return cmocka_run_group_tests(tests, open_shared, close_shared);
 }

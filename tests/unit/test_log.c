@@ -1,403 +1,540 @@
-#include "prgate/log.h"
+#include "check.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
-#include "check.h"
 #include "prgate/buf.h"
+#include "prgate/log.h"
+#include "prgate/text.h"
 
-/* ---- syslog, replaced: what would be sent is kept here. <syslog.h> would collide with these. ---- */
-
-void openlog(const char *ident, int option, int facility);
-void syslog(int priority, const char *format, ...);
-void __syslog_chk(int priority, int flag, const char *format, ...);
-
+/* What went to standard error: its bytes, and in how many writes. */
 static struct {
-    char ident[32];
-    int priority;
-    char line[LOG_LINE_MAX + 1];
-} sent;
+    char text[1 << 17];
+    size_t len;
+    int writes;
+} said;
 
-static void send_line(int priority, const char *format, va_list args)
+/* A socket that keeps writes apart, so that they can be counted. */
+static void capture(void (*say)(void))
 {
-    sent.priority = priority;
-    vsnprintf(sent.line, sizeof sent.line, format, args);
+    int ends[2];
+    int saved = dup(STDERR_FILENO);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+    close(ends[1]);
+    say();
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    close(saved);
+    memset(&said, 0, sizeof said);
+    for (;;) {
+        ssize_t got = recv(ends[0], said.text + said.len, sizeof said.text - said.len - 1, MSG_DONTWAIT);
+        if (got <= 0)
+            break;
+        said.len += (size_t)got;
+        said.writes++;
+    }
+    close(ends[0]);
 }
 
-void openlog(const char *ident, int option, int facility)
+/* Each row of the tables below is said in both formats. */
+static const struct {
+    const char *name;
+    enum log_format format;
+} formats[] = {{"text", LOG_FORMAT_TEXT}, {"json", LOG_FORMAT_JSON}};
+
+static void check_one_line(const char *row)
 {
-    (void)option;
-    (void)facility;
-    snprintf(sent.ident, sizeof sent.ident, "%s", ident);
+    check_int(row, "writes", said.writes, 1);
+    check_int(row, "NUL bytes", (int64_t)(said.len - strlen(said.text)), 0);
+    check_u64(row, "where the newline is", strcspn(said.text, "\n"), said.len - 1);
+    check_bool(row, "UTF-8", text_utf8_valid(said.text, said.len), true);
+    if (said.len > LOG_LINE_MAX)
+        fail_msg("%s: got %zu bytes, want at most %d", row, said.len, LOG_LINE_MAX);
 }
 
-void syslog(int priority, const char *format, ...)
+/* The caller deletes it. */
+static cJSON *parse_line(const char *row)
 {
-    va_list args;
-    va_start(args, format);
-    send_line(priority, format, args);
-    va_end(args);
+    cJSON *object = cJSON_ParseWithOpts(said.text, NULL, 0);
+    if (!cJSON_IsObject(object))
+        fail_msg("%s: no JSON object: %s", row, said.text);
+    return object;
 }
 
-/* What glibc's headers make of syslog() where _FORTIFY_SOURCE is on. */
-void __syslog_chk(int priority, int flag, const char *format, ...)
+static const char *member(const cJSON *object, const char *name)
 {
-    va_list args;
-    (void)flag;
-    va_start(args, format);
-    send_line(priority, format, args);
-    va_end(args);
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    return text == NULL ? "(no text)" : text;
 }
 
-/* ---- stderr, captured ---- */
+/* ---- what a line looks like ---- */
 
-struct capture {
-    int saved;
-    int file;
+static void say_taken(void)
+{
+    log_info("delivery taken", LOG_STR("delivery", "72d3162e"), LOG_INT("seq", 1));
+}
+
+static void check_time(const char *row, const char *text)
+{
+    static const char form[] = "0000-00-00T00:00:00.000Z";
+    for (size_t i = 0; i < sizeof form - 1; i++)
+        if (form[i] == '0' ? strchr("0123456789", text[i]) == NULL || text[i] == '\0' : text[i] != form[i])
+            fail_msg("%s: got \"%.24s\", want a time like %s", row, text, form);
+}
+
+static void test_text_line(void **state)
+{
+    char want[128];
+    (void)state;
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+    capture(say_taken);
+    check_one_line("text");
+    check_time("text", said.text);
+    snprintf(want, sizeof want, " info delivery taken pid=%ld delivery=72d3162e seq=1\n", (long)getpid());
+    check_str("text", "behind the time", said.text + 24, want);
+}
+
+static void test_json_line(void **state)
+{
+    char want[128];
+    (void)state;
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
+    capture(say_taken);
+    check_one_line("json");
+    check_int("json", "begins with the time", strncmp(said.text, "{\"time\":\"", 9), 0);
+    check_time("json", said.text + 9);
+    snprintf(
+        want, sizeof want,
+        "\",\"level\":\"info\",\"msg\":\"delivery taken\",\"pid\":%ld,\"delivery\":\"72d3162e\",\"seq\":1}\n",
+        (long)getpid());
+    check_str("json", "behind the time", said.text + 33, want);
+}
+
+/* LOG_PERROR has syslog(3) copy to standard error what it sends. */
+static void test_syslog_is_told_only_what_it_does_not_know(void **state)
+{
+    (void)state;
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_SYSLOG);
+    closelog();
+    openlog("prgate-test", LOG_PERROR, LOG_DAEMON);
+    capture(say_taken);
+    closelog();
+    check_str("syslog", "line", said.text, "prgate-test: delivery taken delivery=72d3162e seq=1\n");
+}
+
+static void say_numbers(void)
+{
+    log_info("numbers", LOG_INT("min", INT64_MIN), LOG_INT("max", INT64_MAX), LOG_INT("zero", 0));
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+    capture(say_numbers);
+    check_contains("text", "line", said.text, " min=-9223372036854775808 max=9223372036854775807 zero=0\n");
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
+    capture(say_numbers);
+    check_contains("json", "line", said.text,
+                   ",\"min\":-9223372036854775808,\"max\":9223372036854775807,\"zero\":0}\n");
+}
+
+/* ---- escaping ---- */
+
+static const char *value;
+
+static void say_value(void)
+{
+    log_info("m", LOG_STR("v", value), LOG_STR("last", "x"));
+}
+
+static void say_as_message(void)
+{
+    log_info(value);
+}
+
+/* What each value becomes, in text and inside JSON's quotes. */
+static const struct escape_row {
+    const char *name;
+    const char *value;
+    const char *text;
+    const char *json;
+} escape_rows[] = {
+    {"word", "octo/repo#7", "octo/repo#7", "octo/repo#7"},
+    {"empty", "", "\"\"", ""},
+    {"blank", "a b", "\"a b\"", "a b"},
+    {"equals sign", "a=b", "\"a=b\"", "a=b"},
+    {"newline", "a\nlevel=fatal", "\"a\\nlevel=fatal\"", "a\\nlevel=fatal"},
+    {"carriage return and tab", "a\r\tb", "\"a\\r\\tb\"", "a\\r\\tb"},
+    {"quote", "a\" b=\"c", "\"a\\\" b=\\\"c\"", "a\\\" b=\\\"c"},
+    {"backslash", "a\\nb", "\"a\\\\nb\"", "a\\\\nb"},
+    {"backslash at the end", "a\\", "\"a\\\\\"", "a\\\\"},
+    {"terminal escape", "\x1b[31m", "\"\\u001b[31m\"", "\\u001b[31m"},
+    {"lowest control character", "\x01", "\"\\u0001\"", "\\u0001"},
+    {"delete", "\x7f", "\"\\u007f\"", "\\u007f"},
+    {"eight-bit control character", "\xc2\x9b", "\"\\u009b\"", "\\u009b"},
+    {"line separator", "\xe2\x80\xa8", "\"\\u2028\"", "\\u2028"},
+    {"right-to-left override", "\xe2\x80\xae", "\"\\u202e\"", "\xe2\x80\xae"},
+    {"emoji", "\xf0\x9f\x9a\x80", "\"\xf0\x9f\x9a\x80\"", "\xf0\x9f\x9a\x80"},
+    {"Latin-1", "caf\xe9", "\"caf\\xe9\"", "caf\xef\xbf\xbd"},
+    {"cut sequence", "\xf0\x9f", "\"\\xf0\\x9f\"", "\xef\xbf\xbd\xef\xbf\xbd"},
 };
 
-static struct capture capture_begin(void)
+static void test_values_are_escaped(void **state)
 {
-    char path[] = "/tmp/prgate-test-log-XXXXXX";
-    struct capture capture = {.saved = dup(STDERR_FILENO), .file = mkstemp(path)};
-    assert_true(capture.saved >= 0 && capture.file >= 0);
-    unlink(path);
-    assert_true(dup2(capture.file, STDERR_FILENO) >= 0);
-    return capture;
-}
-
-static void capture_end(const struct capture *capture, struct buf *out)
-{
-    dup2(capture->saved, STDERR_FILENO);
-    close(capture->saved);
-    off_t size = lseek(capture->file, 0, SEEK_END);
-    buf_init(out);
-    assert_int_equal(pread(capture->file, buf_reserve(out, (size_t)size + 1), (size_t)size, 0), size);
-    out->len = (size_t)size;
-    close(capture->file);
-}
-
-/* One line with one field. */
-static void line_of(enum log_format format, const char *message, const char *value, struct buf *out)
-{
-    struct capture capture = capture_begin();
-    log_setup(LOG_LEVEL_DEBUG, format, LOG_TARGET_STDERR);
-    log_info(message, LOG_STR("value", value));
-    capture_end(&capture, out);
-}
-
-/* ---- tests ---- */
-
-static void a_text_line(void **state)
-{
-    struct buf out;
-    char tail[128];
+    char want[128];
     (void)state;
+    for (size_t i = 0; i < COUNT_OF(escape_rows); i++) {
+        const struct escape_row *row = &escape_rows[i];
+        value = row->value;
+        log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+        capture(say_value);
+        check_one_line(row->name);
+        snprintf(want, sizeof want, " v=%s last=x\n", row->text);
+        check_contains(row->name, "text", said.text, want);
+        log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
+        capture(say_value);
+        check_one_line(row->name);
+        snprintf(want, sizeof want, ",\"v\":\"%s\",\"last\":\"x\"}\n", row->json);
+        check_contains(row->name, "json", said.text, want);
+        cJSON_Delete(parse_line(row->name));
+    }
+}
+
+static void test_messages_are_escaped(void **state)
+{
+    char want[128];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(escape_rows); i++) {
+        const struct escape_row *row = &escape_rows[i];
+        value = row->value;
+        log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+        capture(say_as_message);
+        check_one_line(row->name);
+        bool quoted = row->text[0] == '"';
+        snprintf(want, sizeof want, "Z info %.*s pid=", (int)(strlen(row->text) - (quoted ? 2 : 0)),
+                 row->text + (quoted ? 1 : 0));
+        check_contains(row->name, "text", said.text, want);
+        log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
+        capture(say_as_message);
+        check_one_line(row->name);
+        snprintf(want, sizeof want, "\"msg\":\"%s\",\"pid\"", row->json);
+        check_contains(row->name, "json", said.text, want);
+    }
+}
+
+static void test_no_value_is_told_apart_from_an_empty_one(void **state)
+{
+    (void)state;
+    value = NULL;
     log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
-    struct capture capture = capture_begin();
-    log_info("delivery taken", LOG_STR("delivery", "72d3162e"), LOG_INT("seq", 1), LOG_STR("none", NULL));
-    capture_end(&capture, &out);
-    const char *line = buf_text(&out);
-    snprintf(tail, sizeof tail, "Z info delivery taken pid=%ld delivery=72d3162e seq=1 none=-\n",
-             (long)getpid());
-    check_str("text", "line behind the milliseconds", line + strlen("2024-01-31T12:00:00.123"), tail);
-    check_int("text", "dot", line[19], '.');
-    buf_release(&out);
-}
-
-static void a_json_line(void **state)
-{
-    struct buf out;
-    (void)state;
+    capture(say_value);
+    check_contains("text", "line", said.text, " v=- last=x\n");
     log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
-    struct capture capture = capture_begin();
-    log_warning("odd", LOG_STR("who", "a \"b\"\n"), LOG_INT("n", INT64_MIN), LOG_STR("none", NULL));
-    capture_end(&capture, &out);
-    cJSON *line = cJSON_Parse(buf_text(&out));
-    assert_non_null(line);
-    check_str("json", "msg", cJSON_GetStringValue(cJSON_GetObjectItem(line, "msg")), "odd");
-    check_str("json", "level", cJSON_GetStringValue(cJSON_GetObjectItem(line, "level")), "warning");
-    check_str("json", "who", cJSON_GetStringValue(cJSON_GetObjectItem(line, "who")), "a \"b\"\n");
-    check_bool("json", "none", cJSON_IsNull(cJSON_GetObjectItem(line, "none")), true);
-    check_int("json", "pid", (int64_t)cJSON_GetNumberValue(cJSON_GetObjectItem(line, "pid")), getpid());
-    check_contains("json", "line", buf_text(&out), "\"n\":-9223372036854775808");
-    cJSON_Delete(line);
-    buf_release(&out);
+    capture(say_value);
+    check_contains("json", "line", said.text, ",\"v\":null,\"last\":\"x\"}\n");
 }
 
-static void a_message_without_fields(void **state)
+/* ---- length ---- */
+
+/* What is repeated until it is long. */
+static const struct {
+    const char *name;
+    const char *piece;
+} fillings[] = {
+    {"letters", "x"},
+    {"quotes", "\""},
+    {"control characters", "\x01"},
+    {"two bytes each", "\xc3\xa9"},
+    {"three bytes each", "\xe2\x82\xac"},
+    {"four bytes each", "\xf0\x9f\x9a\x80"},
+    {"no UTF-8", "\xff"},
+    {"letters, then emoji", "xyz\xf0\x9f\x9a\x80"},
+};
+
+static void fill(struct buf *out, const char *piece, size_t len)
 {
-    struct buf out;
-    (void)state;
-    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
-    struct capture capture = capture_begin();
-    log_error("alone");
-    capture_end(&capture, &out);
-    check_contains("alone", "line", buf_text(&out), "Z error alone pid=");
-    buf_release(&out);
+    buf_clear(out);
+    while (out->len < len)
+        buf_adds(out, piece);
+    value = buf_text(out);
 }
 
-static void levels_are_filtered(void **state)
+static void say_long_values(void)
 {
-    static const struct {
-        const char *name;
-        enum log_level max;
-        enum log_level level;
-        bool written;
-    } rows[] = {
-        {"as severe as asked for", LOG_LEVEL_INFO, LOG_LEVEL_INFO, true},
-        {"more severe", LOG_LEVEL_INFO, LOG_LEVEL_FATAL, true},
-        {"less severe", LOG_LEVEL_INFO, LOG_LEVEL_DEBUG, false},
-        {"everything", LOG_LEVEL_DEBUG, LOG_LEVEL_DEBUG, true},
-        {"errors only", LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, false},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct buf out;
-        struct capture capture = capture_begin();
-        log_setup(rows[i].max, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
-        LOG_AT(rows[i].level, "x", LOG_END);
-        capture_end(&capture, &out);
-        check_bool(rows[i].name, "written", out.len > 0, rows[i].written);
-        buf_release(&out);
-    }
+    log_info("m", LOG_STR("first", value), LOG_STR("second", value), LOG_STR("last", "here"),
+             LOG_INT("n", 7));
 }
 
-static void no_input_forges_a_line(void **state)
+static void say_long_message(void)
 {
-    static const struct {
-        const char *name;
-        const char *text;
-    } rows[] = {
-        {"line break", "x\n2024-01-31T12:00:00.123Z fatal forged"},
-        {"carriage return", "x\rforged"},
-        {"ends the quotes", "x\" level=fatal"},
-        {"ends the JSON", "\"}\n{\"level\":\"fatal\"}"},
-        {"backslash last", "x\\"},
-        {"escape sequence", "\x1b]0;title\x07"},
-        {"not UTF-8", "\xff\xfe\x80"},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct buf out;
-        for (int as_message = 0; as_message < 2; as_message++) {
-            const char *message = as_message != 0 ? rows[i].text : "message";
-            line_of(LOG_FORMAT_JSON, message, rows[i].text, &out);
-            cJSON *line = cJSON_Parse(buf_text(&out));
-            check_bool(rows[i].name, "is JSON", line != NULL, true);
-            check_str(rows[i].name, "level", cJSON_GetStringValue(cJSON_GetObjectItem(line, "level")),
-                      "info");
-            cJSON_Delete(line);
-            buf_release(&out);
-
-            line_of(LOG_FORMAT_TEXT, message, rows[i].text, &out);
-            for (size_t at = 0; at < out.len - 1; at++)
-                check_bool(rows[i].name, "control character", out.data[at] < 0x20, false);
-            check_int(rows[i].name, "last byte", out.data[out.len - 1], '\n');
-            buf_release(&out);
-        }
-    }
+    log_info(value, LOG_STR("last", "here"), LOG_INT("n", 7));
 }
 
-/* 20 kB of something, of which each piece escapes differently. Yours to free. */
-static char *long_text(const char *piece)
+static void check_ends_in_dots(const char *row, const char *text)
+{
+    size_t len = strlen(text);
+    if (len < 3 || strcmp(text + len - 3, "...") != 0)
+        fail_msg("%s: got \"%s\", want dots at its end", row, text);
+}
+
+/* Lengths around each limit, and a few far above. */
+static const size_t lengths[] = {1,    31,   32,   33,   500,  1000, 1020, 1024, 2000, 2990,  3000,
+                                 3010, 3030, 3050, 3072, 3100, 4000, 4080, 4096, 4100, 20000, 100000};
+
+static void test_lines_of_any_length_are_whole(void **state)
 {
     struct buf text;
+    char row[96];
+    (void)state;
     buf_init(&text);
-    while (text.len < 20000)
-        buf_adds(&text, piece);
-    char *copy = mem_strdup(buf_text(&text));
+    for (size_t f = 0; f < COUNT_OF(formats); f++) {
+        log_setup(LOG_LEVEL_INFO, formats[f].format, LOG_TARGET_STDERR);
+        for (size_t i = 0; i < COUNT_OF(fillings); i++) {
+            for (size_t j = 0; j < COUNT_OF(lengths); j++) {
+                snprintf(row, sizeof row, "%s, %zu of %s", formats[f].name, lengths[j], fillings[i].name);
+                fill(&text, fillings[i].piece, lengths[j]);
+                capture(say_long_values);
+                check_one_line(row);
+                if (formats[f].format == LOG_FORMAT_JSON)
+                    cJSON_Delete(parse_line(row));
+                capture(say_long_message);
+                check_one_line(row);
+                check_contains(row, "line", said.text, "here");
+                if (formats[f].format == LOG_FORMAT_JSON)
+                    cJSON_Delete(parse_line(row));
+            }
+        }
+    }
     buf_release(&text);
-    return copy;
 }
 
-static void long_values_are_cut(void **state)
+static void test_what_is_cut_says_so(void **state)
 {
-    static const struct {
-        const char *name;
-        const char *piece;
-    } rows[] = {
-        {"plain", "a"},
-        {"quotes", "\""},
-        {"control characters", "\x01"},
-        {"emoji", "\xf0\x9f\x9a\x80"},
-        {"not UTF-8", "\xff"},
-        {"mixed", "ab\x01\xf0\x9f\x9a\x80\xc3\""},
-    };
+    struct buf text;
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        char *value = long_text(rows[i].piece);
-        struct buf out;
-        line_of(LOG_FORMAT_JSON, "m", value, &out);
-        cJSON *line = cJSON_Parse(buf_text(&out));
-        check_bool(rows[i].name, "length", out.len <= LOG_LINE_MAX && out.len > LOG_LINE_MAX / 4, true);
-        check_bool(rows[i].name, "is JSON", line != NULL, true);
-        const char *got = cJSON_GetStringValue(cJSON_GetObjectItem(line, "value"));
-        check_str(rows[i].name, "end", got + strlen(got) - 3, "...");
-        cJSON_Delete(line);
-        buf_release(&out);
-        free(value);
-    }
-}
-
-static void a_long_value_leaves_room_for_the_others(void **state)
-{
-    char *value = long_text("x");
-    struct buf out;
-    (void)state;
-    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
-    struct capture capture = capture_begin();
-    log_info(value, LOG_STR("a", value), LOG_STR("b", value), LOG_STR("c", value), LOG_INT("last", 7));
-    capture_end(&capture, &out);
-    check_bool("all long", "length", out.len <= LOG_LINE_MAX, true);
-    check_contains("all long", "line", buf_text(&out), " last=7\n");
-    buf_release(&out);
-    free(value);
-}
-
-static void too_many_fields_are_dropped(void **state)
-{
-    struct log_field fields[2001] = {{0}};
-    struct buf out;
-    (void)state;
-    for (size_t i = 0; i < 2000; i++)
-        fields[i] = LOG_STR("key", "value");
+    buf_init(&text);
     log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
-    struct capture capture = capture_begin();
-    log_write(LOG_LEVEL_INFO, "many", fields);
-    capture_end(&capture, &out);
-    cJSON *line = cJSON_Parse(buf_text(&out));
-    check_bool("many fields", "is JSON", line != NULL, true);
-    check_bool("many fields", "length", out.len <= LOG_LINE_MAX, true);
-    cJSON_Delete(line);
-    buf_release(&out);
+    for (size_t i = 0; i < COUNT_OF(fillings); i++) {
+        fill(&text, fillings[i].piece, 20000);
+        capture(say_long_values);
+        cJSON *object = parse_line(fillings[i].name);
+        check_ends_in_dots(fillings[i].name, member(object, "first"));
+        check_ends_in_dots(fillings[i].name, member(object, "second"));
+        cJSON_Delete(object);
+    }
+    fill(&text, "x", 2000);
+    capture(say_value);
+    cJSON *object = parse_line("2000 letters");
+    check_str("2000 letters", "not cut", member(object, "v"), value);
+    cJSON_Delete(object);
+    buf_release(&text);
 }
 
-static void syslog_gets_priority_and_text(void **state)
+/* One long value must not push out those behind it, which say what it was about. */
+static void test_a_long_value_leaves_room_for_the_next(void **state)
 {
-    static const struct {
-        const char *name;
-        enum log_level level;
-        int priority; /* syslog(3): LOG_CRIT 2, LOG_ERR 3, LOG_WARNING 4, LOG_INFO 6, LOG_DEBUG 7 */
-    } rows[] = {
-        {"fatal", LOG_LEVEL_FATAL, 2}, {"error", LOG_LEVEL_ERROR, 3}, {"warning", LOG_LEVEL_WARNING, 4},
-        {"info", LOG_LEVEL_INFO, 6},   {"debug", LOG_LEVEL_DEBUG, 7},
-    };
+    struct buf text;
     (void)state;
-    log_setup(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT, LOG_TARGET_SYSLOG);
-    check_str("syslog", "ident", sent.ident, "prgate");
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        LOG_AT(rows[i].level, "it %s happened", LOG_STR("who", "a b"), LOG_END);
-        check_int(rows[i].name, "priority", sent.priority, rows[i].priority);
-        check_str(rows[i].name, "line", sent.line, "it %s happened who=\"a b\"");
+    buf_init(&text);
+    fill(&text, "x", 100000);
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+    capture(say_long_values);
+    check_contains("text", "line", said.text, " second=xxxx");
+    check_contains("text", "line", said.text, "... last=here n=7\n");
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
+    capture(say_long_values);
+    check_contains("json", "line", said.text, "...\",\"last\":\"here\",\"n\":7}\n");
+    buf_release(&text);
+}
+
+static void say_many_fields(void)
+{
+    struct log_field fields[300];
+    for (size_t i = 0; i < COUNT_OF(fields) - 1; i++)
+        fields[i] = LOG_STR("twenty_letters_long_", "\x01\x01\x01\x01\x01\x01\x01\x01");
+    fields[COUNT_OF(fields) - 1] = LOG_END;
+    log_write(LOG_LEVEL_INFO, "m", fields);
+}
+
+static void test_fields_that_find_no_room_are_left_out_whole(void **state)
+{
+    (void)state;
+    for (size_t f = 0; f < COUNT_OF(formats); f++) {
+        log_setup(LOG_LEVEL_INFO, formats[f].format, LOG_TARGET_STDERR);
+        capture(say_many_fields);
+        check_one_line(formats[f].name);
+        if (said.len < LOG_LINE_MAX - 200)
+            fail_msg("%s: only %zu bytes were used", formats[f].name, said.len);
+    }
+    cJSON_Delete(parse_line("json"));
+}
+
+/* ---- levels ---- */
+
+static enum log_level level;
+
+static void say_at_level(void)
+{
+    log_write(level, "m", (const struct log_field[]){LOG_END});
+}
+
+static void test_levels(void **state)
+{
+    static const char *const names[] = {"panic", "fatal", "error", "warning", "info", "debug"};
+    char want[32];
+    (void)state;
+    check_str("panic", "name", log_level_name(LOG_LEVEL_PANIC), names[LOG_LEVEL_PANIC]);
+    for (level = LOG_LEVEL_FATAL; level <= LOG_LEVEL_DEBUG; level++) {
+        check_str(names[level], "name", log_level_name(level), names[level]);
+        for (enum log_level max = LOG_LEVEL_PANIC; max <= LOG_LEVEL_DEBUG; max++) {
+            log_setup(max, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+            capture(say_at_level);
+            check_int(names[level], names[max], said.writes, level <= max ? 1 : 0);
+            snprintf(want, sizeof want, "Z %s m pid=", names[level]);
+            if (level <= max)
+                check_contains(names[level], "text", said.text, want);
+        }
+        log_setup(LOG_LEVEL_DEBUG, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
+        capture(say_at_level);
+        snprintf(want, sizeof want, "\"level\":\"%s\"", names[level]);
+        check_contains(names[level], "json", said.text, want);
     }
 }
 
-static void names(void **state)
+static void say_each_macro(void)
 {
-    static const struct {
-        enum log_level level;
-        const char *name;
-    } rows[] = {
-        {LOG_LEVEL_PANIC, "panic"},     {LOG_LEVEL_FATAL, "fatal"}, {LOG_LEVEL_ERROR, "error"},
-        {LOG_LEVEL_WARNING, "warning"}, {LOG_LEVEL_INFO, "info"},   {LOG_LEVEL_DEBUG, "debug"},
-    };
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        check_str(rows[i].name, "name", log_level_name(rows[i].level), rows[i].name);
+    log_fatal("1");
+    log_error("2");
+    log_warning("3");
+    log_info("4");
+    log_debug("5");
 }
 
-static void errno_survives(void **state)
+static void test_macros_name_their_level(void **state)
 {
-    struct buf out;
+    static const char *const parts[] = {"Z fatal 1 ", "Z error 2 ", "Z warning 3 ", "Z info 4 ",
+                                        "Z debug 5 "};
     (void)state;
-    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
-    struct capture capture = capture_begin();
-    close(STDERR_FILENO); /* so that the write fails */
-    errno = ENOENT;
-    log_info("nobody sees this");
-    int after = errno;
-    capture_end(&capture, &out);
-    check_int("closed stderr", "errno", after, ENOENT);
-    buf_release(&out);
+    log_setup(LOG_LEVEL_DEBUG, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+    capture(say_each_macro);
+    check_int("all five", "writes", said.writes, 5);
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        check_contains("all five", "text", said.text, parts[i]);
 }
 
-static void panic_aborts(void **state)
+static int panic_status;
+
+static void panic_in_a_child(void)
 {
-    int status = 0;
-    (void)state;
-    log_setup(LOG_LEVEL_PANIC, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
     pid_t child = fork();
     if (child == 0) {
         signal(SIGABRT, SIG_DFL);
-        close(STDERR_FILENO);
-        log_panic("our bug");
+        log_panic("impossible", LOG_STR("why", "test"));
         _exit(0);
     }
-    waitpid(child, &status, 0);
-    check_bool("panic", "signalled", WIFSIGNALED(status), true);
-    check_int("panic", "signal", WTERMSIG(status), SIGABRT);
+    waitpid(child, &panic_status, 0);
 }
 
-enum { THREADS = 4, LINES = 200 };
+static void test_panic_says_why_and_aborts(void **state)
+{
+    (void)state;
+    log_setup(LOG_LEVEL_PANIC, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+    capture(panic_in_a_child);
+    check_bool("panic", "died of a signal", WIFSIGNALED(panic_status), true);
+    check_int("panic", "signal", WTERMSIG(panic_status), SIGABRT);
+    check_contains("panic", "line", said.text, "Z panic impossible pid=");
+    check_contains("panic", "line", said.text, " why=test\n");
+}
 
-static void *write_lines(void *arg)
+/* ---- what goes on around it ---- */
+
+static void test_errno_stays(void **state)
+{
+    (void)state;
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+    int saved = dup(STDERR_FILENO);
+    close(STDERR_FILENO);
+    errno = ENOSPC;
+    log_info("nobody can hear this");
+    int after_failure = errno;
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    check_int("standard error is closed", "errno", after_failure, ENOSPC);
+    errno = EAGAIN;
+    log_debug("held back");
+    check_int("held back", "errno", errno, EAGAIN);
+}
+
+enum { THREADS = 4, LINES = 40 };
+
+static void *say_in_thread(void *arg)
 {
     for (int i = 0; i < LINES; i++)
-        log_info("from a thread", LOG_STR("fill", arg), LOG_INT("i", i));
+        log_info("m", LOG_STR("v", value), LOG_INT("last", (intptr_t)arg));
     return NULL;
 }
 
-static void lines_of_threads_stay_whole(void **state)
+static void say_from_threads(void)
 {
-    char *value = long_text("y z ");
     pthread_t threads[THREADS];
-    struct buf out;
-    int lines = 0;
-    (void)state;
-    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
-    struct capture capture = capture_begin();
-    for (int i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, write_lines, value), 0);
+    for (intptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, say_in_thread, (void *)i), 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    capture_end(&capture, &out);
-    char *rest = (char *)buf_reserve(&out, 1) - out.len;
-    rest[out.len] = '\0';
-    for (char *line = strtok_r(rest, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        cJSON *json = cJSON_Parse(line);
-        check_bool("thread", "is JSON", json != NULL, true);
-        cJSON_Delete(json);
-        lines++;
+}
+
+static void test_threads_do_not_mix_their_lines(void **state)
+{
+    struct buf text;
+    int last[THREADS] = {0};
+    (void)state;
+    buf_init(&text);
+    fill(&text, "x", 200);
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
+    capture(say_from_threads);
+    check_int("threads", "writes", said.writes, THREADS * LINES);
+    for (char *at = strtok(said.text, "\n"); at != NULL; at = strtok(NULL, "\n")) {
+        cJSON *object = cJSON_ParseWithOpts(at, NULL, 1);
+        const cJSON *from = cJSON_GetObjectItemCaseSensitive(object, "last");
+        if (!cJSON_IsNumber(from) || from->valueint < 0 || from->valueint >= THREADS)
+            fail_msg("threads: a broken line: %s", at);
+        check_str("threads", "value", member(object, "v"), value);
+        last[from->valueint]++;
+        cJSON_Delete(object);
     }
-    check_int("threads", "lines", lines, THREADS * LINES);
-    buf_release(&out);
-    free(value);
+    for (int i = 0; i < THREADS; i++)
+        check_int("threads", "lines of one", last[i], LINES);
+    buf_release(&text);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_text_line),
-        cmocka_unit_test(a_json_line),
-        cmocka_unit_test(a_message_without_fields),
-        cmocka_unit_test(levels_are_filtered),
-        cmocka_unit_test(no_input_forges_a_line),
-        cmocka_unit_test(long_values_are_cut),
-        cmocka_unit_test(a_long_value_leaves_room_for_the_others),
-        cmocka_unit_test(too_many_fields_are_dropped),
-        cmocka_unit_test(syslog_gets_priority_and_text),
-        cmocka_unit_test(names),
-        cmocka_unit_test(errno_survives),
-        cmocka_unit_test(panic_aborts),
-        cmocka_unit_test(lines_of_threads_stay_whole),
+        cmocka_unit_test(test_text_line),
+        cmocka_unit_test(test_json_line),
+        cmocka_unit_test(test_syslog_is_told_only_what_it_does_not_know),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_values_are_escaped),
+        cmocka_unit_test(test_messages_are_escaped),
+        cmocka_unit_test(test_no_value_is_told_apart_from_an_empty_one),
+        cmocka_unit_test(test_lines_of_any_length_are_whole),
+        cmocka_unit_test(test_what_is_cut_says_so),
+        cmocka_unit_test(test_a_long_value_leaves_room_for_the_next),
+        cmocka_unit_test(test_fields_that_find_no_room_are_left_out_whole),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_macros_name_their_level),
+        cmocka_unit_test(test_panic_says_why_and_aborts),
+        cmocka_unit_test(test_errno_stays),
+        cmocka_unit_test(test_threads_do_not_mix_their_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

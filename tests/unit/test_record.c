@@ -1,13 +1,11 @@
 /*
- * What is stored and read back: records, deliveries, intents, and what happens to damaged ones.
+ * A record, stored and read back, and what happens to damaged ones.
  */
 #include "check.h"
 
 #include <stdlib.h>
 
-#include "prgate/codec.h"
-#include "prgate/delivery.h"
-#include "prgate/intent.h"
+#include "prgate/buf.h"
 #include "prgate/record.h"
 
 static struct sha sha_of(char digit)
@@ -83,7 +81,7 @@ static enum err_code decode_copy(const unsigned char *bytes, size_t len)
     struct record record;
     struct err err = {0};
     record_init(&record);
-    unsigned char *copy = mem_alloc(len);
+    unsigned char *copy = mem_alloc(len + (len == 0));
     memcpy(copy, bytes, len);
     enum err_code code = record_decode(&record, copy, len, &err);
     free(copy);
@@ -107,37 +105,102 @@ static void test_every_cut_of_a_record_is_corrupt(void **state)
     buf_release(&bytes);
 }
 
-static void test_changed_bytes_are_taken_or_refused_but_never_overread(void **state)
+/* What is taken in spite of it is a whole record: it can be written and read again. */
+static enum err_code decode_changed(const struct buf *bytes)
+{
+    struct record record, again;
+    struct buf written;
+    struct err err = {0};
+    record_init(&record);
+    record_init(&again);
+    buf_init(&written);
+    enum err_code code = record_decode(&record, bytes->data, bytes->len, &err);
+    if (code == ERR_OK) {
+        record_encode(&record, &written);
+        check_u64("another record", "length", written.len, bytes->len);
+        check_int("another record", "code", record_decode(&again, written.data, written.len, &err), ERR_OK);
+    } else {
+        check_str("changed record", "code", err_code_name(code), "corrupt");
+        check_u64("changed record", "heads", record.head_count, 0);
+    }
+    record_release(&record);
+    record_release(&again);
+    buf_release(&written);
+    return code;
+}
+
+static void test_changed_bytes_are_corrupt_or_another_record(void **state)
 {
     (void)state;
+    static const unsigned char changes[] = {1, 2, 4, 8, 16, 32, 64, 128, 0xff, 0x7f, 0x55};
     struct record record;
     struct buf bytes;
-    int refused = 0;
+    int refused = 0, taken = 0;
     make_record(&record);
     encode(&record, &bytes);
     for (size_t i = 0; i < bytes.len; i++)
-        for (unsigned flip = 1; flip < 256; flip <<= 1) {
-            bytes.data[i] ^= (unsigned char)flip;
-            enum err_code code = decode_copy(bytes.data, bytes.len);
-            refused += code == ERR_CORRUPT;
-            if (code != ERR_OK && code != ERR_CORRUPT)
-                fail_msg("byte %zu, bit %u: got %s", i, flip, err_code_name(code));
-            bytes.data[i] ^= (unsigned char)flip;
+        for (size_t j = 0; j < COUNT_OF(changes); j++) {
+            bytes.data[i] ^= changes[j];
+            refused += decode_copy(bytes.data, bytes.len) == ERR_CORRUPT;
+            taken += decode_changed(&bytes) == ERR_OK;
+            bytes.data[i] ^= changes[j];
         }
+    check_u64("changes", "refused or taken", (uint64_t)(refused + taken), bytes.len * COUNT_OF(changes));
     assert_true(refused > 100);
+    assert_true(taken > 100);
     record_release(&record);
     buf_release(&bytes);
 }
 
-static void test_unknown_version_is_corrupt(void **state)
+/* The last head's fields, counted from the end: what no encoder of ours would write. */
+static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
-    static const unsigned char next[] = {2, 0, 0};
+    enum { FLAGS = 3, APPROVER = 8 + 4 + 3 + 1, TIME = 8 };
+    enum { REASON = FLAGS + TIME + APPROVER + 1 + 1, CHECK = REASON + 1, CI = CHECK + TIME + 1 };
+    static const struct {
+        const char *name;
+        size_t from_end;
+        unsigned end;
+    } rows[] = {
+        {"ci", CI, CI_STATE_END},    {"check", CHECK, CHECK_STATE_END}, {"reason", REASON, WAIT_REASON_END},
+        {"approved", REASON - 1, 2}, {"refused_approval", 1, 2},
+    };
     struct record record;
+    struct buf bytes;
+    make_record(&record);
+    encode(&record, &bytes);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        unsigned char *at = bytes.data + bytes.len - rows[i].from_end, before = *at;
+        for (unsigned value = 0; value < 256; value++) {
+            *at = (unsigned char)value;
+            check_int(rows[i].name, "code", decode_copy(bytes.data, bytes.len),
+                      value < rows[i].end ? ERR_OK : ERR_CORRUPT);
+        }
+        *at = before;
+    }
+    record_release(&record);
+    buf_release(&bytes);
+}
+
+static void test_unknown_version_is_corrupt_and_leaves_an_empty_record(void **state)
+{
+    (void)state;
+    struct record record;
+    struct buf bytes;
     struct err err = {0};
-    record_init(&record);
-    assert_int_equal(record_decode(&record, next, sizeof next, &err), ERR_CORRUPT);
+    make_record(&record);
+    encode(&record, &bytes);
+    bytes.data[0] = 2;
+    assert_int_equal(record_decode(&record, bytes.data, bytes.len, &err), ERR_CORRUPT);
     check_contains("version", "text", err.text, "version 2");
+    check_u64("record", "heads", record.head_count, 0);
+    check_str("record", "repository", record.repo, "");
+    bytes.data[0] = 0;
+    assert_int_equal(decode_copy(bytes.data, bytes.len), ERR_CORRUPT);
+    assert_int_equal(decode_copy(bytes.data, 0), ERR_CORRUPT);
+    record_release(&record);
+    buf_release(&bytes);
 }
 
 static void test_copy_has_heads_of_its_own(void **state)
@@ -166,9 +229,18 @@ static void test_state_has_a_name(void **state)
     } rows[] = {
         {CI_NONE, WAIT_UNTRUSTED, false, RECORD_AWAITING},
         {CI_NONE, WAIT_CONFLICT, false, RECORD_CONFLICT},
+        {CI_NONE, WAIT_NOTHING, false, RECORD_AWAITING},
+        {CI_NONE, WAIT_STALE_APPROVAL, false, RECORD_AWAITING},
+        {CI_NONE, WAIT_NOT_APPROVER, false, RECORD_AWAITING},
+        {CI_NONE, WAIT_DRAFT, false, RECORD_AWAITING},
+        {CI_NONE, WAIT_NO_LABEL, false, RECORD_AWAITING},
         {CI_DECIDED, WAIT_NOTHING, false, RECORD_TRIGGERED},
+        {CI_SENT, WAIT_NOTHING, false, RECORD_TRIGGERED},
+        {CI_STARTED, WAIT_NOTHING, false, RECORD_TRIGGERED},
+        {CI_STARTED, WAIT_CONFLICT, false, RECORD_TRIGGERED},
         {CI_UNKNOWN, WAIT_NOTHING, false, RECORD_TRIGGERED},
         {CI_REFUSED, WAIT_TRIGGER_FAILED, false, RECORD_AWAITING},
+        {CI_NONE, WAIT_CONFLICT, true, RECORD_CLOSED},
         {CI_STARTED, WAIT_NOTHING, true, RECORD_CLOSED},
     };
     struct record record;
@@ -186,69 +258,58 @@ static void test_state_has_a_name(void **state)
     record_release(&record);
 }
 
-static void test_delivery_comes_back_and_cuts_are_corrupt(void **state)
+/* ---- names ----------------------------------------------------------------------- */
+
+static void test_states_and_reasons_have_names_of_their_own(void **state)
 {
     (void)state;
-    struct event event = {.action = EVENT_LABELED, .received_ms = 5, .label_is_gate = true, .label_id = 9};
-    struct event back;
-    struct buf first, second;
-    struct err err = {0};
-    strcpy(event.label, "CICD");
-    strcpy(event.delivery, "72d3162e");
-    event.pr.head = sha_of('a');
-    buf_init(&first);
-    buf_init(&second);
-    delivery_encode(&event, &first);
-    assert_int_equal(delivery_decode(&back, first.data, first.len, &err), ERR_OK);
-    delivery_encode(&back, &second);
-    assert_memory_equal(first.data, second.data, first.len);
-    for (size_t len = 0; len < first.len; len++)
-        assert_int_equal(delivery_decode(&back, first.data, len, &err), ERR_CORRUPT);
-    first.data[1] = 200; /* an action that nobody knows */
-    assert_int_equal(delivery_decode(&back, first.data, first.len, &err), ERR_CORRUPT);
-    buf_release(&first);
-    buf_release(&second);
+    for (unsigned a = 0; a < CI_STATE_END; a++)
+        for (unsigned b = 0; b <= a; b++)
+            check_bool(ci_state_name((enum ci_state)a), "equal names",
+                       strcmp(ci_state_name((enum ci_state)a), ci_state_name((enum ci_state)b)) == 0, a == b);
+    for (unsigned a = 0; a < WAIT_REASON_END; a++) {
+        const char *name = wait_reason_name((enum wait_reason)a);
+        for (unsigned b = 0; b < a; b++)
+            check_bool(name, "its own", strcmp(name, wait_reason_name((enum wait_reason)b)) != 0, true);
+        check_bool(name, "has a phrase", wait_reason_phrase((enum wait_reason)a)[0] != '\0',
+                   a != WAIT_NOTHING);
+    }
+    for (unsigned a = RECORD_NEW; a <= RECORD_CLOSED; a++)
+        for (unsigned b = RECORD_NEW; b < a; b++)
+            check_bool(
+                record_state_name((enum record_state)a), "its own",
+                strcmp(record_state_name((enum record_state)a), record_state_name((enum record_state)b)) != 0,
+                true);
 }
 
-static void test_intent_comes_back_and_cuts_are_corrupt(void **state)
+static void test_only_ci_that_may_run_counts_as_triggered(void **state)
 {
     (void)state;
-    struct intent intent = {
-        .seq = 3, .kind = INTENT_TRIGGER, .sha = sha_of('a'), .attempts = 2, .sent_ms = 8};
-    struct intent back;
-    struct buf bytes;
-    struct err err = {0};
-    buf_init(&bytes);
-    intent_encode(&intent, &bytes);
-    assert_int_equal(intent_decode(&back, bytes.data, bytes.len, &err), ERR_OK);
-    assert_int_equal(back.seq, 3);
-    assert_int_equal(back.kind, INTENT_TRIGGER);
-    assert_int_equal(back.attempts, 2);
-    assert_int_equal(back.sent_ms, 8);
-    assert_true(sha_equal(&back.sha, &intent.sha));
-    for (size_t len = 0; len < bytes.len; len++)
-        assert_int_equal(intent_decode(&back, bytes.data, len, &err), ERR_CORRUPT);
-    buf_release(&bytes);
+    static const bool want[CI_STATE_END] = {
+        [CI_DECIDED] = true, [CI_SENT] = true, [CI_STARTED] = true, [CI_UNKNOWN] = true};
+    for (unsigned ci = 0; ci < CI_STATE_END; ci++) {
+        struct head head = {.ci = (enum ci_state)ci};
+        check_bool(ci_state_name(head.ci), "triggered", head_is_triggered(&head), want[ci]);
+    }
 }
 
-static void test_text_that_does_not_fit_fails_the_decoder(void **state)
+static void test_head_is_added_once_and_found_again(void **state)
 {
     (void)state;
-    struct buf bytes;
-    char small[4];
-    buf_init(&bytes);
-    encode_text(&bytes, "four");
-    struct decoder d = decode_start(bytes.data, bytes.len);
-    decode_text(&d, small, sizeof small);
-    assert_false(decode_done(&d));
-    assert_string_equal(small, "");
-    buf_clear(&bytes);
-    encode_u32(&bytes, 2);
-    buf_add(&bytes, "a\0", 2);
-    d = decode_start(bytes.data, bytes.len);
-    decode_text(&d, small, sizeof small);
-    assert_false(decode_done(&d));
-    buf_release(&bytes);
+    struct record record;
+    struct sha a = sha_of('a'), b = sha_of('b');
+    record_init(&record);
+    assert_null(record_find_head(&record, &a));
+    for (int round = 0; round < 3; round++) {
+        record_reserve_head(&record);
+        record_add_head(&record, &a, 10 + round);
+        record_reserve_head(&record);
+        record_add_head(&record, &b, 20 + round);
+    }
+    check_u64("record", "heads", record.head_count, 2);
+    check_int("a", "first_seen_ms", record_find_head(&record, &a)->first_seen_ms, 10);
+    check_int("b", "first_seen_ms", record_find_head(&record, &b)->first_seen_ms, 20);
+    record_release(&record);
 }
 
 int main(void)
@@ -256,13 +317,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record_comes_back_as_it_was),
         cmocka_unit_test(test_every_cut_of_a_record_is_corrupt),
-        cmocka_unit_test(test_changed_bytes_are_taken_or_refused_but_never_overread),
-        cmocka_unit_test(test_unknown_version_is_corrupt),
+        cmocka_unit_test(test_changed_bytes_are_corrupt_or_another_record),
+        cmocka_unit_test(test_choice_that_nobody_knows_is_corrupt),
+        cmocka_unit_test(test_unknown_version_is_corrupt_and_leaves_an_empty_record),
         cmocka_unit_test(test_copy_has_heads_of_its_own),
         cmocka_unit_test(test_state_has_a_name),
-        cmocka_unit_test(test_delivery_comes_back_and_cuts_are_corrupt),
-        cmocka_unit_test(test_intent_comes_back_and_cuts_are_corrupt),
-        cmocka_unit_test(test_text_that_does_not_fit_fails_the_decoder),
+        cmocka_unit_test(test_states_and_reasons_have_names_of_their_own),
+        cmocka_unit_test(test_only_ci_that_may_run_counts_as_triggered),
+        cmocka_unit_test(test_head_is_added_once_and_found_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

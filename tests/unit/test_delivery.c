@@ -1,0 +1,170 @@
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "prgate/codec.h"
+#include "prgate/delivery.h"
+
+/* Every field with a value of its own, text as long as its field takes. */
+static struct event make_event(void)
+{
+    struct event event = {.action = EVENT_LABELED,
+                          .received_ms = INT64_C(1700000000123),
+                          .key = {.repo_id = UINT64_C(5000000000), .number = 7},
+                          .installation = 77,
+                          .sender = {.id = 3, .login = "tim"},
+                          .association = ASSOCIATION_INSIDER,
+                          .label_id = UINT64_C(10404216443),
+                          .label_is_gate = true};
+    memset(event.delivery, 'd', sizeof event.delivery - 1);
+    memset(event.repo, 'r', sizeof event.repo - 1);
+    memset(event.label, 'l', sizeof event.label - 1);
+    memset(event.pr.title, 't', sizeof event.pr.title - 1);
+    memset(event.pr.head_ref, 'h', sizeof event.pr.head_ref - 1);
+    memset(event.pr.base_ref, 'b', sizeof event.pr.base_ref - 1);
+    memset(event.pr.head.hex, 'a', 64);
+    memset(event.pr.author.login, 'u', sizeof event.pr.author.login - 1);
+    event.pr.author.bot = event.pr.draft = event.pr.labelled = true;
+    event.pr.updated_at = 1700000000;
+    event.pr.mergeable = MERGEABLE_NO;
+    return event;
+}
+
+/* Exactly as long as it says, on the heap: reading on is caught. */
+static enum err_code decode_copy(struct event *event, const struct buf *bytes, size_t len)
+{
+    struct err err = {0};
+    unsigned char *copy = mem_alloc(len + (len == 0));
+    if (len > 0)
+        memcpy(copy, bytes->data, len);
+    enum err_code code = delivery_decode(event, copy, len, &err);
+    free(copy);
+    check_bool("decoding", "text", err.text[0] != '\0', code != ERR_OK);
+    return code;
+}
+
+static void encode(const struct event *event, struct buf *out)
+{
+    buf_init(out);
+    delivery_encode(event, out);
+}
+
+static void test_delivery_comes_back_field_by_field(void **state)
+{
+    (void)state;
+    struct event want = make_event(), got;
+    struct buf bytes;
+    memset(&got, 0x55, sizeof got);
+    encode(&want, &bytes);
+    check_int("delivery", "code", decode_copy(&got, &bytes, bytes.len), ERR_OK);
+    check_int("delivery", "action", got.action, want.action);
+    check_str("delivery", "id", got.delivery, want.delivery);
+    check_int("delivery", "received_ms", got.received_ms, want.received_ms);
+    check_u64("delivery", "repo_id", got.key.repo_id, want.key.repo_id);
+    check_u64("delivery", "number", got.key.number, want.key.number);
+    check_str("delivery", "repo", got.repo, want.repo);
+    check_u64("delivery", "installation", got.installation, want.installation);
+    check_u64("delivery", "sender's id", got.sender.id, want.sender.id);
+    check_str("delivery", "sender", got.sender.login, want.sender.login);
+    check_str("delivery", "title", got.pr.title, want.pr.title);
+    check_str("delivery", "head", got.pr.head.hex, want.pr.head.hex);
+    check_str("delivery", "head_ref", got.pr.head_ref, want.pr.head_ref);
+    check_str("delivery", "base_ref", got.pr.base_ref, want.pr.base_ref);
+    check_str("delivery", "author", got.pr.author.login, want.pr.author.login);
+    check_int("delivery", "mergeable", got.pr.mergeable, want.pr.mergeable);
+    check_int("delivery", "association", got.association, want.association);
+    check_str("delivery", "label", got.label, want.label);
+    check_u64("delivery", "label_id", got.label_id, want.label_id);
+    check_bool("delivery", "label_is_gate", got.label_is_gate, true);
+    buf_release(&bytes);
+}
+
+static void test_every_action_comes_back_and_no_other_is_taken(void **state)
+{
+    (void)state;
+    struct event event = make_event(), back;
+    struct buf bytes;
+    encode(&event, &bytes);
+    for (unsigned number = 0; number < 256; number++) {
+        char row[32];
+        bool known = number >= EVENT_OPENED && number <= EVENT_CLOSED;
+        snprintf(row, sizeof row, "action %u", number);
+        bytes.data[1] = (unsigned char)number; /* behind the version */
+        check_int(row, "code", decode_copy(&back, &bytes, bytes.len), known ? ERR_OK : ERR_CORRUPT);
+        if (known)
+            check_u64(row, "action", back.action, number);
+    }
+    buf_release(&bytes);
+}
+
+static void test_other_versions_are_corrupt(void **state)
+{
+    (void)state;
+    struct event event = make_event(), back;
+    struct buf bytes;
+    encode(&event, &bytes);
+    for (unsigned version = 0; version < 256; version++) {
+        bytes.data[0] = (unsigned char)version;
+        check_int("version", "code", decode_copy(&back, &bytes, bytes.len),
+                  version == 1 ? ERR_OK : ERR_CORRUPT);
+    }
+    buf_release(&bytes);
+}
+
+static void test_every_cut_of_a_delivery_is_corrupt(void **state)
+{
+    (void)state;
+    struct event event = make_event(), back;
+    struct buf bytes;
+    encode(&event, &bytes);
+    for (size_t len = 0; len < bytes.len; len++)
+        if (decode_copy(&back, &bytes, len) != ERR_CORRUPT)
+            fail_msg("cut at %zu of %zu was taken", len, bytes.len);
+    buf_addc(&bytes, '\0');
+    check_int("one byte more", "code", decode_copy(&back, &bytes, bytes.len), ERR_CORRUPT);
+    buf_release(&bytes);
+}
+
+/* What is taken in spite of it is a whole delivery: it can be written and read again. */
+static void test_changed_bytes_are_corrupt_or_another_delivery(void **state)
+{
+    (void)state;
+    struct event event = make_event(), back;
+    struct buf bytes, again;
+    int taken = 0, refused = 0;
+    encode(&event, &bytes);
+    buf_init(&again);
+    for (size_t i = 0; i < bytes.len; i++)
+        for (unsigned flip = 1; flip < 256; flip <<= 1) {
+            bytes.data[i] ^= (unsigned char)flip;
+            enum err_code code = decode_copy(&back, &bytes, bytes.len);
+            if (code == ERR_OK) {
+                taken++;
+                buf_clear(&again);
+                delivery_encode(&back, &again);
+                check_u64("another delivery", "length", again.len, bytes.len);
+                check_int("another delivery", "code", decode_copy(&back, &again, again.len), ERR_OK);
+            } else {
+                refused++;
+                check_str("changed byte", "code", err_code_name(code), "corrupt");
+            }
+            bytes.data[i] ^= (unsigned char)flip;
+        }
+    assert_true(taken > 100);
+    assert_true(refused > 100);
+    buf_release(&bytes);
+    buf_release(&again);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_delivery_comes_back_field_by_field),
+        cmocka_unit_test(test_every_action_comes_back_and_no_other_is_taken),
+        cmocka_unit_test(test_other_versions_are_corrupt),
+        cmocka_unit_test(test_every_cut_of_a_delivery_is_corrupt),
+        cmocka_unit_test(test_changed_bytes_are_corrupt_or_another_delivery),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

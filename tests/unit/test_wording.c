@@ -1,0 +1,170 @@
+/*
+ * What people read on a pull request: it names the label, says what to do, and fits where it goes.
+ */
+#include "check.h"
+
+#include "prgate/wording.h"
+
+enum { STATUS_MAX = 140 }; /* of a commit status's description */
+
+static char label[] = "CI/CD ok";
+
+static struct policy make_policy(void)
+{
+    return (struct policy){
+        .label = label, .approver_permission = PERMISSION_TRIAGE, .trigger = TRIGGER_REPOSITORY_DISPATCH};
+}
+
+struct texts {
+    struct buf title, summary;
+};
+
+static void begin(struct texts *texts)
+{
+    buf_init(&texts->title);
+    buf_init(&texts->summary);
+}
+
+static void end(struct texts *texts)
+{
+    buf_release(&texts->title);
+    buf_release(&texts->summary);
+}
+
+static void test_waiting_says_what_for_and_what_to_do(void **state)
+{
+    (void)state;
+    static const struct {
+        enum wait_reason reason;
+        const char *title, *summary;
+        bool names_label, names_permission;
+    } rows[] = {
+        {WAIT_NOTHING, "Waiting for the label", "CI starts when somebody", true, true},
+        {WAIT_CONFLICT, "conflicts", "by itself once the conflicts", false, false},
+        {WAIT_STALE_APPROVAL, "older commit", "take the label off and set it again", true, false},
+        {WAIT_NOT_APPROVER, "may not approve", "takes the label", true, true},
+        {WAIT_UNTRUSTED, "maintainer's approval", "CI starts when somebody", true, true},
+        {WAIT_DRAFT, "draft", "ready for review", true, true},
+        {WAIT_NO_LABEL, "Waiting for the label", "CI starts when somebody", true, true},
+        {WAIT_TRIGGER_FAILED, "could not be started", "Once that is mended", true, false},
+    };
+    assert_int_equal(COUNT_OF(rows), WAIT_REASON_END);
+    struct policy policy = make_policy();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *row = wait_reason_name(rows[i].reason);
+        struct texts texts;
+        begin(&texts);
+        wording_awaiting(&policy, NULL, rows[i].reason, &texts.title, &texts.summary);
+        const char *summary = buf_text(&texts.summary);
+        check_contains(row, "title", buf_text(&texts.title), rows[i].title);
+        check_contains(row, "summary", summary, rows[i].summary);
+        check_bool(row, "names the label", strstr(summary, "**CI/CD ok**") != NULL, rows[i].names_label);
+        check_bool(row, "names the permission", strstr(summary, "*triage*") != NULL,
+                   rows[i].names_permission);
+        check_bool(row, "title fits a status", texts.title.len <= STATUS_MAX, true);
+        end(&texts);
+    }
+}
+
+static void test_approver_is_named_only_where_an_approval_waits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool approved;
+        enum wait_reason reason;
+        bool named;
+    } rows[] = {
+        {"approved, conflict", true, WAIT_CONFLICT, true},
+        {"not approved, conflict", false, WAIT_CONFLICT, false},
+        {"approved, CI refused", true, WAIT_TRIGGER_FAILED, false},
+    };
+    struct policy policy = make_policy();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct head head = {.approved = rows[i].approved, .approver = {.id = 3, .login = "tim"}};
+        struct texts texts;
+        begin(&texts);
+        wording_awaiting(&policy, &head, rows[i].reason, &texts.title, &texts.summary);
+        check_bool(rows[i].name, "names the approver", strstr(buf_text(&texts.summary), "@tim") != NULL,
+                   rows[i].named);
+        end(&texts);
+    }
+}
+
+static void test_done_never_says_more_than_is_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum ci_state ci;
+        enum trigger_kind trigger;
+        bool approved;
+        const char *title, *summary;
+    } rows[] = {
+        {"trusted", CI_STARTED, TRIGGER_REPOSITORY_DISPATCH, false, "CI was started",
+         "The author is trusted."},
+        {"approved", CI_STARTED, TRIGGER_HTTP, true, "CI was started",
+         "Approved by @tim with the label **CI/CD ok**."},
+        {"the label starts it", CI_STARTED, TRIGGER_NONE, true, "Cleared to run", "Approved by @tim"},
+        {"unknown", CI_UNKNOWN, TRIGGER_WORKFLOW_DISPATCH, true, "CI may have been started",
+         "start CI for `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` by hand"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct policy policy = make_policy();
+        struct head head = {
+            .ci = rows[i].ci, .approved = rows[i].approved, .approver = {.id = 3, .login = "tim"}};
+        struct texts texts;
+        policy.trigger = rows[i].trigger;
+        memset(head.sha.hex, 'a', 40);
+        begin(&texts);
+        wording_done(&policy, &head, &texts.title, &texts.summary);
+        check_str(rows[i].name, "title", buf_text(&texts.title), rows[i].title);
+        check_contains(rows[i].name, "summary", buf_text(&texts.summary), rows[i].summary);
+        check_bool(rows[i].name, "claims that CI runs", strstr(buf_text(&texts.title), "was started") != NULL,
+                   rows[i].ci == CI_STARTED && rows[i].trigger != TRIGGER_NONE);
+        check_bool(rows[i].name, "title fits a status", texts.title.len <= STATUS_MAX, true);
+        end(&texts);
+    }
+}
+
+static void test_conflict_names_branch_and_label(void **state)
+{
+    (void)state;
+    struct policy policy = make_policy();
+    struct record record = {.view = {.base_ref = "release/2.0"}};
+    struct buf comment;
+    buf_init(&comment);
+    wording_conflict(&policy, &record, &comment);
+    check_contains("conflict", "comment", buf_text(&comment), "`release/2.0`");
+    check_contains("conflict", "comment", buf_text(&comment), "**CI/CD ok**");
+    check_contains("conflict", "comment", buf_text(&comment), "CI has not been started");
+    buf_release(&comment);
+}
+
+/* The caller's buffers may hold something already. */
+static void test_text_is_appended(void **state)
+{
+    (void)state;
+    struct policy policy = make_policy();
+    struct head head = {.ci = CI_STARTED};
+    struct texts texts;
+    begin(&texts);
+    buf_adds(&texts.title, "gate: ");
+    buf_adds(&texts.summary, "> ");
+    wording_done(&policy, &head, &texts.title, &texts.summary);
+    check_str("appended", "title", buf_text(&texts.title), "gate: CI was started");
+    check_str("appended", "summary", buf_text(&texts.summary), "> The author is trusted.");
+    end(&texts);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_waiting_says_what_for_and_what_to_do),
+        cmocka_unit_test(test_approver_is_named_only_where_an_approval_waits),
+        cmocka_unit_test(test_done_never_says_more_than_is_known),
+        cmocka_unit_test(test_conflict_names_branch_and_label),
+        cmocka_unit_test(test_text_is_appended),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
