@@ -104,7 +104,7 @@ check-integration: all
 	$(PYTHON) -m pytest -q -p no:cacheprovider -n 4 --dist loadgroup $(PYTEST) $(TESTS)
 
 check-races: all
-	$(PYTHON) -m pytest -q -p no:cacheprovider tests/integration/test_races.py
+	$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/integration/test_races.py
 
 check-peers: all
 	tests/peers/run.sh
