@@ -22,7 +22,7 @@ LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 
 # Lower layers first; tests/layers.sh holds the includes to this order.
 CORE = err buf clock pr text log codec signature \
-	config event delivery record intent decide \
+	config_check config event delivery record intent decide \
 	http app_auth github github_auth github_reply github_pull github_user github_issue \
 	github_check github_actions trigger wording \
 	store tables ledger alive claims metrics shared_tokens gate \

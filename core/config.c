@@ -7,7 +7,6 @@
  */
 #include "prgate/config.h"
 
-#include <arpa/inet.h>
 #include <confuse.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,20 +19,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config_check.h"
 #include "prgate/buf.h"
 #include "prgate/text.h"
 
-enum {
-    FILE_MAX = 1024 * 1024,
-    SECRET_FILE_MAX = 64 * 1024,
-    TOKEN_MAX = 500,
-    URL_MAX = 2000,
-    HOST_SIZE = 256,
-    WHY_SIZE = 384,
-    OPTIONS_MAX = 32,
-    LABEL_CHARACTERS_MAX = 50,
-    NAME_CHARACTERS_MAX = 100
-};
+enum { FILE_MAX = 1024 * 1024, SECRET_FILE_MAX = 64 * 1024, WHY_SIZE = 384, OPTIONS_MAX = 32 };
 
 #define ID_MAX ((UINT64_C(1) << 53) - 1)
 
@@ -204,178 +194,6 @@ static enum err_code read_secret(const struct place *place, const char *path, st
         return ERR_OK;
     secret_release(out);
     return fail(place, "%s contains nothing but newlines; put the secret into it", path);
-}
-
-/* ---- checks of one text: NULL, or what is wrong and what to do ---- */
-
-typedef const char *check_fn(const char *text);
-
-static bool is_printable(const char *text, size_t characters)
-{
-    /* text_is_label() looks for control characters and bad UTF-8, in up to 200 bytes. */
-    return text_is_label(text) && text_utf8_count(text) <= characters;
-}
-
-static const char *check_label(const char *text)
-{
-    return is_printable(text, LABEL_CHARACTERS_MAX)
-               ? NULL
-               : "must be 1 to 50 printable characters, as GitHub has it";
-}
-
-static const char *check_name(const char *text)
-{
-    return is_printable(text, NAME_CHARACTERS_MAX) ? NULL
-                                                   : "must be 1 to 100 printable characters; shorten it";
-}
-
-static const char *check_login(const char *text)
-{
-    return text_is_login(text) ? NULL
-                               : "is no GitHub login; write it like \"octocat\" or \"dependabot[bot]\"";
-}
-
-static const char *check_team(const char *text)
-{
-    return text_is_repo_name(text) ? NULL : "is no team; write it like \"organization/team-slug\"";
-}
-
-static const char *check_ref(const char *text)
-{
-    return text_is_ref(text) ? NULL : "is no valid branch or tag name; write it like \"main\"";
-}
-
-static const char *check_workflow(const char *text)
-{
-    bool path = strchr(text, '/') != NULL || strcmp(text, "..") == 0 || strcmp(text, ".") == 0;
-    return !path && text_is_label(text)
-               ? NULL
-               : "must be a file's name or an id, without directories, like \"ci.yml\"";
-}
-
-static const char *check_state_dir(const char *text)
-{
-    if (text[0] != '/')
-        return "must be an absolute path; begin it with a slash";
-    return text[strspn(text, "/")] == '\0' ? "must not be the root directory; name one for prgate alone"
-                                           : NULL;
-}
-
-static const char *check_pem(const char *text)
-{
-    static const char begin[] = "-----BEGIN";
-    return strncmp(text, begin, sizeof begin - 1) == 0
-               ? NULL
-               : "is no PEM file (it must start with -----BEGIN); use the key that GitHub let you download";
-}
-
-/* It becomes part of a header, so nothing in it may end one. */
-static const char *check_token(const char *text)
-{
-    size_t len = strnlen(text, TOKEN_MAX + 1);
-    if (len == 0 || len > TOKEN_MAX)
-        return "must be a token of 1 to 500 characters; is it the right file?";
-    for (size_t i = 0; i < len; i++)
-        if (text[i] <= ' ' || text[i] > '~')
-            return "contains blanks or other characters that no token has; put the token alone into it";
-    return NULL;
-}
-
-struct url {
-    bool https;
-    char host[HOST_SIZE];
-    const char *rest; /* from the first character behind host and port */
-};
-
-static bool parse_port(const char *text, size_t len)
-{
-    char digits[6];
-    uint64_t port;
-    if (len == 0 || len >= sizeof digits)
-        return false;
-    memcpy(digits, text, len);
-    digits[len] = '\0';
-    return text_to_u64(digits, 65535, &port) && port > 0;
-}
-
-/* "host", "host:port", "[v6]:port". User names are refused: they make a host look like another. */
-static bool parse_authority(struct url *url, const char *text, size_t len)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-    size_t host = strspn(text, allowed);
-    if (text[0] == '[') {
-        host = 1 + strspn(text + 1, "0123456789abcdefABCDEF:.");
-        host += text[host] == ']' ? 1 : 0;
-    }
-    if (host == 0 || host > len || host >= sizeof url->host)
-        return false;
-    memcpy(url->host, text, host);
-    url->host[host] = '\0';
-    return host == len || (text[host] == ':' && parse_port(text + host + 1, len - host - 1));
-}
-
-static bool parse_url(struct url *url, const char *text)
-{
-    static const char http[] = "http://";
-    static const char https[] = "https://";
-    if (strnlen(text, URL_MAX + 1) > URL_MAX)
-        return false;
-    for (const char *at = text; *at != '\0'; at++)
-        if (*at <= ' ' || *at > '~' || *at == '\\' || *at == '"')
-            return false;
-    url->https = strncmp(text, https, sizeof https - 1) == 0;
-    if (!url->https && strncmp(text, http, sizeof http - 1) != 0)
-        return false;
-    text += url->https ? sizeof https - 1 : sizeof http - 1;
-    size_t authority = strcspn(text, "/?#");
-    url->rest = text + authority;
-    return parse_authority(url, text, authority);
-}
-
-static bool is_loopback(const char *host)
-{
-    struct in_addr address;
-    if (inet_pton(AF_INET, host, &address) == 1)
-        return ntohl(address.s_addr) >> 24 == 127;
-    return text_equal_fold(host, "localhost") || strcmp(host, "[::1]") == 0;
-}
-
-static const char *check_safe_url(const char *text)
-{
-    struct url url;
-    if (!parse_url(&url, text) || strchr(url.rest, '#') != NULL)
-        return "is no URL; write it like \"https://host/path\", without user name or fragment";
-    return url.https || is_loopback(url.host) ? NULL
-                                              : "must begin with https:// (http:// only for this very host)";
-}
-
-static const char *check_api_url(const char *text)
-{
-    return strchr(text, '?') != NULL ? "must not have a query; write it like \"https://api.github.com\""
-                                     : check_safe_url(text);
-}
-
-static const char *check_public_url(const char *text)
-{
-    struct url url;
-    return parse_url(&url, text) && strpbrk(url.rest, "?#") == NULL
-               ? NULL
-               : "is no URL; write it like \"https://ci.example/prgate\"";
-}
-
-static const char *check_pattern(const char *text)
-{
-    char owner[REPO_NAME_SIZE];
-    size_t len = strlen(text);
-    if (strcmp(text, "*") == 0 || text_is_repo_name(text))
-        return NULL;
-    if (len > 2 && len < sizeof owner && strcmp(text + len - 2, "/*") == 0) {
-        memcpy(owner, text, len - 2);
-        owner[len - 2] = '\0';
-        if (text_is_owner_name(owner))
-            return NULL;
-    }
-    return "the section's name must be \"owner/name\", \"owner/*\" or \"*\"";
 }
 
 /* ---- keys: how text becomes a field ---- */
@@ -569,10 +387,10 @@ static enum err_code apply_webhook_secrets(const struct place *place, const stru
     .name = (key), .fallback = (otherwise), .apply = (function), .offset = offsetof(struct policy, member)
 
 static const struct key top_keys[] = {
-    {TOP("state_dir", NULL, apply_base, state_dir), .check = check_state_dir},
+    {TOP("state_dir", NULL, apply_base, state_dir), .check = config_check_state_dir},
     {.name = "webhook_secret_file", .apply = apply_webhook_secrets, .list = true},
     {TOP("dry_run", "false", apply_bool, dry_run)},
-    {TOP("public_url", "", apply_base, public_url), .check = check_public_url},
+    {TOP("public_url", "", apply_base, public_url), .check = config_check_public_url},
     {TOP("trust_ttl", "300", apply_int, trust_ttl_s), .min = 0, .max = 86400},
     {TOP("accept_threads", "4", apply_int, accept_threads), .min = 1, .max = 256},
     {TOP("drain_threads", "8", apply_int, drain_threads), .min = 1, .max = 256},
@@ -583,29 +401,29 @@ static const struct key top_keys[] = {
 };
 
 static const struct key github_keys[] = {
-    {TOP("api_url", "https://api.github.com", apply_base, api_url), .check = check_api_url},
+    {TOP("api_url", "https://api.github.com", apply_base, api_url), .check = config_check_api_url},
     {TOP("app_id", NULL, apply_u64, app_id), .min = 1, .max = ID_MAX},
-    {TOP("private_key_file", NULL, apply_secret_text, app_key_pem), .check = check_pem},
-    {TOP("token_file", NULL, apply_secret_text, token), .check = check_token},
+    {TOP("private_key_file", NULL, apply_secret_text, app_key_pem), .check = config_check_pem},
+    {TOP("token_file", NULL, apply_secret_text, token), .check = config_check_token},
     {TOP("request_timeout", "20", apply_int, request_timeout_s), .min = 1, .max = 600},
 };
 
 static const struct key repo_keys[] = {
-    {REPO("label", "CICD", apply_text, label), .check = check_label},
+    {REPO("label", "CICD", apply_text, label), .check = config_check_label},
     {REPO("label_id", NULL, apply_u64, label_id), .min = 1, .max = ID_MAX},
-    {REPO("trusted_users", NULL, apply_list, trusted_users), .list = true, .check = check_login},
-    {REPO("trusted_teams", NULL, apply_list, trusted_teams), .list = true, .check = check_team},
+    {REPO("trusted_users", NULL, apply_list, trusted_users), .list = true, .check = config_check_login},
+    {REPO("trusted_teams", NULL, apply_list, trusted_teams), .list = true, .check = config_check_team},
     {.name = "trusted_permission",
      .fallback = "write",
      .apply = apply_trusted_permission,
      .choices = permissions},
     {REPO("approver_permission", "triage", apply_choice, approver_permission), .choices = permissions},
-    {REPO("check_name", "Awaiting CICD label", apply_text, check_name), .check = check_name},
+    {REPO("check_name", "Awaiting CICD label", apply_text, check_name), .check = config_check_name},
     {REPO("trigger", "repository_dispatch", apply_choice, trigger), .choices = triggers},
-    {REPO("dispatch_event", "prgate-ci", apply_text, dispatch_event), .check = check_name},
-    {REPO("workflow", "", apply_text, workflow), .check = check_workflow},
-    {REPO("workflow_ref", "", apply_text, workflow_ref), .check = check_ref},
-    {REPO("http_url", "", apply_text, http_url), .check = check_safe_url},
+    {REPO("dispatch_event", "prgate-ci", apply_text, dispatch_event), .check = config_check_name},
+    {REPO("workflow", "", apply_text, workflow), .check = config_check_workflow},
+    {REPO("workflow_ref", "", apply_text, workflow_ref), .check = config_check_ref},
+    {REPO("http_url", "", apply_text, http_url), .check = config_check_safe_url},
     {REPO("http_secret_file", NULL, apply_secret_file, http_secret)},
     {REPO("trigger_can_be_asked", "false", apply_bool, trigger_can_be_asked)},
     {REPO("trigger_guarantee", "at_most_once", apply_choice, guarantee), .choices = guarantees},
@@ -769,20 +587,52 @@ static cfg_t *parse_text(const char *path, const struct secret *text, void **sin
     return NULL;
 }
 
+/*
+ * To libConfuse the end of the file closes a section as well as a brace does: a file that was cut
+ * off would count, with defaults in place of what is gone. In a whole one, a further brace is an error.
+ */
+static bool is_whole(const char *path, const struct secret *text)
+{
+    struct sink ignored = {.path = path};
+    void *sink = &ignored;
+    struct buf longer;
+    buf_init(&longer);
+    buf_add(&longer, text->bytes, text->len);
+    buf_adds(&longer, "\n}");
+    cfg_t *cfg = parse_text(path, &(struct secret){.bytes = longer.data, .len = longer.len}, &sink);
+    buf_release(&longer);
+    if (cfg != NULL)
+        cfg_free(cfg);
+    return cfg == NULL;
+}
+
+static enum err_code parse_checked(const char *path, const struct secret *text, void **sink, cfg_t **out)
+{
+    struct sink *state = *sink;
+    if (!text_utf8_valid(text->bytes, text->len))
+        return err_set(state->err, ERR_REJECT, 0, "%s: is not UTF-8; save it as UTF-8", path);
+    cfg_t *cfg = parse_text(path, text, sink);
+    if (cfg == NULL)
+        return state->filled
+                   ? ERR_REJECT
+                   : err_set(state->err, ERR_REJECT, 0, "%s: cannot be parsed; see prgate.conf(5)", path);
+    if (!is_whole(path, text)) {
+        cfg_free(cfg);
+        return err_set(state->err, ERR_REJECT, 0,
+                       "%s: ends inside a section; close it with a brace, or is the file cut off?", path);
+    }
+    *out = cfg;
+    return ERR_OK;
+}
+
 static enum err_code parse_file(const char *path, void **sink, cfg_t **out, struct err *err)
 {
     static const struct file_rules rules = {.max = FILE_MAX};
     struct secret text = {0};
     char why[WHY_SIZE];
-    enum err_code code = ERR_OK;
     if (!slurp(path, &rules, &text, why))
         return err_set(err, ERR_REJECT, 0, "%s: %s", path, why);
-    if (!text_utf8_valid(text.bytes, text.len))
-        code = err_set(err, ERR_REJECT, 0, "%s: is not UTF-8; save it as UTF-8", path);
-    else if ((*out = parse_text(path, &text, sink)) == NULL && !((struct sink *)*sink)->filled)
-        code = err_set(err, ERR_REJECT, 0, "%s: cannot be parsed; see prgate.conf(5)", path);
-    else if (*out == NULL)
-        code = ERR_REJECT;
+    enum err_code code = parse_checked(path, &text, sink, out);
     secret_release(&text);
     return code;
 }
@@ -858,9 +708,10 @@ static enum err_code load_github(struct config *config, const struct place *gith
     struct place token_file = at_key(github, "token_file");
     enum err_code code = apply_keys(github, &github_table, config);
     if (code == ERR_OK)
-        code = text_from_environment(&key_file, "PRGATE_APP_PRIVATE_KEY", check_pem, &config->app_key_pem);
+        code = text_from_environment(&key_file, "PRGATE_APP_PRIVATE_KEY", config_check_pem,
+                                     &config->app_key_pem);
     if (code == ERR_OK)
-        code = text_from_environment(&token_file, "PRGATE_GITHUB_TOKEN", check_token, &config->token);
+        code = text_from_environment(&token_file, "PRGATE_GITHUB_TOKEN", config_check_token, &config->token);
     return code == ERR_OK ? check_credentials(config, github) : code;
 }
 
@@ -897,7 +748,7 @@ static enum err_code check_unique(const struct config *config, const struct plac
 static enum err_code load_policy(struct config *config, const struct place *repo)
 {
     struct policy *policy = &config->policies[config->policy_count++];
-    const char *wrong = check_pattern(repo->section->title);
+    const char *wrong = config_check_pattern(repo->section->title);
     *policy = (struct policy){.pattern = mem_strdup(repo->section->title)};
     if (wrong != NULL)
         return fail(repo, "%s", wrong);

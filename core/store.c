@@ -551,6 +551,14 @@ enum err_code store_delete(struct store_txn *txn, enum store_table table, struct
     return db_error(txn, db->del(db, txn->txn, &k, 0), table, err);
 }
 
+/* As the tables sort: byte by byte, and what ends first comes first. */
+static bool sorts_before(struct bytes a, struct bytes b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter == 0 ? 0 : memcmp(a.data, b.data, shorter);
+    return order < 0 || (order == 0 && a.len < b.len);
+}
+
 static bool starts_with(const DBT *key, struct bytes prefix)
 {
     return key->size >= prefix.len && memcmp(key->data, prefix.data, prefix.len) == 0;
@@ -573,7 +581,7 @@ enum err_code store_next(struct store_txn *txn, enum store_table table, struct b
     int code = db->cursor(db, txn->txn, &cursor, 0);
     if (code != 0)
         return db_error(txn, code, table, err);
-    bool before = key->len < prefix.len;
+    bool before = sorts_before(buf_bytes(key), prefix);
     DBT start = borrowed(before ? prefix : buf_bytes(key));
     DBT k = received(), v = received();
     /* DB_SET_RANGE reads the key it starts from and replaces it by the one it found. */

@@ -106,25 +106,29 @@ static const struct route *route_request(const struct request *request, char pat
     return len >= 0 && len < PATH_SIZE ? find_route(path, call) : NULL;
 }
 
+static bool allows(const struct route *route, const char *method)
+{
+    if (route->bits & ROUTE_GET)
+        return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    return strcmp(method, "POST") == 0;
+}
+
 void routes_answer(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
 {
     char path[PATH_SIZE];
     struct call call = {.gate = gate, .request = request, .may_claim = may_claim};
     const struct route *route = route_request(request, path, &call);
+    const char *method = or_empty(request->method);
     if (route == NULL) {
         door_message(reply, 404, "error", "there is no such page");
-        return;
-    }
-    const char *method = or_empty(request->method);
-    bool is_head = strcmp(method, "HEAD") == 0;
-    bool allowed =
-        (route->bits & ROUTE_GET) ? is_head || strcmp(method, "GET") == 0 : strcmp(method, "POST") == 0;
-    if (!allowed) {
+    } else if (!allows(route, method)) {
         reply->allow = (route->bits & ROUTE_GET) ? "GET, HEAD" : "POST";
         door_message(reply, 405, "error", "this method is not allowed here");
-        return;
+    } else {
+        route->handle(&call, reply);
     }
-    route->handle(&call, reply);
-    if (is_head)
+    if (strcmp(method, "HEAD") == 0) {
+        reply->unsent = reply->body.len;
         buf_clear(&reply->body);
+    }
 }

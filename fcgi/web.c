@@ -42,7 +42,7 @@ void reply_head(const struct reply *reply, struct buf *out)
 {
     buf_addf(out, "Status: %d %s\r\n", reply->status, phrase(reply->status));
     buf_addf(out, "Content-Type: %s\r\n", reply->content_type);
-    buf_addf(out, "Content-Length: %zu\r\n", reply->body.len);
+    buf_addf(out, "Content-Length: %zu\r\n", reply->body.len + reply->unsent);
     buf_adds(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
     /* Pages need their own style sheet and nothing else. */
     if (strncmp(reply->content_type, "text/html", 9) == 0)

@@ -38,6 +38,7 @@ struct reply {
     const char *allow; /* NULL, or the methods that a 405 names */
     int retry_after_s; /* 0 = none */
     struct buf body;
+    size_t unsent; /* HEAD: how much body GET would have got */
 
     /* Work that the request left behind, to be started once the reply has gone out. */
     bool has_work;

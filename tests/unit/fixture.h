@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -237,6 +238,28 @@ static inline size_t count_table(struct fixture *f, enum store_table table)
     size_t count = 0;
     assert_int_equal(table_count(f->gate.store, table, 1000, &count, &err), ERR_OK);
     return count;
+}
+
+/*
+ * From here on no file grows beyond what is nothing to a log: to the store that is a full disk. Only this
+ * process notices, and free_disk() ends it.
+ */
+static inline void fill_disk(void)
+{
+    struct rlimit limit;
+    fflush(NULL);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 512;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static inline void free_disk(void)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 #endif

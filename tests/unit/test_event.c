@@ -129,7 +129,7 @@ static void test_malformed_is_refused_with_a_reason(void **state)
     } rows[] = {
         {"not an object", base, "[1]", "object"},
         {"empty", base, "", "body: empty"},
-        {"trailing garbage", base, "{} x", "byte 3"},
+        {"trailing garbage", base, "{} x", "byte 2"},
         {"NUL escape", "\"title\":\"t\"", "\"title\":\"\\u0000\"", "u0000"},
         {"invalid UTF-8", "\"title\":\"t\"", "\"title\":\"\xff\"", "UTF-8"},
         {"no number", "\"number\":7,\"label\"", "\"label\"", "number"},
@@ -171,22 +171,42 @@ static void test_every_cut_is_refused(void **state)
     }
 }
 
-static void test_deep_nesting_and_long_names_are_refused(void **state)
+static void test_a_nul_byte_is_refused_anywhere(void **state)
 {
+    char body[sizeof base];
     (void)state;
-    struct event event;
-    struct err err = {0};
-    struct buf body;
-    buf_init(&body);
-    for (int i = 0; i < 10000; i++)
-        buf_addc(&body, '[');
-    assert_int_equal(event_parse(&event, body.data, body.len, shared.config, &err), ERR_REJECT);
-    buf_clear(&body);
-    buf_adds(&body, "octo/");
-    for (int i = 0; i < 10000; i++)
-        buf_addc(&body, 'x');
-    assert_int_equal(parse(&event, "octo/repo", buf_text(&body), &err), ERR_REJECT);
-    buf_release(&body);
+    for (size_t at = 0; at < strlen(base); at++) {
+        struct event event;
+        struct err err = {0};
+        memcpy(body, base, sizeof base);
+        body[at] = '\0';
+        check_int("NUL byte", "code", event_parse(&event, body, strlen(base), shared.config, &err),
+                  ERR_REJECT);
+        check_str("NUL byte", "reason", err.text, "body: contains a NUL byte");
+    }
+}
+
+static void test_deep_nesting_is_refused(void **state)
+{
+    static const struct {
+        const char *name, *open, *close;
+    } rows[] = {{"arrays", "[", "]"}, {"objects", "{\"a\":", "}"}, {"never closed", "[", ""}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf by;
+        buf_init(&by);
+        buf_adds(&by, "\"body\":");
+        for (int depth = 0; depth < 10000; depth++)
+            buf_adds(&by, rows[i].open);
+        buf_adds(&by, "1");
+        for (int depth = 0; depth < 10000; depth++)
+            buf_adds(&by, rows[i].close);
+        struct event event;
+        struct err err = {0};
+        check_int(rows[i].name, "code", parse(&event, "\"body\":null", buf_text(&by), &err), ERR_REJECT);
+        check_contains(rows[i].name, "reason", err.text, "body: nested more than 1000 levels deep");
+        buf_release(&by);
+    }
 }
 
 static void test_of_no_concern_is_told_apart_from_malformed(void **state)
@@ -700,7 +720,8 @@ int main(void)
         cmocka_unit_test(test_label_counts_by_name_and_pinned_id),
         cmocka_unit_test(test_malformed_is_refused_with_a_reason),
         cmocka_unit_test(test_every_cut_is_refused),
-        cmocka_unit_test(test_deep_nesting_and_long_names_are_refused),
+        cmocka_unit_test(test_a_nul_byte_is_refused_anywhere),
+        cmocka_unit_test(test_deep_nesting_is_refused),
         cmocka_unit_test(test_of_no_concern_is_told_apart_from_malformed),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_numbers_of_no_action_are_refused),
