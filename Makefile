@@ -36,7 +36,7 @@ FCGI_OBJECTS = $(FCGI:%=$(BUILD)/fcgi/%.o)
 CLI_OBJECTS = $(CLI:%=$(BUILD)/cli/%.o)
 UNIT_PROGRAMS = $(UNIT:%=$(BUILD)/unit/%)
 
-export TSAN_OPTIONS
+export TSAN_OPTIONS LSAN_OPTIONS
 
 .PHONY: all
 all: $(BUILD)/prgate.fcgi $(BUILD)/prgatectl
@@ -88,7 +88,8 @@ check-unit: $(UNIT_PROGRAMS)
 
 # gcc's sanitizers make -Wformat-truncation see things: clang's build is the checked one.
 check-asan:
-	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" check-unit
+	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
+		LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 check-unit
 
 check-tsan:
 	$(MAKE) BUILD=$(BUILD)/tsan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" \

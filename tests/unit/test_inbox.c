@@ -364,6 +364,52 @@ static void test_one_of_many_threads_gets_the_claim(void **state)
     fixture_close(&f);
 }
 
+/* Nothing of it is there afterwards: not the delivery, not its id, not the claim. */
+static void test_delivery_that_could_not_be_stored_can_come_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct receipt receipt = {.claimed = true};
+    fixture_open(&f, "");
+    struct event event = make_event(EVENT_OPENED, "d1");
+    fill_disk();
+    enum err_code code = inbox_put(&f.gate, &event, true, &receipt, &err);
+    free_disk();
+    check_str("full disk", "code", err_code_name(code), "retry");
+    check_contains("full disk", "text", err.text, "storing the delivery: ");
+    check_u64("full disk", "inbox", count_table(&f, TABLE_INBOX), 0);
+    check_u64("full disk", "seen", count_table(&f, TABLE_SEEN), 0);
+    check_u64("full disk", "claims", claims_count(f.gate.claims), 0);
+    receipt = put_event(&f, &event, true);
+    check_bool("again", "duplicate", receipt.duplicate, false);
+    check_bool("again", "claimed", receipt.claimed, true);
+    fixture_close(&f);
+}
+
+static enum err_code spoil_record_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    (void)arg;
+    static const unsigned char key[16] = {[7] = 5, [15] = 7};
+    return store_put(txn, TABLE_PR, (struct bytes){key, sizeof key}, (struct bytes){"junk", 4}, err);
+}
+
+static void test_damaged_record_refuses_the_delivery(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct receipt receipt;
+    fixture_open(&f, "");
+    assert_int_equal(store_txn(f.gate.store, spoil_record_body, NULL, &err), ERR_OK);
+    struct event event = make_event(EVENT_OPENED, "d1");
+    enum err_code code = inbox_put(&f.gate, &event, true, &receipt, &err);
+    check_str("damaged", "code", err_code_name(code), "corrupt");
+    check_u64("damaged", "inbox", count_table(&f, TABLE_INBOX), 0);
+    check_u64("damaged", "claims", claims_count(f.gate.claims), 0);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +429,8 @@ int main(void)
         cmocka_unit_test(test_deliveries_are_queued_in_order_of_arrival),
         cmocka_unit_test(test_first_delivery_makes_the_repository_known_by_name),
         cmocka_unit_test(test_one_of_many_threads_gets_the_claim),
+        cmocka_unit_test(test_delivery_that_could_not_be_stored_can_come_again),
+        cmocka_unit_test(test_damaged_record_refuses_the_delivery),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,7 +179,7 @@ static void test_values_of_any_size_outlive_the_handle(void **state)
     assert_int_equal(store_open(&store, dir, &err), ERR_OK);
     for (int table = 0; table < TABLE_END; table++) {
         struct entry entry = {.table = (enum store_table)table};
-        memset(buf_reserve(&entry.value, sizes[table]), 'a' + table, sizes[table]);
+        memset(buf_reserve(&entry.value, sizes[table] + 1), 'a' + table, sizes[table]);
         entry.value.len = sizes[table];
         assert_int_equal(store_txn(store, put_entry_body, &entry, &err), ERR_OK);
         buf_release(&entry.value);

@@ -1,11 +1,12 @@
 #include "check.h"
 
 #include "fixture.h"
+#include "prgate/codec.h"
 #include "prgate/trust.h"
 
 /* What GitHub says; tests set it. */
-static const char *role, *team_state;
-static int pull_status, pull_calls, role_calls, team_calls, user_calls;
+static const char *role, *base_role, *team_state, *second_team_state;
+static int pull_status, role_status, pull_calls, role_calls, team_calls, user_calls;
 
 static enum err_code answer(const struct http_request *request, struct http_reply *reply, struct err *err)
 {
@@ -22,16 +23,15 @@ static enum err_code answer(const struct http_request *request, struct http_repl
             "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"ref\":\"topic\"},\"base\":{\"ref\":\"main\"}}");
     } else if (strstr(request->url, "/permission") != NULL) {
         role_calls++;
-        if (role == NULL)
-            reply->status = 404;
-        else
-            buf_addf(&reply->body, "{\"permission\":\"read\",\"role_name\":\"%s\"}", role);
+        reply->status = role == NULL ? 404 : role_status;
+        if (role != NULL)
+            buf_addf(&reply->body, "{\"permission\":\"%s\",\"role_name\":\"%s\"}", base_role, role);
     } else if (strstr(request->url, "/memberships/") != NULL) {
+        const char *member = strstr(request->url, "/second/") != NULL ? second_team_state : team_state;
         team_calls++;
-        if (team_state == NULL)
-            reply->status = 404;
-        else
-            buf_addf(&reply->body, "{\"state\":\"%s\",\"role\":\"member\"}", team_state);
+        reply->status = member == NULL ? 404 : 200;
+        if (member != NULL)
+            buf_addf(&reply->body, "{\"state\":\"%s\",\"role\":\"member\"}", member);
     } else if (strstr(request->url, "/user") != NULL) {
         user_calls++;
         buf_adds(&reply->body, "{\"id\":99,\"login\":\"gatekeeper\",\"type\":\"User\"}");
@@ -39,14 +39,27 @@ static enum err_code answer(const struct http_request *request, struct http_repl
     return ERR_OK;
 }
 
-static void begin(struct fixture *f, const char *repo_keys)
+static void begin_with(struct fixture *f, const char *top_keys, const char *repo_keys, bool credentials)
 {
-    fixture_open(f, repo_keys);
+    *f = (struct fixture){0};
+    fixture_configure(f, top_keys, repo_keys);
+    if (!credentials) {
+        free(f->config->token);
+        f->config->token = NULL;
+    }
+    fixture_open_gate(f);
+    fixture_open_worker(f);
     f->fake.answer = answer;
-    role = team_state = NULL;
-    pull_status = 200;
+    role = team_state = second_team_state = NULL;
+    base_role = "read";
+    pull_status = role_status = 200;
     pull_calls = role_calls = team_calls = user_calls = 0;
     github_use(f->worker.github, "octo/repo", 0);
+}
+
+static void begin(struct fixture *f, const char *repo_keys)
+{
+    begin_with(f, "", repo_keys, true);
 }
 
 static struct facts learn(struct fixture *f, const struct event *event, enum err_code want)
@@ -68,6 +81,41 @@ static struct event by_stranger(enum event_action action)
     strcpy(event.pr.author.login, "bob");
     event.pr.labelled = true; /* as the read shows it */
     return event;
+}
+
+static const char bobs_answer[] = "permission/5/bob";
+
+struct kept {
+    int64_t learnt_ms;
+    struct user user;
+};
+
+/* As if it had been learnt that much earlier. */
+static enum err_code make_older_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct kept kept;
+    struct buf value;
+    const struct bytes key = {bobs_answer, strlen(bobs_answer)};
+    buf_init(&value);
+    enum err_code code = store_get(txn, TABLE_TRUST, key, STORE_LOCK, &value, err);
+    if (code == ERR_OK) {
+        struct decoder d = decode_start(value.data, value.len);
+        kept.learnt_ms = decode_i64(&d) - *(const int64_t *)arg;
+        decode_user(&d, &kept.user);
+        buf_clear(&value);
+        encode_i64(&value, kept.learnt_ms);
+        encode_user(&value, &kept.user);
+        code = store_put(txn, TABLE_TRUST, key, buf_bytes(&value), err);
+    }
+    buf_release(&value);
+    return code;
+}
+
+static enum err_code spoil_answer_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    (void)arg;
+    return store_put(txn, TABLE_TRUST, (struct bytes){bobs_answer, strlen(bobs_answer)},
+                     (struct bytes){"junk", 4}, err);
 }
 
 static void test_configured_user_costs_no_question(void **state)
@@ -176,6 +224,200 @@ static void test_failures_are_told_apart(void **state)
     fixture_close(&f);
 }
 
+/* GitHub tells an organization's own role by the one that it is built on. */
+static void test_role_of_an_organizations_own_making_counts_as_what_it_is_built_on(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *base, *role;
+        bool trusted, may_approve;
+    } rows[] = {
+        {"built on read", "read", "security-reader", false, false},
+        {"built on write", "write", "release-manager", true, true},
+        {"built on admin", "admin", "owner-ish", true, true},
+        {"triage is told as read", "read", "triage", false, true},
+        {"maintain is told as write", "write", "maintain", true, true},
+        {"none", "none", "none", false, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f, "");
+        base_role = rows[i].base;
+        role = rows[i].role;
+        struct event opened = by_stranger(EVENT_OPENED), labeled = by_stranger(EVENT_LABELED);
+        check_bool(rows[i].name, "trusted", learn(&f, &opened, ERR_OK).author_trusted, rows[i].trusted);
+        check_bool(rows[i].name, "may approve", learn(&f, &labeled, ERR_OK).sender_may_approve,
+                   rows[i].may_approve);
+        fixture_close(&f);
+    }
+}
+
+static void test_answer_counts_for_its_time_and_for_whom_it_was_asked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *top_keys;
+        const char *login; /* of the second event's author */
+        uint64_t repo_id;
+        int64_t older_by_ms; /* the first answer, when the second event comes */
+        int calls;
+    } rows[] = {
+        {"the same", "trust_ttl = 60", "bob", 5, 0, 1},
+        {"the same in another case", "trust_ttl = 60", "BOB", 5, 0, 1},
+        {"just fresh enough", "trust_ttl = 60", "bob", 5, 50000, 1},
+        {"too old", "trust_ttl = 60", "bob", 5, 60000, 2},
+        {"from the future", "trust_ttl = 60", "bob", 5, -5000, 2},
+        {"somebody else", "trust_ttl = 60", "bobby", 5, 0, 2},
+        {"another repository", "trust_ttl = 60", "bob", 6, 0, 2},
+        {"nothing is kept", "trust_ttl = 0", "bob", 5, 0, 2},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        struct err err = {0};
+        begin_with(&f, rows[i].top_keys, "", true);
+        role = "write";
+        struct event event = by_stranger(EVENT_OPENED);
+        check_bool(rows[i].name, "first", learn(&f, &event, ERR_OK).author_trusted, true);
+        assert_int_equal(
+            store_txn(f.gate.store, make_older_body, (void *)(uintptr_t)&rows[i].older_by_ms, &err), ERR_OK);
+        role = "read";
+        strcpy(event.pr.author.login, rows[i].login);
+        event.key.repo_id = rows[i].repo_id;
+        check_bool(rows[i].name, "second", learn(&f, &event, ERR_OK).author_trusted, rows[i].calls == 1);
+        check_int(rows[i].name, "calls", role_calls, rows[i].calls);
+        fixture_close(&f);
+    }
+}
+
+static void test_damaged_answer_is_asked_for_anew(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    begin(&f, "");
+    role = "write";
+    assert_int_equal(store_txn(f.gate.store, spoil_answer_body, NULL, &err), ERR_OK);
+    struct event event = by_stranger(EVENT_OPENED);
+    assert_true(learn(&f, &event, ERR_OK).author_trusted);
+    assert_true(learn(&f, &event, ERR_OK).author_trusted);
+    check_int("damaged", "calls", role_calls, 1);
+    fixture_close(&f);
+}
+
+static void test_failure_to_tell_is_not_kept(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, "");
+    role = "write";
+    role_status = 502;
+    struct event event = by_stranger(EVENT_OPENED);
+    learn(&f, &event, ERR_RETRY);
+    role_status = 200;
+    assert_true(learn(&f, &event, ERR_OK).author_trusted);
+    check_int("failure", "calls", role_calls, 2);
+    fixture_close(&f);
+}
+
+static void test_any_team_makes_trusted_and_permission_is_asked_for_last(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *first, *second, *role;
+        bool trusted;
+        int team_calls, role_calls;
+        const char *why;
+    } rows[] = {
+        {"member of the first", "active", NULL, "read", true, 1, 0, "member of octo/first"},
+        {"member of the second", NULL, "active", "read", true, 2, 0, "member of octo/second"},
+        {"invited to both", "pending", "pending", "read", false, 2, 1, "permission read"},
+        {"of none, but may write", NULL, NULL, "write", true, 2, 1, "permission write"},
+        {"of none, a stranger", NULL, NULL, NULL, false, 2, 1, "permission none"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f, "trusted_teams = {\"octo/first\", \"octo/second\"}");
+        team_state = rows[i].first;
+        second_team_state = rows[i].second;
+        role = rows[i].role;
+        struct event event = by_stranger(EVENT_OPENED);
+        for (int round = 0; round < 2; round++) {
+            struct facts facts = learn(&f, &event, ERR_OK);
+            check_bool(rows[i].name, "trusted", facts.author_trusted, rows[i].trusted);
+            check_str(rows[i].name, "why", facts.author_why, rows[i].why);
+        }
+        check_int(rows[i].name, "team calls of both rounds", team_calls, rows[i].team_calls);
+        check_int(rows[i].name, "role calls of both rounds", role_calls, rows[i].role_calls);
+        fixture_close(&f);
+    }
+}
+
+static void test_prgate_asks_once_who_it_is(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, "");
+    role = "admin";
+    struct event event = by_stranger(EVENT_LABELED);
+    for (uint64_t number = 7; number < 10; number++) {
+        event.key.number = number;
+        assert_false(learn(&f, &event, ERR_OK).sender_is_prgate);
+    }
+    strcpy(event.sender.login, "gatekeeper");
+    assert_true(learn(&f, &event, ERR_OK).sender_is_prgate);
+    check_int("identity", "calls", user_calls, 1);
+    fixture_close(&f);
+}
+
+/* Nothing can be asked: the payload is believed, as far as it says anything. */
+static void test_dry_run_without_credentials_believes_the_payload(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *author;
+        enum association association;
+        bool sender_is_author, trusted, may_approve;
+    } rows[] = {
+        {"a stranger's, approved by another", "bob", ASSOCIATION_OUTSIDER, false, false, true},
+        {"a stranger's, by himself", "bob", ASSOCIATION_OUTSIDER, true, false, false},
+        {"a member's, by himself", "bob", ASSOCIATION_INSIDER, true, true, true},
+        {"a configured user's", "ann", ASSOCIATION_OUTSIDER, false, true, true},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin_with(&f, "dry_run = true", "trusted_teams = {\"octo/first\"}", false);
+        struct event opened = by_stranger(EVENT_OPENED);
+        strcpy(opened.pr.author.login, rows[i].author);
+        opened.association = rows[i].association;
+        if (rows[i].sender_is_author)
+            opened.sender = opened.pr.author;
+        struct event labeled = opened;
+        labeled.action = EVENT_LABELED;
+        labeled.label_is_gate = true;
+        check_bool(rows[i].name, "trusted", learn(&f, &opened, ERR_OK).author_trusted, rows[i].trusted);
+        struct facts facts = learn(&f, &labeled, ERR_OK);
+        check_bool(rows[i].name, "may approve", facts.sender_may_approve, rows[i].may_approve);
+        check_bool(rows[i].name, "is prgate", facts.sender_is_prgate, false);
+        check_contains(rows[i].name, "why", facts.sender_why, "assumed without credentials");
+        check_int(rows[i].name, "calls", f.fake.count, 0);
+        fixture_close(&f);
+    }
+}
+
+/* Reading writes nothing: a dry run with credentials decides on what GitHub says. */
+static void test_dry_run_with_credentials_asks(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin_with(&f, "dry_run = true", "", true);
+    role = "write";
+    struct event event = by_stranger(EVENT_OPENED);
+    assert_true(learn(&f, &event, ERR_OK).author_trusted);
+    check_int("dry run", "reads", pull_calls, 1);
+    check_int("dry run", "questions", role_calls, 1);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +427,14 @@ int main(void)
         cmocka_unit_test(test_sender_must_be_somebody_else_with_enough_rights),
         cmocka_unit_test(test_deleted_accounts_are_nobody),
         cmocka_unit_test(test_failures_are_told_apart),
+        cmocka_unit_test(test_role_of_an_organizations_own_making_counts_as_what_it_is_built_on),
+        cmocka_unit_test(test_answer_counts_for_its_time_and_for_whom_it_was_asked),
+        cmocka_unit_test(test_damaged_answer_is_asked_for_anew),
+        cmocka_unit_test(test_failure_to_tell_is_not_kept),
+        cmocka_unit_test(test_any_team_makes_trusted_and_permission_is_asked_for_last),
+        cmocka_unit_test(test_prgate_asks_once_who_it_is),
+        cmocka_unit_test(test_dry_run_without_credentials_believes_the_payload),
+        cmocka_unit_test(test_dry_run_with_credentials_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
