@@ -1,0 +1,123 @@
+/*
+ * A request's variables and a reply's header, as CGI and FastCGI have them.
+ */
+#include "check.h"
+
+#include "web.h"
+
+static const struct {
+    const char *name, *value;
+} variables[] = {
+    {"REQUEST_METHOD", "POST"},
+    {"SCRIPT_NAME", "/gate"},
+    {"PATH_INFO", "/webhook"},
+    {"CONTENT_TYPE", "application/json"},
+    {"CONTENT_LENGTH", "17"},
+    {"REMOTE_ADDR", "192.0.2.1"},
+    {"HTTP_X_GITHUB_EVENT", "pull_request"},
+    {"HTTP_X_GITHUB_DELIVERY", "d-1"},
+    {"HTTP_X_HUB_SIGNATURE_256", "sha256=00"},
+};
+
+/* All but the one that *arg says. */
+static const char *get_variable(void *arg, const char *name)
+{
+    const size_t *missing = arg;
+    for (size_t i = 0; i < COUNT_OF(variables); i++)
+        if (strcmp(name, variables[i].name) == 0)
+            return i == *missing ? NULL : variables[i].value;
+    return NULL;
+}
+
+static void test_request_takes_each_variable_and_stands_its_absence(void **state)
+{
+    (void)state;
+    for (size_t missing = 0; missing <= COUNT_OF(variables); missing++) {
+        struct request request = {0};
+        request_fill(&request, get_variable, &missing);
+        const char *const got[COUNT_OF(variables)] = {
+            request.method,       request.script_name,    request.path_info,
+            request.content_type, request.content_length, request.remote_addr,
+            request.event,        request.delivery,       request.signature};
+        for (size_t i = 0; i < COUNT_OF(variables); i++)
+            check_str(variables[i].name, "value", got[i] == NULL ? "(none)" : got[i],
+                      i == missing ? "(none)" : variables[i].value);
+    }
+}
+
+static void check_header(const char *row, const struct reply *reply, const char *want)
+{
+    struct buf head;
+    buf_init(&head);
+    reply_head(reply, &head);
+    check_str(row, "header", buf_text(&head), want);
+    buf_release(&head);
+}
+
+#define PLAIN "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n"
+
+static void test_header_says_no_more_than_the_reply(void **state)
+{
+    (void)state;
+    struct reply reply;
+    reply_init(&reply);
+    check_header("nothing was answered", &reply,
+                 "Status: 500 Internal Server Error\r\nContent-Type: application/json\r\n"
+                 "Content-Length: 0\r\n" PLAIN "\r\n");
+    reply.status = 405;
+    reply.allow = "POST";
+    buf_adds(&reply.body, "{}\n");
+    check_header("405", &reply,
+                 "Status: 405 Method Not Allowed\r\nContent-Type: application/json\r\n"
+                 "Content-Length: 3\r\n" PLAIN "Allow: POST\r\n\r\n");
+    reply.status = 503;
+    reply.allow = NULL;
+    reply.retry_after_s = 5;
+    reply.unsent = 4;
+    check_header("503", &reply,
+                 "Status: 503 Service Unavailable\r\nContent-Type: application/json\r\n"
+                 "Content-Length: 7\r\n" PLAIN "Retry-After: 5\r\n\r\n");
+    reply_release(&reply);
+}
+
+static void test_every_status_of_the_contract_has_its_phrase(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *line;
+    } rows[] = {
+        {200, "Status: 200 OK\r\n"},
+        {202, "Status: 202 Accepted\r\n"},
+        {400, "Status: 400 Bad Request\r\n"},
+        {401, "Status: 401 Unauthorized\r\n"},
+        {404, "Status: 404 Not Found\r\n"},
+        {405, "Status: 405 Method Not Allowed\r\n"},
+        {411, "Status: 411 Length Required\r\n"},
+        {413, "Status: 413 Content Too Large\r\n"},
+        {415, "Status: 415 Unsupported Media Type\r\n"},
+        {503, "Status: 503 Service Unavailable\r\n"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct reply reply;
+        struct buf head;
+        reply_init(&reply);
+        buf_init(&head);
+        reply.status = rows[i].status;
+        reply_head(&reply, &head);
+        check_bool(rows[i].line, "comes first",
+                   strncmp(buf_text(&head), rows[i].line, strlen(rows[i].line)) == 0, true);
+        buf_release(&head);
+        reply_release(&reply);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_request_takes_each_variable_and_stands_its_absence),
+        cmocka_unit_test(test_header_says_no_more_than_the_reply),
+        cmocka_unit_test(test_every_status_of_the_contract_has_its_phrase),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
