@@ -254,18 +254,19 @@ enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *pr,
 enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
                                uint64_t seq, struct err *err)
 {
-    struct buf key, value;
-    buf_init(&key);
+    struct buf from, to, value;
+    make_seq_key(pr, seq, &from);
+    buf_init(&to);
     buf_init(&value);
-    buf_addf(&key, "%s/", store_table_name(table));
-    encode_pr_key(&key, pr);
-    encode_u64(&key, seq);
-    enum err_code code = next_entry(txn, table, pr, &seq, &value, err);
+    buf_addf(&to, "%s/", store_table_name(table));
+    buf_add(&to, from.data, from.len);
+    enum err_code code = store_get(txn, table, buf_bytes(&from), STORE_LOCK, &value, err);
     if (code == ERR_OK)
-        code = store_put(txn, TABLE_QUARANTINE, buf_bytes(&key), buf_bytes(&value), err);
+        code = store_put(txn, TABLE_QUARANTINE, buf_bytes(&to), buf_bytes(&value), err);
     if (code == ERR_OK)
-        code = remove_entry(txn, table, pr, seq, err);
-    buf_release(&key);
+        code = store_delete(txn, table, buf_bytes(&from), err);
+    buf_release(&from);
+    buf_release(&to);
     buf_release(&value);
     return code;
 }

@@ -1095,6 +1095,118 @@ static void test_runs_are_sought_from_before_the_call_began(void **state)
     fixture_close(&f);
 }
 
+/* ---- limits ---------------------------------------------------------------------- */
+
+static enum err_code busy_for_a_week(const struct http_request *request, struct http_reply *reply,
+                                     struct err *err)
+{
+    (void)request, (void)err;
+    reply->retry_after_s = 7 * 24 * 3600;
+    return say(reply, 429, "{}");
+}
+
+static void test_retry_after_is_not_believed_beyond_an_hour(void **state)
+{
+    (void)state;
+    struct fixture f;
+    enum { HOUR_MS = 3600000 };
+    open_with(&f, "", &(struct github_fake){.answer = busy_for_a_week});
+    int64_t before = clock_now_ms();
+    deliver(&f, EVENT_OPENED, "d1");
+    int64_t after = clock_now_ms(), blocked = metrics_get(f.gate.metrics, METRIC_RATE_BLOCKED_MS);
+    struct record record = get_record(&f);
+    check_bool("pull request", "an hour",
+               record.due_ms >= before + HOUR_MS && record.due_ms <= after + HOUR_MS, true);
+    check_bool("pool", "an hour", blocked >= before + HOUR_MS && blocked <= after + HOUR_MS, true);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+/* As if another worker had been told of a longer wait while this one's call was under way. */
+static struct metrics *told_meanwhile;
+static int64_t told_until_ms;
+
+static enum err_code busy_while_another_is_told(const struct http_request *request, struct http_reply *reply,
+                                                struct err *err)
+{
+    metrics_set(told_meanwhile, METRIC_RATE_BLOCKED_MS, told_until_ms);
+    return dispatch_busy(request, reply, err);
+}
+
+static void test_longer_block_of_the_pool_is_not_cut_short(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "trigger = \"repository_dispatch\"",
+              &(struct github_fake){.answer = busy_while_another_is_told});
+    told_meanwhile = f.gate.metrics;
+    told_until_ms = 0; /* not while it reads the pull request */
+    deliver(&f, EVENT_OPENED, "d1");
+    check_bool("first", "blocked", metrics_get(f.gate.metrics, METRIC_RATE_BLOCKED_MS) > clock_now_ms(),
+               true);
+    metrics_set(f.gate.metrics, METRIC_RATE_BLOCKED_MS, 0);
+    told_until_ms = clock_now_ms() + 3000000; /* longer than dispatch_busy() says */
+    run_again(&f);
+    check_int("second", "blocked until", metrics_get(f.gate.metrics, METRIC_RATE_BLOCKED_MS), told_until_ms);
+    fixture_close(&f);
+}
+
+static enum err_code dispatch_down(const struct http_request *request, struct http_reply *reply,
+                                   struct err *err)
+{
+    if (is(request, "POST", "/dispatches"))
+        return say(reply, 503, "{}");
+    return good(request, reply, err);
+}
+
+static void test_intent_that_is_done_at_last_ends_the_back_off(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = dispatch_down});
+    deliver(&f, EVENT_OPENED, "d1");
+    run_again(&f);
+    struct record record = get_record(&f);
+    check_u64("down", "failures", record.failures, 2);
+    check_bool("down", "put off", record.due_ms > clock_now_ms(), true);
+    record_release(&record);
+    f.fake.answer = good;
+    run_again(&f);
+    expect_idle(&f);
+    record = get_record(&f);
+    check_u64("up", "failures", record.failures, 0);
+    check_int("up", "due_ms", record.due_ms, 0);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+/* No thread takes anything off: the queue fills up. */
+static void test_claim_that_finds_no_place_in_the_queue_is_free_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct drain *drain;
+    struct claim claims[300];
+    size_t room = 0, kept = 0;
+    fixture_open(&f, "");
+    assert_int_equal(drain_open(&drain, &f.gate, 0, &err), ERR_OK);
+    for (size_t i = 0; i < COUNT_OF(claims); i++) {
+        struct pr_key pr = {.repo_id = 5, .number = i + 1};
+        room += drain_has_room(drain);
+        claims[i] = claims_new(f.gate.claims);
+        drain_submit(drain, &pr, &claims[i]);
+        kept += !claims_is_free(f.gate.claims, &claims[i]);
+    }
+    check_bool("queue", "room is denied long before it is full", room > 0 && room <= kept / 2, true);
+    check_bool("queue", "was full", kept < COUNT_OF(claims), true);
+    check_u64("process", "claims", claims_count(f.gate.claims), kept);
+    check_bool("first", "free", claims_is_free(f.gate.claims, &claims[0]), false);
+    check_bool("last", "free", claims_is_free(f.gate.claims, &claims[COUNT_OF(claims) - 1]), true);
+    drain_close(drain);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1137,6 +1249,10 @@ int main(void)
         cmocka_unit_test(test_intents_of_a_repository_without_a_section_become_dead_letters),
         cmocka_unit_test(test_lost_trigger_of_a_repository_without_a_section_stays_unknown),
         cmocka_unit_test(test_runs_are_sought_from_before_the_call_began),
+        cmocka_unit_test(test_retry_after_is_not_believed_beyond_an_hour),
+        cmocka_unit_test(test_longer_block_of_the_pool_is_not_cut_short),
+        cmocka_unit_test(test_intent_that_is_done_at_last_ends_the_back_off),
+        cmocka_unit_test(test_claim_that_finds_no_place_in_the_queue_is_free_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -217,9 +217,10 @@ static void test_deliveries_of_one_pull_request_come_in_order(void **state)
 static enum err_code intents_body(struct store_txn *txn, void *arg, struct err *err)
 {
     (void)arg;
-    struct record one = record_of(5, 7), neighbour = record_of(5, 8);
+    struct record one = record_of(5, 7), neighbour = record_of(5, 8), before = record_of(5, 6);
     struct intent intent = {.kind = INTENT_TRIGGER}, found;
     uint64_t seq = 0;
+    before.next_intent = UINT64_MAX;
     one.next_intent = 3;
     check_code("append", table_append_intent(txn, &one, &intent, err), ERR_OK);
     check_u64("append", "seq", intent.seq, 3);
@@ -227,6 +228,8 @@ static enum err_code intents_body(struct store_txn *txn, void *arg, struct err *
     check_code("put", table_put_intent(txn, &one.key, &intent, err), ERR_OK); /* in its place */
     check_code("append", table_append_intent(txn, &one, &intent, err), ERR_OK);
     check_code("append", table_append_intent(txn, &neighbour, &intent, err), ERR_OK);
+    check_code("append", table_append_intent(txn, &neighbour, &intent, err), ERR_OK);
+    check_code("append", table_append_intent(txn, &before, &intent, err), ERR_OK);
     check_u64("record", "next_intent", one.next_intent, 5);
     check_code("next", table_next_intent(txn, &one.key, &seq, &found, err), ERR_OK);
     check_u64("next", "seq", seq, 3);
@@ -237,7 +240,14 @@ static enum err_code intents_body(struct store_txn *txn, void *arg, struct err *
     check_code("drop none", table_drop_intents(txn, &one.key, err), ERR_OK);
     seq = 0;
     check_code("dropped", table_next_intent(txn, &one.key, &seq, &found, err), ERR_NOT_FOUND);
-    check_code("neighbour's", table_next_intent(txn, &neighbour.key, &seq, &found, err), ERR_OK);
+    for (uint64_t i = 0; i < 2; i++, seq++) {
+        check_code("neighbour's", table_next_intent(txn, &neighbour.key, &seq, &found, err), ERR_OK);
+        check_u64("neighbour's", "seq", seq, i);
+    }
+    check_code("no more", table_next_intent(txn, &neighbour.key, &seq, &found, err), ERR_NOT_FOUND);
+    seq = 0;
+    check_code("the one before's", table_next_intent(txn, &before.key, &seq, &found, err), ERR_OK);
+    check_u64("the one before's", "seq", seq, UINT64_MAX);
     return ERR_OK;
 }
 
@@ -302,6 +312,67 @@ static void test_damaged_entry_is_moved_byte_for_byte(void **state)
 {
     (void)state;
     in_transaction(quarantine_body);
+}
+
+static enum err_code quarantine_missing_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    (void)arg;
+    struct record record = record_of(5, 7);
+    struct event event = make_event(EVENT_OPENED, "d1"), found;
+    struct buf key;
+    uint64_t seq = 0;
+    buf_init(&key);
+    record.next_delivery = 3;
+    check_code("append", table_append_event(txn, &record, &event, err), ERR_OK);
+    check_code("the one before", table_quarantine(txn, TABLE_INBOX, &record.key, 2, err), ERR_NOT_FOUND);
+    check_code("the one behind", table_quarantine(txn, TABLE_INBOX, &record.key, 4, err), ERR_NOT_FOUND);
+    check_code("still there", table_next_event(txn, &record.key, &seq, &found, err), ERR_OK);
+    check_u64("still there", "seq", seq, 3);
+    check_code("quarantine", store_next(txn, TABLE_QUARANTINE, (struct bytes){0}, &key, NULL, err),
+               ERR_NOT_FOUND);
+    buf_release(&key);
+    return ERR_OK;
+}
+
+static void test_entry_that_is_not_there_leaves_its_neighbour_in_the_queue(void **state)
+{
+    (void)state;
+    in_transaction(quarantine_missing_body);
+}
+
+static enum err_code quarantine_bytes_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    (void)arg;
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    struct buf queued, kept, value, found;
+    buf_init(&queued);
+    buf_init(&kept);
+    buf_init(&value);
+    buf_init(&found);
+    encode_pr_key(&queued, &pr);
+    encode_u64(&queued, UINT64_MAX);
+    buf_adds(&kept, "intent/");
+    buf_add(&kept, queued.data, queued.len);
+    for (int i = 0; i < 10000; i++) /* over several pages, and every byte there is */
+        buf_addc(&value, (char)(i % 256));
+    check_code("put", store_put(txn, TABLE_INTENT, buf_bytes(&queued), buf_bytes(&value), err), ERR_OK);
+    check_code("move", table_quarantine(txn, TABLE_INTENT, &pr, UINT64_MAX, err), ERR_OK);
+    check_code("queue", store_get(txn, TABLE_INTENT, buf_bytes(&queued), STORE_READ, &found, err),
+               ERR_NOT_FOUND);
+    check_code("kept", store_get(txn, TABLE_QUARANTINE, buf_bytes(&kept), STORE_READ, &found, err), ERR_OK);
+    check_u64("kept", "length", found.len, value.len);
+    assert_memory_equal(found.data, value.data, value.len);
+    buf_release(&queued);
+    buf_release(&kept);
+    buf_release(&value);
+    buf_release(&found);
+    return ERR_OK;
+}
+
+static void test_any_bytes_at_all_are_kept(void **state)
+{
+    (void)state;
+    in_transaction(quarantine_bytes_body);
 }
 
 /* ---- across pull requests --------------------------------------------------------- */
@@ -400,6 +471,8 @@ int main(void)
         cmocka_unit_test(test_intents_are_dropped_for_one_pull_request_only),
         cmocka_unit_test(test_damaged_intent_is_dropped_like_any),
         cmocka_unit_test(test_damaged_entry_is_moved_byte_for_byte),
+        cmocka_unit_test(test_entry_that_is_not_there_leaves_its_neighbour_in_the_queue),
+        cmocka_unit_test(test_any_bytes_at_all_are_kept),
         cmocka_unit_test(test_each_queued_pull_request_is_found_once),
         cmocka_unit_test(test_entries_are_counted_up_to_the_limit),
         cmocka_unit_test(test_text_is_kept_under_its_number),
