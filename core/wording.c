@@ -35,8 +35,9 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
         buf_addf(
             summary,
             "Somebody set the label **%s** while another commit was the head. An approval counts for the "
-            "commit that was seen: look at the present one, then take the label off and set it again.",
-            label);
+            "commit that was seen: somebody with at least *%s* permission looks at the present one, "
+            "then takes the label off and sets it again.",
+            label, may);
         return;
     case WAIT_NOT_APPROVER:
         buf_addf(summary,
@@ -53,8 +54,9 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
     case WAIT_TRIGGER_FAILED:
         buf_addf(
             summary,
-            "The CI system refused to start. Once that is mended, setting the label **%s** again starts it.",
-            label);
+            "The CI system refused to start. Once that is mended, CI starts when somebody with at least *%s* "
+            "permission sets the label **%s** again.",
+            may, label);
         return;
     case WAIT_UNTRUSTED:
     case WAIT_NO_LABEL:

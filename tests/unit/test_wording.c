@@ -3,14 +3,17 @@
  */
 #include "check.h"
 
+#include <stdio.h>
+
 #include "prgate/wording.h"
 
 enum { STATUS_MAX = 140 }; /* of a commit status's description */
 
-static char label[] = "CI/CD ok";
+static char label[LABEL_SIZE];
 
 static struct policy make_policy(void)
 {
+    strcpy(label, "CI/CD ok");
     return (struct policy){
         .label = label, .approver_permission = PERMISSION_TRIAGE, .trigger = TRIGGER_REPOSITORY_DISPATCH};
 }
@@ -37,32 +40,49 @@ static void test_waiting_says_what_for_and_what_to_do(void **state)
     static const struct {
         enum wait_reason reason;
         const char *title, *summary;
-        bool names_label, names_permission;
+        bool names_both; /* the label, and who may set it: all but what needs no label */
     } rows[] = {
-        {WAIT_NOTHING, "Waiting for the label", "CI starts when somebody", true, true},
-        {WAIT_CONFLICT, "conflicts", "by itself once the conflicts", false, false},
-        {WAIT_STALE_APPROVAL, "older commit", "take the label off and set it again", true, false},
-        {WAIT_NOT_APPROVER, "may not approve", "takes the label", true, true},
-        {WAIT_UNTRUSTED, "maintainer's approval", "CI starts when somebody", true, true},
-        {WAIT_DRAFT, "draft", "ready for review", true, true},
-        {WAIT_NO_LABEL, "Waiting for the label", "CI starts when somebody", true, true},
-        {WAIT_TRIGGER_FAILED, "could not be started", "Once that is mended", true, false},
+        {WAIT_NOTHING, "Waiting for the label", "CI starts when somebody", true},
+        {WAIT_CONFLICT, "conflicts", "by itself once the conflicts", false},
+        {WAIT_STALE_APPROVAL, "older commit", "takes the label off and sets it again", true},
+        {WAIT_NOT_APPROVER, "may not approve", "takes the label", true},
+        {WAIT_UNTRUSTED, "maintainer's approval", "CI starts when somebody", true},
+        {WAIT_DRAFT, "draft", "ready for review", true},
+        {WAIT_NO_LABEL, "Waiting for the label", "CI starts when somebody", true},
+        {WAIT_TRIGGER_FAILED, "could not be started", "Once that is mended", true},
+    };
+    static const struct {
+        const char *label, *named;
+        enum permission permission;
+        const char *permission_named;
+    } policies[] = {
+        {"CI/CD ok", "**CI/CD ok**", PERMISSION_TRIAGE, "*triage* permission"},
+        {"x", "**x**", PERMISSION_ADMIN, "*admin* permission"},
     };
     assert_int_equal(COUNT_OF(rows), WAIT_REASON_END);
-    struct policy policy = make_policy();
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        const char *row = wait_reason_name(rows[i].reason);
-        struct texts texts;
+    for (size_t i = 0; i < COUNT_OF(rows) * COUNT_OF(policies); i++) {
+        const size_t r = i % COUNT_OF(rows), p = i / COUNT_OF(rows);
+        const char *row = wait_reason_name(rows[r].reason);
+        struct policy policy = make_policy();
+        struct head head = {.check = CHECK_NONE};
+        struct texts texts, with_head;
+        snprintf(label, sizeof label, "%s", policies[p].label);
+        policy.approver_permission = policies[p].permission;
         begin(&texts);
-        wording_awaiting(&policy, NULL, rows[i].reason, &texts.title, &texts.summary);
+        begin(&with_head);
+        wording_awaiting(&policy, NULL, rows[r].reason, &texts.title, &texts.summary);
+        wording_awaiting(&policy, &head, rows[r].reason, &with_head.title, &with_head.summary);
         const char *summary = buf_text(&texts.summary);
-        check_contains(row, "title", buf_text(&texts.title), rows[i].title);
-        check_contains(row, "summary", summary, rows[i].summary);
-        check_bool(row, "names the label", strstr(summary, "**CI/CD ok**") != NULL, rows[i].names_label);
-        check_bool(row, "names the permission", strstr(summary, "*triage*") != NULL,
-                   rows[i].names_permission);
-        check_bool(row, "title fits a status", texts.title.len <= STATUS_MAX, true);
+        check_contains(row, "title", buf_text(&texts.title), rows[r].title);
+        check_contains(row, "summary", summary, rows[r].summary);
+        check_bool(row, "names the label", strstr(summary, policies[p].named) != NULL, rows[r].names_both);
+        check_bool(row, "names the permission", strstr(summary, policies[p].permission_named) != NULL,
+                   rows[r].names_both);
+        check_bool(row, "title fits a status", texts.title.len < STATUS_MAX, true);
+        check_str(row, "title with a head", buf_text(&with_head.title), buf_text(&texts.title));
+        check_str(row, "summary with a head", buf_text(&with_head.summary), summary);
         end(&texts);
+        end(&with_head);
     }
 }
 
@@ -122,7 +142,7 @@ static void test_done_never_says_more_than_is_known(void **state)
         check_contains(rows[i].name, "summary", buf_text(&texts.summary), rows[i].summary);
         check_bool(rows[i].name, "claims that CI runs", strstr(buf_text(&texts.title), "was started") != NULL,
                    rows[i].ci == CI_STARTED && rows[i].trigger != TRIGGER_NONE);
-        check_bool(rows[i].name, "title fits a status", texts.title.len <= STATUS_MAX, true);
+        check_bool(rows[i].name, "title fits a status", texts.title.len < STATUS_MAX, true);
         end(&texts);
     }
 }
