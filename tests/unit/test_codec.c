@@ -248,6 +248,32 @@ static void test_snapshot_comes_back_field_by_field(void **state)
     buf_release(&bytes);
 }
 
+/* One at a time, so that none can be mistaken for its neighbour. */
+static void test_flags_come_back_each_in_its_place(void **state)
+{
+    (void)state;
+    for (unsigned flag = 0; flag < 5; flag++) {
+        struct snapshot want = {.author.bot = flag == 0, .draft = flag == 1, .closed = flag == 2}, got;
+        struct buf bytes;
+        char row[32];
+        want.labelled = flag == 3;
+        want.mergeable = flag == 4 ? MERGEABLE_NO : MERGEABLE_UNKNOWN;
+        snprintf(row, sizeof row, "flag %u", flag);
+        memset(&got, 0x55, sizeof got);
+        buf_init(&bytes);
+        encode_snapshot(&bytes, &want);
+        struct decoder d = decode_start(bytes.data, bytes.len);
+        decode_snapshot(&d, &got);
+        check_bool(row, "done", decode_done(&d), true);
+        check_bool(row, "author is a bot", got.author.bot, flag == 0);
+        check_bool(row, "draft", got.draft, flag == 1);
+        check_bool(row, "closed", got.closed, flag == 2);
+        check_bool(row, "labelled", got.labelled, flag == 3);
+        check_int(row, "mergeable", got.mergeable, want.mergeable);
+        buf_release(&bytes);
+    }
+}
+
 static void test_mergeable_out_of_range_is_refused(void **state)
 {
     (void)state;
@@ -316,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_choice_out_of_range_is_refused),
         cmocka_unit_test(test_sha_is_checked),
         cmocka_unit_test(test_snapshot_comes_back_field_by_field),
+        cmocka_unit_test(test_flags_come_back_each_in_its_place),
         cmocka_unit_test(test_mergeable_out_of_range_is_refused),
         cmocka_unit_test(test_every_cut_fails),
         cmocka_unit_test(test_decoder_that_failed_stays_failed_and_gives_nothing),

@@ -67,6 +67,12 @@ static void test_delivery_comes_back_field_by_field(void **state)
     check_u64("delivery", "installation", got.installation, want.installation);
     check_u64("delivery", "sender's id", got.sender.id, want.sender.id);
     check_str("delivery", "sender", got.sender.login, want.sender.login);
+    check_bool("delivery", "sender is a bot", got.sender.bot, false);
+    check_int("delivery", "updated_at", got.pr.updated_at, want.pr.updated_at);
+    check_bool("delivery", "author is a bot", got.pr.author.bot, true);
+    check_bool("delivery", "draft", got.pr.draft, true);
+    check_bool("delivery", "closed", got.pr.closed, false);
+    check_bool("delivery", "labelled", got.pr.labelled, true);
     check_str("delivery", "title", got.pr.title, want.pr.title);
     check_str("delivery", "head", got.pr.head.hex, want.pr.head.hex);
     check_str("delivery", "head_ref", got.pr.head_ref, want.pr.head_ref);
@@ -77,6 +83,51 @@ static void test_delivery_comes_back_field_by_field(void **state)
     check_str("delivery", "label", got.label, want.label);
     check_u64("delivery", "label_id", got.label_id, want.label_id);
     check_bool("delivery", "label_is_gate", got.label_is_gate, true);
+    buf_release(&bytes);
+}
+
+/* What an installed version has put into the inbox must be read by the next one. */
+static void test_stored_bytes_stay_as_they_are(void **state)
+{
+    (void)state;
+    static const unsigned char want[] = "\1\5\0\0\0\1d"        /* version, action, delivery */
+                                        "\0\0\0\0\0\0\0\2"     /* received */
+                                        "\0\0\0\0\0\0\0\3"     /* repository */
+                                        "\0\0\0\0\0\0\0\4"     /* number */
+                                        "\0\0\0\3o/r"          /* its name */
+                                        "\0\0\0\0\0\0\0\6"     /* installation */
+                                        "\0\0\0\0\0\0\0\7"     /* sender */
+                                        "\0\0\0\1s\1"          /* login, a bot */
+                                        "\0\0\0\0\0\0\0\x8"    /* updated_at */
+                                        "\0\0\0\0\0\0\0\1h"    /* no head, its branch */
+                                        "\0\0\0\1b\0\0\0\1t"   /* base, title */
+                                        "\0\0\0\0\0\0\0\x9"    /* author */
+                                        "\0\0\0\1a\0"          /* login, no bot */
+                                        "\1\0\0\2\1"           /* draft, open, no label, mergeable; insider */
+                                        "\0\0\0\1l"            /* label */
+                                        "\0\0\0\0\0\0\0\xa\1"; /* its id, the gate's */
+    struct event event = {.action = EVENT_LABELED,
+                          .delivery = "d",
+                          .received_ms = 2,
+                          .key = {.repo_id = 3, .number = 4},
+                          .repo = "o/r",
+                          .installation = 6,
+                          .sender = {.id = 7, .login = "s", .bot = true},
+                          .association = ASSOCIATION_INSIDER,
+                          .label = "l",
+                          .label_id = 10,
+                          .label_is_gate = true};
+    event.pr = (struct snapshot){.updated_at = 8,
+                                 .head_ref = "h",
+                                 .base_ref = "b",
+                                 .title = "t",
+                                 .author = {.id = 9, .login = "a"},
+                                 .draft = true,
+                                 .mergeable = MERGEABLE_YES};
+    struct buf bytes;
+    encode(&event, &bytes);
+    check_u64("delivery", "length", bytes.len, sizeof want - 1);
+    assert_memory_equal(bytes.data, want, sizeof want - 1);
     buf_release(&bytes);
 }
 
@@ -94,6 +145,35 @@ static void test_every_action_comes_back_and_no_other_is_taken(void **state)
         check_int(row, "code", decode_copy(&back, &bytes, bytes.len), known ? ERR_OK : ERR_CORRUPT);
         if (known)
             check_u64(row, "action", back.action, number);
+    }
+    buf_release(&bytes);
+}
+
+/* Counted from the end: a label's id, whether it is the gate's, and before them the label. */
+static void test_choice_that_nobody_knows_is_corrupt(void **state)
+{
+    (void)state;
+    enum { GATE = 1, ASSOCIATION = GATE + 8 + (LABEL_SIZE - 1) + 4 + 1 };
+    static const struct {
+        const char *name;
+        size_t from_end;
+        unsigned end;
+    } rows[] = {
+        {"label_is_gate", GATE, 2},
+        {"association", ASSOCIATION, ASSOCIATION_INSIDER + 1},
+        {"mergeable", ASSOCIATION + 1, MERGEABLE_YES + 1},
+    };
+    struct event event = make_event(), back;
+    struct buf bytes;
+    encode(&event, &bytes);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        unsigned char *at = bytes.data + bytes.len - rows[i].from_end, before = *at;
+        for (unsigned value = 0; value < 256; value++) {
+            *at = (unsigned char)value;
+            check_int(rows[i].name, "code", decode_copy(&back, &bytes, bytes.len),
+                      value < rows[i].end ? ERR_OK : ERR_CORRUPT);
+        }
+        *at = before;
     }
     buf_release(&bytes);
 }
@@ -161,7 +241,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delivery_comes_back_field_by_field),
+        cmocka_unit_test(test_stored_bytes_stay_as_they_are),
         cmocka_unit_test(test_every_action_comes_back_and_no_other_is_taken),
+        cmocka_unit_test(test_choice_that_nobody_knows_is_corrupt),
         cmocka_unit_test(test_other_versions_are_corrupt),
         cmocka_unit_test(test_every_cut_of_a_delivery_is_corrupt),
         cmocka_unit_test(test_changed_bytes_are_corrupt_or_another_delivery),

@@ -9,6 +9,7 @@
 
 #include "door.h"
 #include "fixture.h"
+#include "prgate/report.h"
 #include "prgate/signature.h"
 #include "routes.h"
 
@@ -32,6 +33,7 @@ struct source {
     size_t left;
     size_t step;
     size_t given;
+    size_t reads;
 };
 
 static size_t read_source(void *arg, void *to, size_t len)
@@ -43,6 +45,7 @@ static size_t read_source(void *arg, void *to, size_t len)
     source->at += take;
     source->left -= take;
     source->given += take;
+    source->reads++;
     return take;
 }
 
@@ -52,11 +55,11 @@ struct post {
     const char *says;
     enum metric counted;
     const char *body, *length, *type, *event, *delivery, *signature, *secret;
-    bool cut;    /* the connection ends after 20 bytes */
     bool unread; /* the body must not have been touched */
     bool known;  /* the reply names the delivery */
     bool may_claim;
-    size_t step; /* bytes that come at a time; 0: 7 */
+    size_t step;       /* bytes that come at a time; 0: 7 */
+    size_t ends_after; /* the connection ends after one byte less; 0: after the body */
 };
 
 static const char *header(const char *given, const char *right)
@@ -79,8 +82,9 @@ static void post(struct fixture *f, const struct post *row, struct reply *reply,
     const char *body = row->body == NULL ? payload : row->body;
     size_t len = strlen(body);
     char length[32], signature[SIGNATURE_SIZE];
-    *source =
-        (struct source){.at = body, .left = row->cut ? 20 : len, .step = row->step == 0 ? 7 : row->step};
+    *source = (struct source){.at = body,
+                              .left = row->ends_after == 0 ? len : row->ends_after - 1,
+                              .step = row->step == 0 ? 7 : row->step};
     snprintf(length, sizeof length, "%zu", len);
     sign(row->secret, body, len, signature);
     struct request request = {.method = "POST",
@@ -96,6 +100,15 @@ static void post(struct fixture *f, const struct post *row, struct reply *reply,
     routes_answer(&f->gate, &request, row->may_claim, reply);
 }
 
+static const char *status_word(const struct post *row)
+{
+    if (row->status == 202)
+        return "taken";
+    if (row->status != 200)
+        return "refused";
+    return row->counted == METRIC_DUPLICATE ? "duplicate" : "ignored";
+}
+
 /* A reply is one JSON object and no more, with a status in words, and the delivery where it is known. */
 static void check_reply(const struct post *row, const struct reply *reply)
 {
@@ -106,7 +119,9 @@ static void check_reply(const struct post *row, const struct reply *reply)
     cJSON *object = cJSON_ParseWithLengthOpts((const char *)reply->body.data, reply->body.len, &end, false);
     check_bool(row->name, "is an object", cJSON_IsObject(object), true);
     check_str(row->name, "behind it", end, "\n");
-    check_bool(row->name, "has a status", cJSON_IsString(cJSON_GetObjectItem(object, "status")), true);
+    check_str(row->name, "status in words", report_text(object, "status"), status_word(row));
+    check_int(row->name, "Retry-After", reply->retry_after_s, row->status == 503 ? 5 : 0);
+    check_bool(row->name, "Allow", reply->allow != NULL, false);
     check_bool(row->name, "names the delivery", cJSON_GetObjectItem(object, "delivery") != NULL, row->known);
     cJSON_Delete(object);
 }
@@ -116,6 +131,17 @@ static void check_nothing_stored(const char *row, struct fixture *f)
     static const enum store_table tables[] = {TABLE_INBOX, TABLE_PR, TABLE_SEEN, TABLE_NAME};
     for (size_t i = 0; i < COUNT_OF(tables); i++)
         check_u64(row, store_table_name(tables[i]), count_table(f, tables[i]), 0);
+}
+
+static const enum metric outcomes[] = {METRIC_TAKEN,     METRIC_DUPLICATE, METRIC_IGNORED,
+                                       METRIC_MALFORMED, METRIC_UNSIGNED,  METRIC_NOT_STORED};
+
+static int64_t count_outcomes(const struct fixture *f)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < COUNT_OF(outcomes); i++)
+        sum += metrics_get(f->gate.metrics, outcomes[i]);
+    return sum;
 }
 
 static void check_rows(const struct post *rows, size_t count)
@@ -130,6 +156,7 @@ static void check_rows(const struct post *rows, size_t count)
         check_reply(&rows[i], &reply);
         check_bool(rows[i].name, "has work", reply.has_work, false);
         check_int(rows[i].name, "counted", metrics_get(f.gate.metrics, rows[i].counted), before + 1);
+        check_int(rows[i].name, "outcomes", count_outcomes(&f), (int64_t)i + 1);
         check_bool(rows[i].name, "body was left alone", source.given == 0, rows[i].unread);
         check_nothing_stored(rows[i].name, &f);
         reply_release(&reply);
@@ -195,6 +222,28 @@ static void test_length_that_is_missing_or_odd_is_refused_unread(void **state)
     check_rows(rows, COUNT_OF(rows));
 }
 
+/* Nobody waits for what will not come: the first empty read ends it, wherever it is. */
+static void test_body_that_ends_early_is_read_no_further(void **state)
+{
+    (void)state;
+    struct fixture f;
+    size_t len = strlen(payload);
+    fixture_open(&f, "");
+    for (size_t left = 0; left < len; left += 37) {
+        char row[32];
+        struct reply reply;
+        struct source source;
+        snprintf(row, sizeof row, "%zu bytes", left);
+        post(&f, &(struct post){.ends_after = left + 1, .step = 1}, &reply, &source);
+        check_int(row, "status", reply.status, 400);
+        check_u64(row, "given", source.given, left);
+        check_u64(row, "reads", source.reads, left + 1);
+        reply_release(&reply);
+    }
+    check_nothing_stored("all", &f);
+    fixture_close(&f);
+}
+
 static void test_length_that_lies_is_refused(void **state)
 {
     (void)state;
@@ -203,7 +252,7 @@ static void test_length_that_lies_is_refused(void **state)
          .status = 400,
          .says = "shorter",
          .counted = METRIC_MALFORMED,
-         .cut = true},
+         .ends_after = 21},
         {.name = "more than was sent",
          .status = 400,
          .says = "shorter",
@@ -374,6 +423,43 @@ static void test_good_one_is_taken_once(void **state)
     fixture_close(&f);
 }
 
+/* While a secret is being changed, what either of the two has signed is good; the rest is not. */
+static void test_each_of_several_secrets_is_good(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *secret;
+        int status;
+    } rows[] = {{"hush", 202}, {"whisper", 202}, {"hushwhisper", 401}, {"whispe", 401}, {"", 401}};
+    struct fixture f = {0};
+    char path[128], text[512];
+    struct err err = {0};
+    fixture_configure(&f, "", "");
+    config_close(f.config);
+    write_file(f.dir, "second", "whisper\n");
+    snprintf(path, sizeof path, "%s/two.conf", f.dir);
+    snprintf(text, sizeof text,
+             "state_dir = \"%s/state\"\nwebhook_secret_file = {\"%s/secret\", \"%s/second\"}\n"
+             "dry_run = true\nrepo \"octo/repo\" { }\n",
+             f.dir, f.dir, f.dir);
+    write_file(f.dir, "two.conf", text);
+    if (config_open(&f.config, path, &err) != ERR_OK)
+        fail_msg("configuration: %s", err.text);
+    check_u64("configuration", "secrets", f.config->webhook_secret_count, 2);
+    fixture_open_gate(&f);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char id[8];
+        struct reply reply;
+        struct source source;
+        snprintf(id, sizeof id, "d-%zu", i);
+        post(&f, &(struct post){.secret = rows[i].secret, .delivery = id}, &reply, &source);
+        check_int(rows[i].secret, "status", reply.status, rows[i].status);
+        reply_release(&reply);
+    }
+    check_u64("both", "stored", count_table(&f, TABLE_INBOX), 2);
+    fixture_close(&f);
+}
+
 static void test_media_type_may_have_parameters_and_any_case(void **state)
 {
     (void)state;
@@ -476,11 +562,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_media_type_other_than_json_is_refused_unread),
         cmocka_unit_test(test_length_that_is_missing_or_odd_is_refused_unread),
+        cmocka_unit_test(test_body_that_ends_early_is_read_no_further),
         cmocka_unit_test(test_length_that_lies_is_refused),
         cmocka_unit_test(test_signature_is_asked_for_before_anything_is_believed),
         cmocka_unit_test(test_signed_nonsense_is_refused),
         cmocka_unit_test(test_what_is_of_no_concern_is_acknowledged_and_not_stored),
         cmocka_unit_test(test_good_one_is_taken_once),
+        cmocka_unit_test(test_each_of_several_secrets_is_good),
         cmocka_unit_test(test_media_type_may_have_parameters_and_any_case),
         cmocka_unit_test(test_work_goes_to_whoever_has_room_and_finds_the_claim_free),
         cmocka_unit_test(test_largest_body_is_taken),

@@ -56,6 +56,24 @@ static void test_intent_comes_back_field_by_field(void **state)
     }
 }
 
+/* What an installed version has written must be read by the next one. */
+static void test_stored_bytes_stay_as_they_are(void **state)
+{
+    (void)state;
+    static const unsigned char want[] = "\1\0\0\0\1\x2a\5\xf2\0\4\0\0\0\x28"
+                                        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                        "\2\0\0\0\x24"
+                                        "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+                                        "\0\0\1\x8b\xcf\xe5\x68\x7b\0\0\0\3\xff\xff\xff\xff\xff\xff\xff\xff";
+    struct intent intent = make_intent();
+    struct buf bytes;
+    buf_init(&bytes);
+    intent_encode(&intent, &bytes);
+    check_u64("intent", "length", bytes.len, sizeof want - 1);
+    assert_memory_equal(bytes.data, want, sizeof want - 1);
+    buf_release(&bytes);
+}
+
 static void test_every_cut_of_an_intent_is_corrupt(void **state)
 {
     (void)state;
@@ -144,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_intent_comes_back_field_by_field),
+        cmocka_unit_test(test_stored_bytes_stay_as_they_are),
         cmocka_unit_test(test_every_cut_of_an_intent_is_corrupt),
         cmocka_unit_test(test_bytes_that_mean_nothing_are_corrupt),
         cmocka_unit_test(test_changed_bytes_are_corrupt_or_another_intent),

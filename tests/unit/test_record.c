@@ -3,9 +3,11 @@
  */
 #include "check.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "prgate/buf.h"
+#include "prgate/codec.h"
 #include "prgate/record.h"
 
 static struct sha sha_of(char digit)
@@ -57,6 +59,41 @@ static void make_record(struct record *record)
         head->refused_approval = digit == 'd' || digit == 'e';
     }
 }
+
+#define SHA_A_HEX "61616161616161616161616161616161616161616161616161616161616161616161616161616161"
+#define SHA_B_HEX "62626262626262626262626262626262626262626262626262626262626262626262626262626262"
+#define SHA_C_HEX "63636363636363636363636363636363636363636363636363636363636363636363636363636363"
+
+/* make_record() with its first two heads. */
+static const struct {
+    const char *name, *hex;
+} stored[] = {
+    {"version, key", "01000000012a05f2000000000000000007"},
+    {"repository, installation", "000000096f63746f2f7265706f000000000000004d"},
+    {"updated_at", "000000006553f100"},
+    {"head", "00000028" SHA_B_HEX},
+    {"branches, title", "00000000000000000000000668c3a96c6c6f"},
+    {"author", "00000000000000020000000f646570656e6461626f745b626f745d01"},
+    {"draft, closed, labelled, mergeable", "00000100"},
+    {"read_ms, opened, opening_owed", "00000000000000650100"},
+    {"ready_at, reopened_at", "00000000000000660000000000000067"},
+    {"drafted_at, draft_label_at", "00000000000000680000000000000069"},
+    {"label_removed", "00000028" SHA_C_HEX},
+    {"conflict_commented", "00"},
+    {"claim", "010102030000000000000000000000000004050600000000000000000000000000"},
+    {"next_delivery, next_intent, next_ledger", "0000000000000009000000000000000a000000000000000b"},
+    {"due_ms, failures, number of heads", "ffffffffffffffff0000000c00000002"},
+    {"first head", "00000028" SHA_A_HEX},
+    {"first head: first_seen_ms, ci, ci_at_ms", "0000000000000061030000000000000449"},
+    {"first head: check, reason", "0205"},
+    {"first head: approval", "0100000000000000030000000374696d000000000000000831"},
+    {"first head: label_granted, stale and refused approval", "000000"},
+    {"second head", "00000028" SHA_B_HEX},
+    {"second head: first_seen_ms, ci, ci_at_ms", "000000000000006203000000000000044a"},
+    {"second head: check, reason", "0205"},
+    {"second head: approval", "0100000000000000030000000374696d000000000000000832"},
+    {"second head: label_granted, stale and refused approval", "010000"},
+};
 
 static void encode(const struct record *record, struct buf *out)
 {
@@ -206,22 +243,61 @@ static enum err_code decode_changed(const struct buf *bytes)
 static void test_changed_bytes_are_corrupt_or_another_record(void **state)
 {
     (void)state;
-    static const unsigned char changes[] = {1, 2, 4, 8, 16, 32, 64, 128, 0xff, 0x7f, 0x55};
     struct record record;
     struct buf bytes;
-    int refused = 0, taken = 0;
+    uint64_t refused = 0, taken = 0;
     make_record(&record);
     encode(&record, &bytes);
     for (size_t i = 0; i < bytes.len; i++)
-        for (size_t j = 0; j < COUNT_OF(changes); j++) {
-            bytes.data[i] ^= changes[j];
+        for (unsigned change = 1; change < 256; change++) {
+            bytes.data[i] ^= (unsigned char)change;
             refused += decode_copy(bytes.data, bytes.len) == ERR_CORRUPT;
             taken += decode_changed(&bytes) == ERR_OK;
-            bytes.data[i] ^= changes[j];
+            bytes.data[i] ^= (unsigned char)change;
         }
-    check_u64("changes", "refused or taken", (uint64_t)(refused + taken), bytes.len * COUNT_OF(changes));
-    assert_true(refused > 100);
-    assert_true(taken > 100);
+    check_u64("changes", "refused or taken", refused + taken, bytes.len * 255);
+    assert_true(refused > 1000);
+    assert_true(taken > 1000);
+    record_release(&record);
+    buf_release(&bytes);
+}
+
+/* A number of heads costs no more than the heads that are there. */
+static void test_more_heads_than_there_are_bytes_is_corrupt(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {1, 2, 0x10000, 0x7fffffff, 0xffffffff};
+    struct record record = {.key = {.repo_id = 5, .number = 7}};
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        struct buf bytes;
+        char row[32];
+        snprintf(row, sizeof row, "%" PRIu32 " heads", counts[i]);
+        encode(&record, &bytes);
+        bytes.len -= 4; /* none, the last field */
+        encode_u32(&bytes, counts[i]);
+        check_str(row, "code", err_code_name(decode_copy(bytes.data, bytes.len)), "corrupt");
+        buf_release(&bytes);
+    }
+}
+
+/* What an installed version has stored must be read by the next one. */
+static void test_stored_bytes_stay_as_they_are(void **state)
+{
+    (void)state;
+    struct record record;
+    struct buf bytes;
+    size_t at = 0;
+    make_record(&record);
+    record.head_count = 2;
+    encode(&record, &bytes);
+    for (size_t i = 0; i < COUNT_OF(stored); i++) {
+        char hex[128] = "";
+        size_t len = strlen(stored[i].hex) / 2;
+        for (size_t j = 0; j < len && at < bytes.len; j++)
+            snprintf(hex + 2 * j, sizeof hex - 2 * j, "%02x", bytes.data[at++]);
+        check_str(stored[i].name, "bytes", hex, stored[i].hex);
+    }
+    check_u64("record", "length", bytes.len, at);
     record_release(&record);
     buf_release(&bytes);
 }
@@ -277,18 +353,42 @@ static void test_unknown_version_is_corrupt_and_leaves_an_empty_record(void **st
     buf_release(&bytes);
 }
 
-static void test_copy_has_heads_of_its_own(void **state)
+static void test_copy_is_equal_and_has_heads_of_its_own(void **state)
 {
     (void)state;
     struct record record, copy;
     make_record(&record);
     record_init(&copy);
     record_copy(&copy, &record);
+    check_record(&copy, &record);
     record.heads[0].ci = CI_REFUSED;
     assert_int_equal(copy.heads[0].ci, CI_STARTED);
-    assert_int_equal(copy.head_count, record.head_count);
     record_release(&record);
     assert_string_equal(copy.heads[4].sha.hex, sha_of('e').hex);
+    record_release(&copy);
+}
+
+/* The target keeps its memory, be it too small, too large or not needed. */
+static void test_copy_replaces_what_was_there(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {1, 5, 0, 3, 5, 2};
+    struct record record, copy;
+    make_record(&record);
+    record_init(&copy);
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        struct sha sha = sha_of('f');
+        record.head_count = counts[i];
+        record.next_ledger = i;
+        record_copy(&copy, &record);
+        check_record(&copy, &record);
+        assert_true(copy.head_cap >= copy.head_count);
+        record_reserve_head(&copy); /* its room is its own, too */
+        record_add_head(&copy, &sha, 1);
+        check_u64("copy", "heads", copy.head_count, counts[i] + 1);
+        assert_null(record_find_head(&record, &sha));
+    }
+    record_release(&record);
     record_release(&copy);
 }
 
@@ -320,7 +420,11 @@ static void test_state_has_a_name(void **state)
     struct record record;
     record_init(&record);
     assert_int_equal(record_state(&record), RECORD_NEW);
+    record.view.closed = true; /* closed before anything else was heard of it */
+    assert_int_equal(record_state(&record), RECORD_CLOSED);
+    record.view.closed = false;
     record.view.head = sha_of('a');
+    assert_int_equal(record_state(&record), RECORD_NEW); /* nothing is known of that head */
     record_reserve_head(&record);
     struct head *head = record_add_head(&record, &record.view.head, 0);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -393,9 +497,12 @@ int main(void)
         cmocka_unit_test(test_record_without_heads_comes_back),
         cmocka_unit_test(test_every_cut_of_a_record_is_corrupt),
         cmocka_unit_test(test_changed_bytes_are_corrupt_or_another_record),
+        cmocka_unit_test(test_more_heads_than_there_are_bytes_is_corrupt),
+        cmocka_unit_test(test_stored_bytes_stay_as_they_are),
         cmocka_unit_test(test_choice_that_nobody_knows_is_corrupt),
         cmocka_unit_test(test_unknown_version_is_corrupt_and_leaves_an_empty_record),
-        cmocka_unit_test(test_copy_has_heads_of_its_own),
+        cmocka_unit_test(test_copy_is_equal_and_has_heads_of_its_own),
+        cmocka_unit_test(test_copy_replaces_what_was_there),
         cmocka_unit_test(test_state_has_a_name),
         cmocka_unit_test(test_states_and_reasons_have_names_of_their_own),
         cmocka_unit_test(test_only_ci_that_may_run_counts_as_triggered),

@@ -63,6 +63,53 @@ static void test_overview_of_nothing_is_empty(void **state)
     fixture_close(&f);
 }
 
+static void test_overview_says_when_nothing_is_really_sent(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_configure(&f, "dry_run = true", "");
+    fixture_open_gate(&f);
+    cJSON *report = overview(&f);
+    check_bool("overview", "dry_run", is_true(report, "dry_run"), true);
+    cJSON_Delete(report);
+    fixture_close(&f);
+}
+
+/* One more than is counted, and fewer of the other kind. */
+static enum err_code put_waiting_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    (void)arg;
+    enum err_code code = ERR_OK;
+    for (uint64_t i = 0; i <= REPORT_COUNT_MAX && code == ERR_OK; i++) {
+        struct buf key;
+        buf_init(&key);
+        encode_u64(&key, i);
+        code = store_put(txn, TABLE_INBOX, buf_bytes(&key), (struct bytes){"", 0}, err);
+        if (code == ERR_OK && i < 3)
+            code = store_put(txn, TABLE_INTENT, buf_bytes(&key), (struct bytes){"", 0}, err);
+        buf_release(&key);
+    }
+    return code;
+}
+
+static void test_waiting_is_counted_no_further_than_the_limit(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    size_t deliveries = 99, intents = 99;
+    fixture_open(&f, "");
+    assert_int_equal(report_waiting(&f.gate, &deliveries, &intents, &err), ERR_OK);
+    check_u64("none", "deliveries", deliveries, 0);
+    check_u64("none", "intents", intents, 0);
+    if (store_txn(f.gate.store, put_waiting_body, NULL, &err) != ERR_OK)
+        fail_msg("entries: %s", err.text);
+    assert_int_equal(report_waiting(&f.gate, &deliveries, &intents, &err), ERR_OK);
+    check_u64("many", "deliveries", deliveries, REPORT_COUNT_MAX);
+    check_u64("many", "intents", intents, 3);
+    fixture_close(&f);
+}
+
 struct many {
     uint64_t count;
     bool closed;
@@ -387,6 +434,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overview_of_nothing_is_empty),
+        cmocka_unit_test(test_overview_says_when_nothing_is_really_sent),
+        cmocka_unit_test(test_waiting_is_counted_no_further_than_the_limit),
         cmocka_unit_test(test_overview_says_when_it_is_not_all),
         cmocka_unit_test(test_damaged_record_hides_no_other),
         cmocka_unit_test(test_pull_request_is_told_whole),

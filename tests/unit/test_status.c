@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 
 #include "fixture.h"
+#include "prgate/report.h"
 #include "routes.h"
 #include "status.h"
 
@@ -166,8 +167,67 @@ static void test_hostile_text_is_escaped_everywhere(void **state)
         get(&f, paths[i], &reply);
         for (size_t j = 0; j < COUNT_OF(never); j++)
             check_bool(paths[i], never[j], strstr(buf_text(&reply.body), never[j]) != NULL, false);
-        check_contains(paths[i], "title", buf_text(&reply.body), "&lt;script&gt;alert(1)&lt;/script&gt;");
+        check_contains(paths[i], "title", buf_text(&reply.body),
+                       "&lt;/title&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;");
+        check_contains(paths[i], "login", buf_text(&reply.body), "&lt;b onclick=&#39;x&#39;&gt;");
         check_tags(paths[i], buf_text(&reply.body));
+        reply_release(&reply);
+    }
+    fixture_close(&f);
+}
+
+/* The page of one pull request has more of other people's text than the overview. */
+static void test_pull_requests_page_escapes_what_it_alone_shows(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {
+        "<td>&lt;a href=&quot;//evil&quot;&gt;</td>",
+        "<td>&lt;i&gt;eve&lt;/i&gt;</td>",
+        "<td>&lt;u&gt;no&lt;/u&gt;</td>",
+        "<td>&lt;img src=x onerror=alert(1)&gt;</td>",
+    };
+    struct fixture f;
+    fill(&f);
+    for (size_t i = 0; i < COUNT_OF(parts); i++)
+        check_page("escaped", &f, "/status/octo/repo/7", parts[i]);
+    fixture_close(&f);
+}
+
+/* To programs text is told as it is: escaping is for whoever shows it. */
+static void test_json_tells_text_as_it_is(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct reply reply;
+    fill(&f);
+    get(&f, "/status/octo/repo/7.json", &reply);
+    cJSON *tree = cJSON_Parse(buf_text(&reply.body));
+    const cJSON *head = cJSON_GetArrayItem(cJSON_GetObjectItem(tree, "heads"), 0);
+    const cJSON *entry = cJSON_GetArrayItem(cJSON_GetObjectItem(tree, "ledger"), 1);
+    check_str("pull request", "title", report_text(tree, "title"),
+              "</title><script>alert(1)</script>\"'&\x01\xff");
+    check_str("pull request", "author", report_text(tree, "author"), "<b onclick='x'>");
+    check_str("pull request", "approver", report_text(head, "approved_by"), "<a href=\"//evil\">");
+    check_str("pull request", "answer", report_text(entry, "answer"), "<img src=x onerror=alert(1)>");
+    cJSON_Delete(tree);
+    reply_release(&reply);
+    fixture_close(&f);
+}
+
+static void test_unknown_pull_request_is_said_to_be_unknown(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/status/octo/repo/8", "/status/octo/repo/8.json",
+                                        "/status/octo/other/7", "/status/<script>/repo/7"};
+    struct fixture f;
+    fill(&f);
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        struct reply reply;
+        get(&f, paths[i], &reply);
+        check_int(paths[i], "status", reply.status, 404);
+        check_str(paths[i], "type", reply.content_type, "application/json");
+        check_str(paths[i], "body", buf_text(&reply.body),
+                  "{\"status\":\"error\",\"message\":\"no such pull request is known\"}\n");
         reply_release(&reply);
     }
     fixture_close(&f);
@@ -331,6 +391,9 @@ int main(void)
         cmocka_unit_test(test_metrics_are_those_of_the_gate),
         cmocka_unit_test(test_page_tells_people_what_is_known),
         cmocka_unit_test(test_hostile_text_is_escaped_everywhere),
+        cmocka_unit_test(test_pull_requests_page_escapes_what_it_alone_shows),
+        cmocka_unit_test(test_json_tells_text_as_it_is),
+        cmocka_unit_test(test_unknown_pull_request_is_said_to_be_unknown),
         cmocka_unit_test(test_json_is_whole),
         cmocka_unit_test(test_dry_run_is_said),
         cmocka_unit_test(test_page_says_when_it_does_not_show_all),

@@ -155,6 +155,35 @@ static void test_permission_decides_and_is_kept(void **state)
     }
 }
 
+/* The two thresholds are the section's, each its own. */
+static void test_permission_below_at_and_above_what_is_asked_for(void **state)
+{
+    (void)state;
+    static const char *const roles[] = {"none", "read", "triage", "write", "maintain", "admin"};
+    static const struct {
+        const char *keys;
+        size_t trusted_from, approver_from; /* indices into roles */
+    } rows[] = {
+        {"trusted_permission = \"admin\" approver_permission = \"read\"", 5, 1},
+        {"trusted_permission = \"read\" approver_permission = \"admin\"", 1, 5},
+        {"trusted_permission = \"triage\" approver_permission = \"maintain\"", 2, 4},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (size_t j = 0; j < COUNT_OF(roles); j++) {
+            char row[128];
+            struct fixture f;
+            begin(&f, rows[i].keys);
+            base_role = role = roles[j];
+            snprintf(row, sizeof row, "%s: %s", rows[i].keys, role);
+            struct event opened = by_stranger(EVENT_OPENED), labeled = by_stranger(EVENT_LABELED);
+            check_bool(row, "trusted", learn(&f, &opened, ERR_OK).author_trusted, j >= rows[i].trusted_from);
+            check_bool(row, "may approve", learn(&f, &labeled, ERR_OK).sender_may_approve,
+                       j >= rows[i].approver_from);
+            fixture_close(&f);
+        }
+    }
+}
+
 static void test_team_counts_only_when_active(void **state)
 {
     (void)state;
@@ -206,6 +235,35 @@ static void test_deleted_accounts_are_nobody(void **state)
     assert_false(facts.sender_may_approve);
     assert_false(facts.author_trusted);
     assert_int_equal(role_calls, 0);
+    fixture_close(&f);
+}
+
+/* One of the two is left: whoever it is, is asked about, and the other is not. */
+static void test_deleted_account_leaves_the_other_one_as_it_is(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, "trusted_teams = {\"octo/hackers\"}");
+    role = "write";
+    struct event event = by_stranger(EVENT_LABELED);
+    event.sender = (struct user){0};
+    struct facts facts = learn(&f, &event, ERR_OK);
+    check_bool("no sender", "is prgate", facts.sender_is_prgate, false);
+    check_bool("no sender", "may approve", facts.sender_may_approve, false);
+    check_bool("no sender", "author trusted", facts.author_trusted, true);
+    check_str("no sender", "why", facts.sender_why, "sender is a deleted account");
+    check_int("no sender", "permissions asked", role_calls, 1);
+    event = by_stranger(EVENT_LABELED);
+    event.pr.author = (struct user){0};
+    facts = learn(&f, &event, ERR_OK);
+    check_bool("no author", "may approve", facts.sender_may_approve, true);
+    check_int("no author", "permissions asked", role_calls, 2);
+    event.action = EVENT_OPENED;
+    facts = learn(&f, &event, ERR_OK);
+    check_bool("no author", "author trusted", facts.author_trusted, false);
+    check_str("no author", "why", facts.author_why, "author is a deleted account");
+    check_int("no author, opened", "permissions asked", role_calls, 2);
+    check_int("no author, opened", "teams asked", team_calls, 1);
     fixture_close(&f);
 }
 
@@ -289,6 +347,35 @@ static void test_answer_counts_for_its_time_and_for_whom_it_was_asked(void **sta
     }
 }
 
+static size_t count_calls(const struct fixture *f, const char *call)
+{
+    size_t count = 0;
+    for (int i = 0; i < f->fake.count; i++)
+        count += strcmp(f->fake.calls[i], call) == 0 ? 1 : 0;
+    return count;
+}
+
+/* Each pull request is read each time; what is known of people and teams, once. */
+static void test_ten_pull_requests_of_one_author_ask_about_him_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, "trusted_teams = {\"octo/hackers\"}");
+    role = "read";
+    for (uint64_t number = 1; number <= 10; number++) {
+        char call[64];
+        struct event event = by_stranger(EVENT_OPENED);
+        event.key.number = number;
+        assert_false(learn(&f, &event, ERR_OK).author_trusted);
+        snprintf(call, sizeof call, "GET /repos/octo/repo/pulls/%" PRIu64, number);
+        check_u64(call, "calls", count_calls(&f, call), 1);
+    }
+    check_u64("team", "calls", count_calls(&f, "GET /orgs/octo/teams/hackers/memberships/bob"), 1);
+    check_u64("permission", "calls", count_calls(&f, "GET /repos/octo/repo/collaborators/bob/permission"), 1);
+    check_int("all", "calls", f.fake.count, 12);
+    fixture_close(&f);
+}
+
 static void test_damaged_answer_is_asked_for_anew(void **state)
 {
     (void)state;
@@ -365,6 +452,12 @@ static void test_prgate_asks_once_who_it_is(void **state)
     }
     strcpy(event.sender.login, "gatekeeper");
     assert_true(learn(&f, &event, ERR_OK).sender_is_prgate);
+    /* Another process's handle has not asked, and need not. */
+    struct err err = {0};
+    github_close(f.worker.github);
+    assert_int_equal(github_open(&f.worker.github, f.config, &f.fake.http, NULL, &err), ERR_OK);
+    github_use(f.worker.github, "octo/repo", 0);
+    assert_true(learn(&f, &event, ERR_OK).sender_is_prgate);
     check_int("identity", "calls", user_calls, 1);
     fixture_close(&f);
 }
@@ -423,12 +516,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_configured_user_costs_no_question),
         cmocka_unit_test(test_permission_decides_and_is_kept),
+        cmocka_unit_test(test_permission_below_at_and_above_what_is_asked_for),
         cmocka_unit_test(test_team_counts_only_when_active),
         cmocka_unit_test(test_sender_must_be_somebody_else_with_enough_rights),
         cmocka_unit_test(test_deleted_accounts_are_nobody),
+        cmocka_unit_test(test_deleted_account_leaves_the_other_one_as_it_is),
         cmocka_unit_test(test_failures_are_told_apart),
         cmocka_unit_test(test_role_of_an_organizations_own_making_counts_as_what_it_is_built_on),
         cmocka_unit_test(test_answer_counts_for_its_time_and_for_whom_it_was_asked),
+        cmocka_unit_test(test_ten_pull_requests_of_one_author_ask_about_him_once),
         cmocka_unit_test(test_damaged_answer_is_asked_for_anew),
         cmocka_unit_test(test_failure_to_tell_is_not_kept),
         cmocka_unit_test(test_any_team_makes_trusted_and_permission_is_asked_for_last),
