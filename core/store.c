@@ -7,6 +7,7 @@
  *
  *  - DB_REGISTER | DB_RECOVER: a process that opens the environment and finds
  *    that a registered one has died replaces the regions and recovers from the log.
+ *  - The first one after a boot (boot.h), and whoever finds no regions, recovers in any case.
  *  - Every transaction is DB_TXN_NOWAIT: nobody ever sleeps in a lock that lives in
  *    regions that may be replaced. In its place: abort, pause a little, again.
  *  - DB_RUNRECOVERY means that the regions are gone: close the handle, open anew.
@@ -30,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "boot.h"
 #include "prgate/log.h"
 
 enum {
@@ -200,7 +202,8 @@ static int configure(DB_ENV *env)
     return code;
 }
 
-static enum err_code open_env(struct store *store, struct err *err)
+/* With DB_REGISTER: recovers if a registered process died. Without: recovers. */
+static enum err_code open_env(struct store *store, u_int32_t registered, struct err *err)
 {
     int code = db_env_create(&store->env, 0);
     if (code != 0)
@@ -210,7 +213,7 @@ static enum err_code open_env(struct store *store, struct err *err)
     if (code == 0)
         code = store->env->open(store->env, store->home,
                                 DB_CREATE | DB_THREAD | DB_INIT_TXN | DB_INIT_LOCK | DB_INIT_LOG |
-                                    DB_INIT_MPOOL | DB_REGISTER | DB_RECOVER,
+                                    DB_INIT_MPOOL | DB_RECOVER | registered,
                                 0600);
     if (code == DB_VERSION_MISMATCH)
         return err_set(
@@ -221,6 +224,37 @@ static enum err_code open_env(struct store *store, struct err *err)
     if (code != 0)
         return fatal_db(err, code, "opening the Berkeley DB environment in", store->home);
     return ERR_OK;
+}
+
+/*
+ * What was committed may be in the log alone though every process ended well: see boot.h. The same goes for
+ * a directory without regions, be it that somebody removed them or that it comes out of a backup.
+ */
+static enum err_code recover_unless_done(struct store *store, struct boot_mark *mark, struct err *err)
+{
+    if (boot_mark_is_set(mark) && region_inode(store->home) != 0)
+        return ERR_OK;
+    enum err_code code = boot_mark_lock(mark, err);
+    /* While we had no lock, another one may have done it. */
+    if (code != ERR_OK || (boot_mark_is_set(mark) && region_inode(store->home) != 0))
+        return code;
+    code = open_env(store, 0, err);
+    close_handle(store);
+    if (code == ERR_OK)
+        boot_mark_set(mark);
+    return code;
+}
+
+static enum err_code open_recovered_env(struct store *store, struct err *err)
+{
+    struct boot_mark mark;
+    enum err_code code = boot_mark_open(&mark, store->home, err);
+    if (code == ERR_OK)
+        code = recover_unless_done(store, &mark, err);
+    if (code == ERR_OK)
+        code = open_env(store, DB_REGISTER, err);
+    boot_mark_close(&mark);
+    return code;
 }
 
 static enum err_code open_table(struct store *store, int table, struct err *err)
@@ -252,7 +286,7 @@ static enum err_code open_handle(struct store *store, struct err *err)
     int64_t give_up = monotonic_ms() + TXN_GIVE_UP_MS;
     for (;;) {
         struct err why = {0};
-        enum err_code code = open_env(store, &why);
+        enum err_code code = open_recovered_env(store, &why);
         for (int i = 0; i < TABLE_END && code == ERR_OK; i++)
             code = open_table(store, i, &why);
         if (code == ERR_OK) {

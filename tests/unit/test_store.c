@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "fixture.h"
@@ -850,6 +851,115 @@ static void test_checkpoint_removes_logs_that_no_recovery_needs(void **state)
     remove_dir(dir);
 }
 
+/* ---- a machine that goes down ------------------------------------------------------ */
+
+static void run_shell(const char *format, const char *dir)
+{
+    char command[512];
+    snprintf(command, sizeof command, format, dir, dir, dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* As a CGI process does it: opens, commits once, ends well. */
+static void count_once(const char *dir, uint64_t want)
+{
+    struct store *store;
+    struct err err = {0};
+    struct count count = {.key = "s"};
+    enum err_code code = store_open(&store, dir, &err);
+    check_str(err.text, "code", err_code_name(code), "ok");
+    assert_int_equal(store_txn(store, count_body, &count, &err), ERR_OK);
+    check_u64(dir, "count", count.value, want);
+    store_close(store);
+}
+
+static void test_commits_outlive_the_loss_of_the_regions(void **state)
+{
+    (void)state;
+    char dir[64];
+    make_dir(dir);
+    count_once(dir, 1);
+    run_shell("rm %s/db/__db.0*", dir);
+    count_once(dir, 2);
+    remove_dir(dir);
+}
+
+/* Every process has ended well, but only the log, which is synced, has reached the disk. */
+static void test_commits_outlive_a_power_cut_after_a_clean_end(void **state)
+{
+    (void)state;
+    char dir[64];
+    make_dir(dir);
+    count_once(dir, 1);
+    run_shell("cp -a %s/db %s/disk", dir);
+    for (uint64_t i = 2; i < 10; i++)
+        count_once(dir, i);
+    run_shell("cp %s/db/log.* %s/disk && rm -r %s/db", dir);
+    run_shell("mv %s/disk %s/db && echo the-boot-before >%s/db/boot", dir);
+    count_once(dir, 10);
+    count_once(dir, 11);
+    remove_dir(dir);
+}
+
+static unsigned long region_of(const char *dir)
+{
+    char path[128];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/db/__db.001", dir);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_ino;
+}
+
+/* Opens the store, says so, waits for a byte and counts. Ends with 0 if all went well. */
+static pid_t start_holder(const char *dir, int from_holder[2], int to_holder[2])
+{
+    struct store *store;
+    struct err err = {0};
+    struct count count = {.key = "s"};
+    char byte = 1;
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    alarm(60);
+    if (store_open(&store, dir, &err) != ERR_OK || write(from_holder[1], &byte, 1) != 1 ||
+        read(to_holder[0], &byte, 1) != 1 || store_txn(store, count_body, &count, &err) != ERR_OK)
+        _exit(1);
+    store_close(store);
+    _exit(0);
+}
+
+/* Recovering takes the regions from everybody else: once in a boot, not at each open, and they catch up. */
+static void test_store_is_recovered_once_in_a_boot(void **state)
+{
+    (void)state;
+    char dir[64], byte = 1;
+    int from_holder[2], to_holder[2], status;
+    make_dir(dir);
+    count_once(dir, 1);
+    unsigned long region = region_of(dir);
+    assert_int_equal(pipe(from_holder), 0);
+    assert_int_equal(pipe(to_holder), 0);
+    pid_t holder = start_holder(dir, from_holder, to_holder); /* keeps the inode from being used again */
+    assert_int_equal(read(from_holder[0], &byte, 1), 1);
+    count_once(dir, 2);
+    check_u64(dir, "region", region_of(dir), region);
+    run_shell("echo the-boot-before >%s/db/boot", dir);
+    count_once(dir, 3);
+    check_bool(dir, "recovered", region_of(dir) != region, true);
+    region = region_of(dir);
+    count_once(dir, 4);
+    check_u64(dir, "region", region_of(dir), region);
+    assert_int_equal(write(to_holder[1], &byte, 1), 1);
+    assert_int_equal(waitpid(holder, &status, 0), holder);
+    check_int(dir, "holder's end", status, 0);
+    count_once(dir, 6);
+    for (int i = 0; i < 2; i++) {
+        close(from_holder[i]);
+        close(to_holder[i]);
+    }
+    remove_dir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -868,6 +978,9 @@ int main(void)
         cmocka_unit_test(test_handle_outlives_the_recovery_of_another_process),
         cmocka_unit_test(test_idle_handle_catches_up_by_itself),
         cmocka_unit_test(test_processes_that_are_killed_lose_nothing_acknowledged),
+        cmocka_unit_test(test_commits_outlive_the_loss_of_the_regions),
+        cmocka_unit_test(test_commits_outlive_a_power_cut_after_a_clean_end),
+        cmocka_unit_test(test_store_is_recovered_once_in_a_boot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
