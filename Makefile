@@ -15,7 +15,7 @@ PYTHON = /usr/bin/python3
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Werror
 HARDENING = -fPIE -fstack-protector-strong
 PACKAGES = fcgi libcurl libcjson libconfuse libcrypto
-override CPPFLAGS += -Iinclude -Ifcgi -D_GNU_SOURCE -DPRGATE_VERSION='"$(VERSION)"' \
+override CPPFLAGS += -Iinclude -Ifcgi -Icli -D_GNU_SOURCE -DPRGATE_VERSION='"$(VERSION)"' \
 	-DTEST_SOURCE_DIR='"$(CURDIR)/tests"'
 MANDATORY = -std=c17 -pthread $(WARNINGS) $(HARDENING)
 LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
@@ -28,7 +28,7 @@ CORE = err buf clock pr text log codec signature \
 	boot store tables ledger alive claims metrics shared_tokens gate \
 	trust act inbox drain sweep report
 FCGI = web door status routes serve_fcgi serve_cgi main
-CLI = prgatectl
+CLI = cli cmd_check cmd_drain cmd_status prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 
 CORE_OBJECTS = $(CORE:%=$(BUILD)/core/%.o)

@@ -17,7 +17,7 @@ done
 echo "man pages: fine"
 mkdir -p build
 git ls-files 'core/*.c' 'fcgi/*.c' 'cli/*.c' |
-    xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$@" -- -std=c17 -D_GNU_SOURCE -Iinclude -Ifcgi' sh \
+    xargs -P 2 -n 6 sh -c 'clang-tidy --quiet "$@" -- -std=c17 -D_GNU_SOURCE -Iinclude -Ifcgi -Icli' sh \
         >build/clang-tidy.log 2>&1 || {
     grep -E 'error:|warning:' build/clang-tidy.log >&2
     exit 1

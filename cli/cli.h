@@ -1,0 +1,39 @@
+/*
+ * cli: what the commands of prgatectl have in common. Each command is a function in a cmd_*.c of its own and
+ * an entry in the table of prgatectl.c.
+ */
+#ifndef PRGATE_CLI_H
+#define PRGATE_CLI_H
+
+#include <stdint.h>
+
+#include "prgate/config.h"
+#include "prgate/err.h"
+#include "prgate/pr.h"
+
+enum exit_status {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,     /* it was tried and did not work */
+    EXIT_USAGE = 64,     /* sysexits.h: the command line is wrong */
+    EXIT_NOT_FOUND = 66, /* no such pull request */
+    EXIT_CONFIG = 78     /* the configuration cannot be used */
+};
+
+/* `arguments` are those behind the command's name, as many as its entry in the table allows; NULL ends them. */
+typedef enum exit_status command_fn(const struct config *config, char **arguments);
+
+command_fn cmd_check;
+command_fn cmd_drain;
+command_fn cmd_status;
+command_fn cmd_json;
+
+/* Prints the error and says what to exit with. */
+enum exit_status cli_complain(const struct err *err);
+
+/* To stdout, with control characters escaped: titles and logins come from strangers. */
+void cli_print(const char *text);
+
+/* "OWNER/REPO#N"; complains where it is not. */
+bool cli_split_name(const char *name, char repo[REPO_NAME_SIZE], uint64_t *number);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * prgatectl drain: the sweeper's part where no process of the pool stays (CGI), once.
+ */
+#include "cli.h"
+#include "prgate/sweep.h"
+
+enum exit_status cmd_drain(const struct config *config, char **arguments)
+{
+    (void)arguments;
+    struct gate gate;
+    struct worker worker = {0};
+    struct err err = {0};
+    enum exit_status status = EXIT_OK;
+    if (gate_open(&gate, config, &err) != ERR_OK || worker_open(&worker, &gate, &err) != ERR_OK) {
+        status = cli_complain(&err);
+    } else {
+        sweep_run(&worker);
+        if (store_checkpoint(gate.store, &err) != ERR_OK)
+            status = cli_complain(&err);
+        alive_sweep(gate.alive);
+    }
+    worker_close(&worker);
+    gate_close(&gate);
+    return status;
+}
