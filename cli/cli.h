@@ -23,6 +23,7 @@ enum exit_status {
 typedef enum exit_status command_fn(const struct config *config, char **arguments);
 
 command_fn cmd_check;
+command_fn cmd_dead;
 command_fn cmd_drain;
 command_fn cmd_status;
 command_fn cmd_json;

@@ -29,6 +29,8 @@ struct command {
 static const struct command commands[] = {
     {"check", "", 0, 0, "read the configuration and open the store", cmd_check},
     {"drain", "", 0, 0, "work off everything that is due, once (from cron, in CGI mode)", cmd_drain},
+    {"dead", "list|retry|drop [WHICH [SEQ]]", 1, 3, "what was given up: list it, try it again, drop it",
+     cmd_dead},
     {"status", "[OWNER/REPO#N]", 0, 1, "show all open pull requests, or one and its ledger", cmd_status},
     {"json", "[OWNER/REPO#N]", 0, 1, "the same as JSON", cmd_json},
 };
@@ -37,7 +39,7 @@ static void print_usage(FILE *out)
 {
     fputs("usage: prgatectl [-c CONFIGURATION] COMMAND\n\n", out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        fprintf(out, "  %-7s %-27s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+        fprintf(out, "  %-7s %-32s %s\n", commands[i].name, commands[i].arguments, commands[i].help);
     fprintf(out,
             "\n  -c FILE  the configuration; else $PRGATE_CONF, else %s\n  -V       print the version\n"
             "  -h       print this\n\n"

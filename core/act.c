@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "prgate/clock.h"
+#include "prgate/dead.h"
 #include "prgate/text.h"
 #include "prgate/trigger.h"
 #include "prgate/wording.h"
@@ -82,6 +83,26 @@ static void add_details_url(const struct worker *worker, const struct record *re
         buf_addf(url, "%s/status/%s/%" PRIu64, base, record->repo, record->key.number);
 }
 
+/* What was given up for this commit, so that whoever looks at the check need not look for it elsewhere. */
+static void add_undone(const struct worker *worker, const struct record *record, const struct sha *sha,
+                       struct buf *title, struct buf *summary)
+{
+    struct dead_letter letter;
+    struct err err;
+    const struct head *head = record_find_head(record, sha);
+    bool refused = head != NULL && head->ci == CI_REFUSED;
+    enum err_code code;
+    for (uint64_t seq = 0;; seq++) {
+        code = dead_look(worker->gate, &record->key, &seq, &letter, &err);
+        if (code != ERR_OK && code != ERR_CORRUPT)
+            return;
+        if (code != ERR_OK || !sha_equal(&letter.intent.sha, sha))
+            continue;
+        if (letter.intent.kind != INTENT_TRIGGER || refused) /* a later one may have worked */
+            wording_undone(&letter, title, summary);
+    }
+}
+
 static struct act_result act_check(struct worker *worker, const struct policy *policy,
                                    const struct record *record, const struct intent *intent)
 {
@@ -100,6 +121,7 @@ static struct act_result act_check(struct worker *worker, const struct policy *p
         wording_done(policy, head, &title, &summary);
     else
         wording_awaiting(policy, head, refused ? WAIT_TRIGGER_FAILED : intent->reason, &title, &summary);
+    add_undone(worker, record, &intent->sha, &title, &summary);
     add_details_url(worker, record, &url);
     struct github_check check = {.sha = intent->sha,
                                  .name = policy->check_name,

@@ -395,6 +395,7 @@ static const struct key top_keys[] = {
     {TOP("accept_threads", "4", apply_int, accept_threads), .min = 1, .max = 256},
     {TOP("drain_threads", "8", apply_int, drain_threads), .min = 1, .max = 256},
     {TOP("sweep_interval", "1", apply_int, sweep_interval_s), .min = 1, .max = 3600},
+    {TOP("give_up_after", "259200", apply_int, give_up_after_s), .min = 1, .max = 31536000},
     {TOP("log_level", "info", apply_choice, log_level), .choices = log_levels},
     {TOP("log_format", "text", apply_choice, log_format), .choices = log_formats},
     {TOP("log_target", "stderr", apply_choice, log_target), .choices = log_targets},

@@ -322,12 +322,6 @@ static void await(struct head *head, enum wait_reason reason, struct decision *o
     out->intents[out->intent_count - 1].reason = reason;
 }
 
-static void set_ci(struct head *head, enum ci_state ci, int64_t now_ms)
-{
-    head->ci = ci;
-    head->ci_at_ms = now_ms;
-}
-
 static void decide_closed(struct record *record, int64_t now_ms, struct decision *out)
 {
     out->rule = RULE_CLOSED;
@@ -337,9 +331,9 @@ static void decide_closed(struct record *record, int64_t now_ms, struct decision
         struct head *head = &record->heads[i];
         /* A trigger that was never sent is undone; one that was may have arrived. */
         if (head->ci == CI_DECIDED)
-            set_ci(head, CI_NONE, now_ms);
+            head_set_ci(head, CI_NONE, now_ms);
         if (head->ci == CI_SENT)
-            set_ci(head, CI_UNKNOWN, now_ms);
+            head_set_ci(head, CI_UNKNOWN, now_ms);
         /* The write of this check may be among the dropped: should it reopen, look again. */
         head->check = CHECK_NONE;
         head->check_reason = WAIT_NOTHING;
@@ -366,7 +360,7 @@ static void decide_start(struct record *record, struct head *head, int64_t now_m
     if (!record->view.labelled || sha_equal(&record->label_removed, &head->sha))
         add_label(record, head, out);
     add_intent(out, INTENT_CHECK_DONE, &head->sha);
-    set_ci(head, CI_DECIDED, now_ms);
+    head_set_ci(head, CI_DECIDED, now_ms);
     head->check = CHECK_DONE;
     head->check_reason = WAIT_NOTHING;
     record->opening_owed = false;

@@ -12,6 +12,7 @@
 #include "prgate/ledger.h"
 #include "prgate/log.h"
 #include "prgate/tables.h"
+#include "prgate/text.h"
 #include "prgate/trust.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
     BACKOFF_LAST_MS = 300000,
     RETRY_AT_MOST_MS = 3600000, /* no Retry-After is believed beyond this */
     APPEARS_MS = 60000,         /* a pull request is to be read this long after its webhook at the latest */
+    ATTEMPTS_AT_LEAST = 5,      /* before an intent that is old already, since nobody ran, is given up */
     QUEUE_MAX = 256             /* claimed and not yet worked on, in one process */
 };
 
@@ -384,18 +386,57 @@ static const char *told_outcome(const struct run *run)
     return only_shown ? "dry_run" : outcome_name(run->result.outcome);
 }
 
+/* Where the label itself starts CI, one that is refused is a trigger that is. */
+static bool starts_ci(const struct run *run, enum ci_state ci)
+{
+    if (run->intent.kind == INTENT_ADD_LABEL)
+        return ci == CI_REFUSED && run->policy != NULL && run->policy->trigger == TRIGGER_NONE;
+    return run->intent.kind == INTENT_TRIGGER;
+}
+
 static void set_ci(struct run *run, enum ci_state ci)
 {
     struct head *head = record_find_head(&run->record, &run->intent.sha);
-    if (head == NULL || run->intent.kind != INTENT_TRIGGER)
+    if (head == NULL || !starts_ci(run, ci))
         return;
-    head->ci = ci;
-    head->ci_at_ms = run->now_ms;
+    head_set_ci(head, ci, run->now_ms);
     if (ci != CI_REFUSED)
         return;
     /* The check that is written next says so. */
     head->check = CHECK_AWAITING;
     head->check_reason = WAIT_TRIGGER_FAILED;
+}
+
+static bool check_is_queued(struct store_txn *txn, const struct run *run, struct err *err)
+{
+    struct intent queued;
+    uint64_t seq = 0;
+    enum err_code code;
+    while ((code = table_next_intent(txn, &run->pr, &seq, &queued, err)) == ERR_OK || code == ERR_CORRUPT) {
+        if (code == ERR_OK && intent_is_check(queued.kind) && sha_equal(&queued.sha, &run->intent.sha))
+            return true;
+        seq++;
+    }
+    return false;
+}
+
+/* On the list, and on the check: one that is queued says so when it is written, else there must be another. */
+static enum err_code add_dead_letter(struct store_txn *txn, struct run *run, struct err *err)
+{
+    struct dead_letter letter = {.intent = run->intent, .died_ms = run->now_ms};
+    text_copy_cut(letter.reason, sizeof letter.reason, run->result.err.text);
+    letter.intent.attempts++;
+    enum err_code code = table_put_dead(txn, &run->pr, &letter, err);
+    const struct head *head = record_find_head(&run->record, &run->intent.sha);
+    bool can_be_told = run->policy != NULL && head != NULL && head->check != CHECK_NONE;
+    if (code != ERR_OK || !can_be_told || intent_is_check(run->intent.kind) || check_is_queued(txn, run, err))
+        return code;
+    struct intent check = {.kind = head->check == CHECK_DONE ? INTENT_CHECK_DONE : INTENT_CHECK_AWAITING,
+                           .sha = head->sha,
+                           .reason = head->check_reason,
+                           .created_ms = run->now_ms};
+    memcpy(check.delivery, run->intent.delivery, sizeof check.delivery);
+    return table_append_intent(txn, &run->record, &check, err);
 }
 
 /* The intent is over and done with, in one way or another. */
@@ -412,7 +453,7 @@ static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_stat
     if (code == ERR_OK)
         code = ledger_add_action(txn, &run->record, &action, run->now_ms, err);
     if (code == ERR_OK && run->result.outcome == ACT_REFUSED)
-        code = table_put_text(txn, TABLE_DEAD, &run->pr, run->intent.seq, run->result.err.text, err);
+        code = add_dead_letter(txn, run, err);
     return code;
 }
 
@@ -509,6 +550,21 @@ static struct act_result give_up(const struct intent *intent)
     return result;
 }
 
+/* What has been failing for too long is given up, with the last failure for its reason. */
+static void lose_patience(struct run *run, int64_t now_ms)
+{
+    int64_t patience_ms = (int64_t)run->gate->config->give_up_after_s * 1000;
+    bool failing = run->result.outcome == ACT_AGAIN || run->result.outcome == ACT_UNSURE;
+    if (!failing || run->intent.attempts + 1 < ATTEMPTS_AT_LEAST ||
+        now_ms - run->intent.created_ms < patience_ms)
+        return;
+    bool may_have_arrived = run->result.outcome == ACT_UNSURE || run->intent.sent_ms != 0;
+    struct err last = run->result.err;
+    run->result.outcome = run->intent.kind == INTENT_TRIGGER && may_have_arrived ? ACT_LEFT : ACT_REFUSED;
+    err_set(&run->result.err, last.code, last.number, "given up after %d s: %s",
+            run->gate->config->give_up_after_s, last.text);
+}
+
 static enum err_code perform_intent(struct run *run, struct err *err)
 {
     int64_t start_ms = clock_now_ms();
@@ -520,6 +576,7 @@ static enum err_code perform_intent(struct run *run, struct err *err)
     run->duration_ms = clock_now_ms() - start_ms;
     if (!is_for_own_ci(run))
         heed_rate_limit(run, &run->result.err);
+    lose_patience(run, start_ms);
     /* A crash here, before the result is committed, repeats the intent: see act.h for why that is harmless. */
     enum err_code code = store_txn(run->gate->store, result_body, run, err);
     if (code != ERR_OK && code != ERR_NOT_FOUND)

@@ -2,7 +2,7 @@
 
 #include "prgate/codec.h"
 
-enum { INTENT_VERSION = 1 };
+enum { INTENT_VERSION = 1, LETTER_VERSION = 1 };
 
 const char *intent_kind_name(enum intent_kind kind)
 {
@@ -25,9 +25,13 @@ const char *intent_kind_name(enum intent_kind kind)
     return "?";
 }
 
-void intent_encode(const struct intent *intent, struct buf *out)
+bool intent_is_check(enum intent_kind kind)
 {
-    encode_u8(out, INTENT_VERSION);
+    return kind == INTENT_CHECK_AWAITING || kind == INTENT_CHECK_DONE;
+}
+
+static void encode_fields(const struct intent *intent, struct buf *out)
+{
     encode_u64(out, intent->seq);
     encode_u8(out, intent->kind);
     encode_sha(out, &intent->sha);
@@ -38,21 +42,54 @@ void intent_encode(const struct intent *intent, struct buf *out)
     encode_i64(out, intent->sent_ms);
 }
 
+static void decode_fields(struct decoder *d, struct intent *intent)
+{
+    *intent = (struct intent){0};
+    intent->seq = decode_u64(d);
+    intent->kind = (enum intent_kind)decode_below(d, INTENT_KIND_END);
+    decode_sha(d, &intent->sha);
+    intent->reason = (enum wait_reason)decode_below(d, WAIT_REASON_END);
+    decode_text(d, intent->delivery, sizeof intent->delivery);
+    intent->created_ms = decode_i64(d);
+    intent->attempts = decode_u32(d);
+    intent->sent_ms = decode_i64(d);
+}
+
+void intent_encode(const struct intent *intent, struct buf *out)
+{
+    encode_u8(out, INTENT_VERSION);
+    encode_fields(intent, out);
+}
+
 enum err_code intent_decode(struct intent *intent, const void *bytes, size_t len, struct err *err)
 {
     struct decoder d = decode_start(bytes, len);
     if (decode_u8(&d) != INTENT_VERSION)
         return err_set(err, ERR_CORRUPT, 0, "an intent has an unknown version");
-    *intent = (struct intent){0};
-    intent->seq = decode_u64(&d);
-    intent->kind = (enum intent_kind)decode_below(&d, INTENT_KIND_END);
-    decode_sha(&d, &intent->sha);
-    intent->reason = (enum wait_reason)decode_below(&d, WAIT_REASON_END);
-    decode_text(&d, intent->delivery, sizeof intent->delivery);
-    intent->created_ms = decode_i64(&d);
-    intent->attempts = decode_u32(&d);
-    intent->sent_ms = decode_i64(&d);
+    decode_fields(&d, intent);
     if (!decode_done(&d) || intent->kind < INTENT_TRIGGER)
         return err_set(err, ERR_CORRUPT, 0, "an intent of %zu bytes is damaged", len);
+    return ERR_OK;
+}
+
+void dead_letter_encode(const struct dead_letter *letter, struct buf *out)
+{
+    encode_u8(out, LETTER_VERSION);
+    encode_i64(out, letter->died_ms);
+    encode_text(out, letter->reason);
+    encode_fields(&letter->intent, out);
+}
+
+enum err_code dead_letter_decode(struct dead_letter *letter, const void *bytes, size_t len, struct err *err)
+{
+    struct decoder d = decode_start(bytes, len);
+    if (decode_u8(&d) != LETTER_VERSION)
+        return err_set(err, ERR_CORRUPT, 0, "a dead letter has an unknown version");
+    *letter = (struct dead_letter){0};
+    letter->died_ms = decode_i64(&d);
+    decode_text(&d, letter->reason, sizeof letter->reason);
+    decode_fields(&d, &letter->intent);
+    if (!decode_done(&d) || letter->intent.kind < INTENT_TRIGGER)
+        return err_set(err, ERR_CORRUPT, 0, "a dead letter of %zu bytes is damaged", len);
     return ERR_OK;
 }

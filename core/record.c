@@ -63,6 +63,12 @@ struct head *record_add_head(struct record *record, const struct sha *sha, int64
     return head;
 }
 
+void head_set_ci(struct head *head, enum ci_state ci, int64_t now_ms)
+{
+    head->ci = ci;
+    head->ci_at_ms = now_ms;
+}
+
 bool head_is_triggered(const struct head *head)
 {
     switch (head->ci) {

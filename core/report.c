@@ -212,15 +212,27 @@ static enum err_code list_intents(struct store_txn *txn, struct look *look, stru
 
 static enum err_code list_dead(struct store_txn *txn, struct look *look, struct err *err)
 {
-    struct buf text;
-    buf_init(&text);
-    enum err_code code;
+    struct dead_letter letter;
     look->dead = cJSON_CreateArray();
-    for (uint64_t seq = 0; (code = table_next_text(txn, TABLE_DEAD, &look->pr, &seq, &text, err)) == ERR_OK;
-         seq++)
-        cJSON_AddItemToArray(look->dead, cJSON_CreateString(buf_text(&text)));
-    buf_release(&text);
-    return code;
+    for (uint64_t seq = 0;; seq++) {
+        enum err_code code = table_next_dead(txn, &look->pr, &seq, &letter, err);
+        if (code == ERR_CORRUPT) {
+            add_damaged(look->dead);
+            continue;
+        }
+        if (code != ERR_OK)
+            return code;
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddNumberToObject(object, "seq", (double)seq);
+        cJSON_AddStringToObject(object, "action", intent_kind_name(letter.intent.kind));
+        cJSON_AddStringToObject(object, "sha", letter.intent.sha.hex);
+        cJSON_AddStringToObject(object, "delivery", letter.intent.delivery);
+        cJSON_AddNumberToObject(object, "attempts", letter.intent.attempts);
+        add_time(object, "created", letter.intent.created_ms);
+        add_time(object, "given_up", letter.died_ms);
+        cJSON_AddStringToObject(object, "reason", letter.reason);
+        cJSON_AddItemToArray(look->dead, object);
+    }
 }
 
 static enum err_code list_ledger(struct store_txn *txn, struct look *look, struct err *err)

@@ -251,6 +251,34 @@ enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *pr,
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
+enum err_code table_put_dead(struct store_txn *txn, const struct pr_key *pr, const struct dead_letter *letter,
+                             struct err *err)
+{
+    struct buf value;
+    buf_init(&value);
+    dead_letter_encode(letter, &value);
+    enum err_code code = put_entry(txn, TABLE_DEAD, pr, letter->intent.seq, buf_bytes(&value), err);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_next_dead(struct store_txn *txn, const struct pr_key *pr, uint64_t *seq,
+                              struct dead_letter *letter, struct err *err)
+{
+    struct buf value;
+    buf_init(&value);
+    enum err_code code = next_entry(txn, TABLE_DEAD, pr, seq, &value, err);
+    if (code == ERR_OK)
+        code = dead_letter_decode(letter, value.data, value.len, err);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_remove_dead(struct store_txn *txn, const struct pr_key *pr, uint64_t seq, struct err *err)
+{
+    return remove_entry(txn, TABLE_DEAD, pr, seq, err);
+}
+
 enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
                                uint64_t seq, struct err *err)
 {

@@ -1,5 +1,7 @@
 #include "prgate/wording.h"
 
+#include <stdbool.h>
+
 static const char *title_of_wait(enum wait_reason reason)
 {
     switch (reason) {
@@ -94,6 +96,41 @@ void wording_done(const struct policy *policy, const struct head *head, struct b
         buf_addf(summary, "Approved by @%s with the label **%s**.", head->approver.login, policy->label);
     else
         buf_adds(summary, "The author is trusted.");
+}
+
+static const char *name_of_action(enum intent_kind kind)
+{
+    switch (kind) {
+    case INTENT_TRIGGER:
+        return "starting CI";
+    case INTENT_ADD_LABEL:
+        return "setting the label";
+    case INTENT_REMOVE_LABEL:
+        return "taking the label off";
+    case INTENT_COMMENT_CONFLICT:
+        return "commenting on the conflicts";
+    case INTENT_CHECK_AWAITING:
+    case INTENT_CHECK_DONE:
+    case INTENT_KIND_END:
+        break;
+    }
+    return "writing this check";
+}
+
+void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary)
+{
+    const char *action = name_of_action(letter->intent.kind);
+    if (letter->intent.kind != INTENT_TRIGGER) /* the title of one that was not started says so */
+        buf_addf(title, "; not done: %s", action);
+    buf_addf(summary, "\n\n**Not done:** %s (`", action);
+    /* Somebody else's words: nothing in them may end the code span or the line. */
+    for (const char *at = letter->reason; *at != '\0'; at++) {
+        if (*at == '`' || (unsigned char)*at < ' ')
+            buf_addc(summary, '\'');
+        else
+            buf_addc(summary, *at);
+    }
+    buf_adds(summary, "`).");
 }
 
 void wording_conflict(const struct policy *policy, const struct record *record, struct buf *comment)

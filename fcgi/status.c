@@ -172,6 +172,26 @@ static void render_ledger(struct buf *out, const cJSON *report)
     end_table(out);
 }
 
+static void render_dead(struct buf *out, const cJSON *report)
+{
+    static const char *const columns[] = {"Given up (UTC)", "Action", "Commit", "Attempts", "Reason", NULL};
+    const cJSON *letters = cJSON_GetObjectItemCaseSensitive(report, "dead"), *letter;
+    if (cJSON_GetArraySize(letters) == 0)
+        return;
+    begin_table(out, "What was given up", columns);
+    cJSON_ArrayForEach(letter, letters)
+    {
+        buf_adds(out, "<tr>");
+        add_time_cell(out, report_number(letter, "given_up"));
+        add_cell(out, report_text(letter, "action"));
+        add_sha_cell(out, report_text(letter, "sha"));
+        buf_addf(out, "<td>%" PRId64 "</td>", report_number(letter, "attempts"));
+        add_cell(out, report_text(letter, "reason"));
+        buf_adds(out, "</tr>\n");
+    }
+    end_table(out);
+}
+
 static void render_pull(struct reply *reply, const cJSON *report)
 {
     char title[REPO_NAME_SIZE + 32];
@@ -187,6 +207,7 @@ static void render_pull(struct reply *reply, const cJSON *report)
         buf_addf(&reply->body, ", waits for <strong>%s</strong>", report_text(report, "waits_for_text"));
     buf_adds(&reply->body, "</p>\n");
     render_heads(&reply->body, report);
+    render_dead(&reply->body, report);
     render_ledger(&reply->body, report);
     end_page(reply);
 }

@@ -86,6 +86,7 @@ struct config {
     int accept_threads;
     int drain_threads;
     int sweep_interval_s;
+    int give_up_after_s; /* an action that has been failing for that long becomes a dead letter */
     enum log_level log_level;
     enum log_format log_format;
     enum log_target log_target;

@@ -36,8 +36,19 @@ struct intent {
 };
 
 const char *intent_kind_name(enum intent_kind kind);
+bool intent_is_check(enum intent_kind kind);
 
 void intent_encode(const struct intent *intent, struct buf *out);
 enum err_code intent_decode(struct intent *intent, const void *bytes, size_t len, struct err *err);
+
+/* An intent that was given up: refused for good, or failing for too long. Kept until somebody retries or drops it. */
+struct dead_letter {
+    struct intent intent; /* as it was at its last attempt; its sequence number is the letter's */
+    int64_t died_ms;
+    char reason[ERR_TEXT_MAX];
+};
+
+void dead_letter_encode(const struct dead_letter *letter, struct buf *out);
+enum err_code dead_letter_decode(struct dead_letter *letter, const void *bytes, size_t len, struct err *err);
 
 #endif

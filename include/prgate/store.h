@@ -43,7 +43,7 @@ enum store_table {
     TABLE_INBOX,      /* pull request, sequence -> struct event taken and not yet decided */
     TABLE_SEEN,       /* pull request, delivery id -> when it came */
     TABLE_INTENT,     /* pull request, sequence -> struct intent not yet done */
-    TABLE_DEAD,       /* pull request, intent's sequence -> why it was given up, JSON */
+    TABLE_DEAD,       /* pull request, intent's sequence -> struct dead_letter: given up, and why */
     TABLE_LEDGER,     /* pull request, sequence -> what was decided or done and why, JSON */
     TABLE_NAME,       /* repository's name in lower case -> its id */
     TABLE_TRUST,      /* repository, what was asked about whom -> answer and when it was learnt */

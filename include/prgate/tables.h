@@ -74,7 +74,17 @@ enum err_code table_next_queued(struct store_txn *txn, enum store_table queue, s
 enum err_code table_count(struct store *store, enum store_table table, size_t limit, size_t *out,
                           struct err *err);
 
-/* ---- text under a sequence number: ledger, dead letters ---- */
+/* ---- dead letters, under the sequence number that their intent had ---- */
+
+enum err_code table_put_dead(struct store_txn *txn, const struct pr_key *pr, const struct dead_letter *letter,
+                             struct err *err);
+/* As table_next_event(). */
+enum err_code table_next_dead(struct store_txn *txn, const struct pr_key *pr, uint64_t *seq,
+                              struct dead_letter *letter, struct err *err);
+enum err_code table_remove_dead(struct store_txn *txn, const struct pr_key *pr, uint64_t seq,
+                                struct err *err);
+
+/* ---- text under a sequence number: the ledger ---- */
 
 enum err_code table_put_text(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
                              uint64_t seq, const char *text, struct err *err);

@@ -6,6 +6,7 @@
 
 #include "prgate/buf.h"
 #include "prgate/config.h"
+#include "prgate/intent.h"
 #include "prgate/record.h"
 
 /* Title and summary of the check while the head waits. `head` may be NULL. */
@@ -17,5 +18,8 @@ void wording_done(const struct policy *policy, const struct head *head, struct b
                   struct buf *summary);
 
 void wording_conflict(const struct policy *policy, const struct record *record, struct buf *comment);
+
+/* Appends to a check's title and summary that something was given up, and why. */
+void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary);
 
 #endif

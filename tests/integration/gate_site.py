@@ -2,11 +2,13 @@
 import hashlib
 import hmac
 import json
+import os
+import subprocess
 import uuid
 
 from processes import wait_until
 from servers import Cron, end_leftovers
-from workspace import SECRET
+from workspace import SECRET, as_server_user
 
 IDLE_S = 30
 
@@ -71,6 +73,11 @@ class Site:
                 self.cron.tick()
             return self.health()["waiting"] == 0
         wait_until(idle, timeout, lambda: f"idle: {self.health()}")
+
+    def ctl(self, *arguments):
+        """prgatectl, run to its end as the servers' user."""
+        return subprocess.run([self.workspace.ctl, *arguments], capture_output=True, text=True, timeout=IDLE_S, check=False,
+                              env={**os.environ, **self.workspace.environment()}, **as_server_user())
 
     def ledger(self, repo, number):
         """The entries of one pull request, oldest first."""

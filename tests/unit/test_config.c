@@ -112,6 +112,7 @@ static void check_default_top(const struct config *config)
     check_int("default", "accept_threads", config->accept_threads, 4);
     check_int("default", "drain_threads", config->drain_threads, 8);
     check_int("default", "sweep_interval", config->sweep_interval_s, 1);
+    check_int("default", "give_up_after", config->give_up_after_s, 259200);
     check_int("default", "log_level", config->log_level, LOG_LEVEL_INFO);
     check_int("default", "log_format", config->log_format, LOG_FORMAT_TEXT);
     check_int("default", "log_target", config->log_target, LOG_TARGET_STDERR);
@@ -146,7 +147,8 @@ static void test_defaults(void **state)
 static const char every_key[] =
     "state_dir = \"/s\"\nwebhook_secret_file = {\"@/secret\", \"@/old\"}\ndry_run = true\n"
     "public_url = \"https://p.example\"\ntrust_ttl = 0\naccept_threads = 256\ndrain_threads = 3\n"
-    "sweep_interval = 3600\nlog_level = \"debug\"\nlog_format = \"json\"\nlog_target = \"syslog\"\n"
+    "sweep_interval = 3600\ngive_up_after = 60\nlog_level = \"debug\"\nlog_format = \"json\"\nlog_target = "
+    "\"syslog\"\n"
     "github { api_url = \"https://ghe.example/api/v3\" app_id = 5000000000 private_key_file = \"@/key\" "
     "request_timeout = 600 }\n"
     "repo \"o/r\" { label = \"go \xf0\x9f\x9a\x80\" label_id = 10404216443 trusted_users = {\"a\", "
@@ -167,6 +169,7 @@ static void check_every_top_key(const struct config *config)
     check_int("set", "accept_threads", config->accept_threads, 256);
     check_int("set", "drain_threads", config->drain_threads, 3);
     check_int("set", "sweep_interval", config->sweep_interval_s, 3600);
+    check_int("set", "give_up_after", config->give_up_after_s, 60);
     check_int("set", "log_level", config->log_level, LOG_LEVEL_DEBUG);
     check_int("set", "log_format", config->log_format, LOG_FORMAT_JSON);
     check_int("set", "log_target", config->log_target, LOG_TARGET_SYSLOG);

@@ -190,6 +190,7 @@ static void limits(void **state)
         {"workflow that climbs", REPO_WITH("workflow = \"..\""), ":5: workflow: "},
         {"ref with a blank", REPO_WITH("workflow_ref = \"a b\""), ":5: workflow_ref: "},
         {"guarantee", REPO_WITH("trigger_guarantee = \"once\""), "at_most_once, at_least_once"},
+        {"no patience", DRY "give_up_after = 0\n" REPO, ":4: give_up_after: must be"},
         {"sweep too seldom", DRY "sweep_interval = 3601\n" REPO, ":4: sweep_interval: must be"},
         {"no time at all", DRY "github { request_timeout = 0 }\n" REPO, ":4: request_timeout: "},
         {"log level", DRY "log_level = \"loud\"\n" REPO, "panic, fatal, error, warning, info, debug"},

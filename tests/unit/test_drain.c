@@ -433,7 +433,7 @@ static void put_intent(struct fixture *f, struct intent *intent)
 
 struct all_text {
     enum store_table table;
-    struct buf text; /* one entry a line */
+    struct buf text; /* one entry a line, with blanks for the zeros of what is no text */
 };
 
 static enum err_code all_text_body(struct store_txn *txn, void *arg, struct err *err)
@@ -446,7 +446,8 @@ static enum err_code all_text_body(struct store_txn *txn, void *arg, struct err 
     buf_init(&line);
     buf_clear(&all->text);
     for (; (code = table_next_text(txn, all->table, &pr, &seq, &line, err)) == ERR_OK; seq++)
-        buf_addf(&all->text, "%s\n", buf_text(&line));
+        for (size_t i = 0; i <= line.len; i++)
+            buf_addc(&all->text, i == line.len ? '\n' : line.data[i] == 0 ? ' ' : (char)line.data[i]);
     buf_release(&line);
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }

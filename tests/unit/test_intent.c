@@ -74,6 +74,36 @@ static void test_stored_bytes_stay_as_they_are(void **state)
     buf_release(&bytes);
 }
 
+static void test_dead_letter_comes_back_field_by_field_and_no_cut_of_it_does(void **state)
+{
+    (void)state;
+    static const unsigned char head[] = "\1\0\0\1\x8b\xcf\xe5\x68\x7b\0\0\0\2no";
+    struct dead_letter want = {.intent = make_intent(), .died_ms = 1700000000123, .reason = "no"}, got;
+    struct buf bytes;
+    struct err err = {0};
+    buf_init(&bytes);
+    dead_letter_encode(&want, &bytes);
+    assert_memory_equal(bytes.data, head, sizeof head - 1);
+    assert_int_equal(dead_letter_decode(&got, bytes.data, bytes.len, &err), ERR_OK);
+    check_int("letter", "died_ms", got.died_ms, want.died_ms);
+    check_str("letter", "reason", got.reason, want.reason);
+    check_u64("letter", "seq", got.intent.seq, want.intent.seq);
+    check_int("letter", "kind", got.intent.kind, want.intent.kind);
+    check_str("letter", "sha", got.intent.sha.hex, want.intent.sha.hex);
+    check_int("letter", "reason to wait", got.intent.reason, want.intent.reason);
+    check_str("letter", "delivery", got.intent.delivery, want.intent.delivery);
+    check_int("letter", "created_ms", got.intent.created_ms, want.intent.created_ms);
+    check_u64("letter", "attempts", got.intent.attempts, want.intent.attempts);
+    check_int("letter", "sent_ms", got.intent.sent_ms, want.intent.sent_ms);
+    for (size_t len = 0; len < bytes.len; len++)
+        assert_int_equal(dead_letter_decode(&got, bytes.data, len, &err), ERR_CORRUPT);
+    buf_addc(&bytes, 0);
+    assert_int_equal(dead_letter_decode(&got, bytes.data, bytes.len, &err), ERR_CORRUPT);
+    bytes.data[0] = 2;
+    assert_int_equal(dead_letter_decode(&got, bytes.data, bytes.len - 1, &err), ERR_CORRUPT);
+    buf_release(&bytes);
+}
+
 static void test_every_cut_of_an_intent_is_corrupt(void **state)
 {
     (void)state;
@@ -163,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_intent_comes_back_field_by_field),
         cmocka_unit_test(test_stored_bytes_stay_as_they_are),
+        cmocka_unit_test(test_dead_letter_comes_back_field_by_field_and_no_cut_of_it_does),
         cmocka_unit_test(test_every_cut_of_an_intent_is_corrupt),
         cmocka_unit_test(test_bytes_that_mean_nothing_are_corrupt),
         cmocka_unit_test(test_changed_bytes_are_corrupt_or_another_intent),

@@ -217,8 +217,11 @@ static enum err_code add_work_body(struct store_txn *txn, void *arg, struct err 
         .kind = INTENT_TRIGGER, .attempts = 2, .sent_ms = 1700000000456, .delivery = "d0"};
     sha_parse(&intent.sha, SHA_B_TEXT);
     enum err_code code = table_append_intent(txn, record, &intent, err);
+    struct dead_letter letter = {.intent = intent, .died_ms = 1700000000789, .reason = "No such event"};
+    letter.intent.seq = 9;
+    letter.intent.created_ms = 1700000000001;
     if (code == ERR_OK)
-        code = table_put_text(txn, TABLE_DEAD, &record->key, 1, "No such event", err);
+        code = table_put_dead(txn, &record->key, &letter, err);
     if (code == ERR_OK)
         code = table_put_text(txn, TABLE_LEDGER, &record->key, record->next_ledger++, "{\"kind\":\"action\"}",
                               err);
@@ -280,7 +283,9 @@ static void test_pull_request_is_told_whole(void **state)
         "\"sha\":\"" SHA_A_TEXT "\",\"received\":1700000000123}],"
         "\"intents\":[{\"action\":\"trigger\",\"sha\":\"" SHA_B_TEXT "\",\"delivery\":\"d0\","
         "\"attempts\":2,\"sent\":1700000000456}],"
-        "\"dead\":[\"No such event\"],\"ledger\":[{\"kind\":\"action\"}]}");
+        "\"dead\":[{\"seq\":9,\"action\":\"trigger\",\"sha\":\"" SHA_B_TEXT "\",\"delivery\":\"d0\","
+        "\"attempts\":2,\"created\":1700000000001,\"given_up\":1700000000789,"
+        "\"reason\":\"No such event\"}],\"ledger\":[{\"kind\":\"action\"}]}");
     fixture_close(&f);
 }
 
