@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "prgate/log.h"
-#include "prgate/tables.h"
+#include "prgate/salvage.h"
 
 struct put {
     struct gate *gate;
@@ -12,6 +12,7 @@ struct put {
     struct claim claim; /* made beforehand, so that no other thread takes the record's for left over */
     struct receipt receipt;
     bool taken_over;
+    bool salvaged; /* the record was damaged, and is made anew */
 };
 
 /* The repository is new here, or goes by another name by now. A late delivery must not bring the old one back. */
@@ -33,14 +34,14 @@ static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
     struct record record;
     record_init(&record);
 
-    enum err_code code = table_get_record(txn, &put->event->key, STORE_LOCK, &record, err);
+    enum err_code code = salvage_get_record(txn, &put->event->key, &record, &put->salvaged, err);
     if (code == ERR_OK || code == ERR_NOT_FOUND)
         code = note_name(txn, &record, put->event, err);
     if (code == ERR_OK)
         code = table_see_delivery(txn, &record.key, put->event->delivery, put->event->received_ms, err);
     if (code == ERR_CONFLICT) {
         put->receipt.duplicate = true;
-        code = ERR_OK;
+        code = put->salvaged ? table_put_record(txn, &record, err) : ERR_OK;
         goto done;
     }
     if (code != ERR_OK)
@@ -74,6 +75,8 @@ enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_c
         claims_forget(gate->claims, &put.claim);
     if (code != ERR_OK)
         return err_wrap(err, "storing the delivery");
+    if (put.salvaged)
+        salvage_tell(gate->metrics, &event->key);
     if (put.taken_over)
         metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
     *out = put.receipt;

@@ -1,6 +1,7 @@
 #include "prgate/ledger.h"
 
 #include <cjson/cJSON.h>
+#include <string.h>
 
 enum { LEDGER_VERSION = 1 };
 
@@ -92,4 +93,51 @@ enum err_code ledger_add_action(struct store_txn *txn, struct record *record,
     cJSON_AddNumberToObject(entry, "attempts", action->intent->attempts + 1.0);
     cJSON_AddNumberToObject(entry, "duration_ms", (double)action->duration_ms);
     return append(txn, record, entry, err);
+}
+
+/* ---- reading it back ------------------------------------------------------- */
+
+static const char *text_of(const cJSON *entry, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, name));
+    return text == NULL ? "" : text;
+}
+
+static void restore_action(struct record *record, const cJSON *entry)
+{
+    static const struct {
+        const char *outcome;
+        enum ci_state ci;
+    } outcomes[] = {
+        {"done", CI_STARTED}, {"dry_run", CI_STARTED}, {"unknown", CI_UNKNOWN}, {"dead", CI_REFUSED}};
+    struct sha sha;
+    if (strcmp(text_of(entry, "action"), "trigger") != 0 || !sha_parse(&sha, text_of(entry, "sha")))
+        return;
+    const cJSON *time = cJSON_GetObjectItemCaseSensitive(entry, "time");
+    int64_t at_ms = cJSON_IsNumber(time) ? (int64_t)time->valuedouble : 0;
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+        if (strcmp(text_of(entry, "outcome"), outcomes[i].outcome) != 0)
+            continue;
+        record_reserve_head(record);
+        head_set_ci(record_add_head(record, &sha, at_ms), outcomes[i].ci, at_ms);
+    }
+}
+
+enum err_code ledger_restore(struct store_txn *txn, struct record *record, struct err *err)
+{
+    struct buf text;
+    enum err_code code;
+    buf_init(&text);
+    for (uint64_t seq = 0;; seq++) {
+        code = table_next_text(txn, TABLE_LEDGER, &record->key, &seq, &text, err);
+        if (code != ERR_OK)
+            break;
+        cJSON *entry = cJSON_ParseWithLength((const char *)text.data, text.len);
+        restore_action(record, entry);
+        if (strcmp(text_of(entry, "event"), "opened") == 0)
+            record->opened = true;
+        cJSON_Delete(entry);
+    }
+    buf_release(&text);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
 }

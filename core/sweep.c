@@ -8,7 +8,7 @@
 
 #include "prgate/clock.h"
 #include "prgate/log.h"
-#include "prgate/tables.h"
+#include "prgate/salvage.h"
 
 enum { TIDY_EVERY_MS = 10000 };
 
@@ -55,6 +55,7 @@ struct take {
     struct claim claim;
     bool taken;
     bool taken_over;
+    bool salvaged; /* the record was damaged, and is made anew */
 };
 
 static enum err_code take_body(struct store_txn *txn, void *arg, struct err *err)
@@ -63,14 +64,15 @@ static enum err_code take_body(struct store_txn *txn, void *arg, struct err *err
     struct record record;
     record_init(&record);
     take->taken = false;
-    enum err_code code = table_get_record(txn, &take->pr, STORE_LOCK, &record, err);
+    enum err_code code = salvage_get_record(txn, &take->pr, &record, &take->salvaged, err);
     if (code == ERR_OK && record.due_ms <= clock_now_ms() &&
         claims_is_free(take->gate->claims, &record.claim)) {
         take->taken = true;
         take->taken_over = record.claim.held;
         record.claim = take->claim;
-        code = table_put_record(txn, &record, err);
     }
+    if (code == ERR_OK && (take->taken || take->salvaged))
+        code = table_put_record(txn, &record, err);
     record_release(&record);
     return code;
 }
@@ -80,6 +82,8 @@ static bool take_claim(struct gate *gate, const struct pr_key *pr, struct claim 
     struct err err;
     struct take take = {.gate = gate, .pr = *pr, .claim = claims_new(gate->claims)};
     enum err_code code = store_txn(gate->store, take_body, &take, &err);
+    if (code == ERR_OK && take.salvaged)
+        salvage_tell(gate->metrics, pr);
     if (code != ERR_OK || !take.taken) {
         claims_forget(gate->claims, &take.claim);
         return false;

@@ -112,6 +112,32 @@ enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *
     return code;
 }
 
+static bool is_name_of(const struct buf *value, uint64_t repo_id)
+{
+    struct decoder d = decode_start(value->data, value->len);
+    return decode_u64(&d) == repo_id && decode_done(&d);
+}
+
+enum err_code table_find_name(struct store_txn *txn, uint64_t repo_id, char repo[REPO_NAME_SIZE],
+                              struct err *err)
+{
+    struct buf name, value;
+    enum err_code code;
+    repo[0] = '\0';
+    buf_init(&name);
+    buf_init(&value);
+    while ((code = store_next(txn, TABLE_NAME, (struct bytes){0}, &name, &value, err)) == ERR_OK) {
+        if (is_name_of(&value, repo_id)) {
+            text_copy(repo, REPO_NAME_SIZE, buf_text(&name));
+            break;
+        }
+        buf_addc(&name, '\0');
+    }
+    buf_release(&name);
+    buf_release(&value);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
 /* ---- delivery ids -------------------------------------------------------- */
 
 enum err_code table_see_delivery(struct store_txn *txn, const struct pr_key *pr, const char *delivery,
@@ -279,23 +305,40 @@ enum err_code table_remove_dead(struct store_txn *txn, const struct pr_key *pr, 
     return remove_entry(txn, TABLE_DEAD, pr, seq, err);
 }
 
-enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
-                               uint64_t seq, struct err *err)
+static enum err_code move_to_quarantine(struct store_txn *txn, enum store_table table, struct bytes from,
+                                        struct err *err)
 {
-    struct buf from, to, value;
-    make_seq_key(pr, seq, &from);
+    struct buf to, value;
     buf_init(&to);
     buf_init(&value);
     buf_addf(&to, "%s/", store_table_name(table));
     buf_add(&to, from.data, from.len);
-    enum err_code code = store_get(txn, table, buf_bytes(&from), STORE_LOCK, &value, err);
+    enum err_code code = store_get(txn, table, from, STORE_LOCK, &value, err);
     if (code == ERR_OK)
         code = store_put(txn, TABLE_QUARANTINE, buf_bytes(&to), buf_bytes(&value), err);
     if (code == ERR_OK)
-        code = store_delete(txn, table, buf_bytes(&from), err);
-    buf_release(&from);
+        code = store_delete(txn, table, from, err);
     buf_release(&to);
     buf_release(&value);
+    return code;
+}
+
+enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
+                               uint64_t seq, struct err *err)
+{
+    struct buf from;
+    make_seq_key(pr, seq, &from);
+    enum err_code code = move_to_quarantine(txn, table, buf_bytes(&from), err);
+    buf_release(&from);
+    return code;
+}
+
+enum err_code table_quarantine_record(struct store_txn *txn, const struct pr_key *pr, struct err *err)
+{
+    struct buf from;
+    make_key(pr, &from);
+    enum err_code code = move_to_quarantine(txn, TABLE_PR, buf_bytes(&from), err);
+    buf_release(&from);
     return code;
 }
 

@@ -37,4 +37,10 @@ struct ledger_action {
 enum err_code ledger_add_action(struct store_txn *txn, struct record *record,
                                 const struct ledger_action *action, int64_t now_ms, struct err *err);
 
+/*
+ * What it tells of a record that was lost: for which commits CI was started or may have been, and
+ * whether `opened` was handled. Adds to *record; see salvage.h.
+ */
+enum err_code ledger_restore(struct store_txn *txn, struct record *record, struct err *err);
+
 #endif

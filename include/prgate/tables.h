@@ -28,6 +28,9 @@ enum err_code table_next_record(struct store_txn *txn, struct pr_key *pr, struct
 /* ---- repository names ---- */
 
 enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err);
+/* By its id, for when nothing else tells it: looks through all names. ERR_OK with "" where there is none. */
+enum err_code table_find_name(struct store_txn *txn, uint64_t repo_id, char repo[REPO_NAME_SIZE],
+                              struct err *err);
 enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *repo_id, struct err *err);
 
 /* ---- delivery ids ---- */
@@ -59,9 +62,10 @@ enum err_code table_remove_intent(struct store_txn *txn, const struct pr_key *pr
                                   struct err *err);
 enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *pr, struct err *err);
 
-/* Moves an entry of a queue out of the way, byte for byte. */
+/* Moves an entry of a queue, or a record, out of the way, byte for byte. */
 enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
                                uint64_t seq, struct err *err);
+enum err_code table_quarantine_record(struct store_txn *txn, const struct pr_key *pr, struct err *err);
 
 /*
  * The next pull request, from *pr on, that has an entry in that queue. It may be
