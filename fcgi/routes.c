@@ -89,21 +89,23 @@ static const char *or_empty(const char *text)
     return text == NULL ? "" : text;
 }
 
+static const struct route *route_path(const char *front, const char *rest, char path[PATH_SIZE],
+                                      struct call *call)
+{
+    int len = snprintf(path, PATH_SIZE, "%s%s", front, rest);
+    return len >= 0 && len < PATH_SIZE ? find_route(path, call) : NULL;
+}
+
 /*
- * Servers cut a path into SCRIPT_NAME and PATH_INFO in different places: mounted at the root
- * the two together are ours, mounted below a prefix PATH_INFO is.
+ * Servers cut a path into SCRIPT_NAME and PATH_INFO in different places: mounted below a prefix, be it
+ * one that is called like a page of ours, PATH_INFO is ours; mounted at the root the two together are.
  */
 static const struct route *route_request(const struct request *request, char path[PATH_SIZE],
                                          struct call *call)
 {
-    const struct route *route = NULL;
-    int len = snprintf(path, PATH_SIZE, "%s%s", or_empty(request->script_name), or_empty(request->path_info));
-    if (len >= 0 && len < PATH_SIZE)
-        route = find_route(path, call);
-    if (route != NULL)
-        return route;
-    len = snprintf(path, PATH_SIZE, "%s", or_empty(request->path_info));
-    return len >= 0 && len < PATH_SIZE ? find_route(path, call) : NULL;
+    const char *script = or_empty(request->script_name), *info = or_empty(request->path_info);
+    const struct route *route = route_path("", info, path, call);
+    return route != NULL ? route : route_path(script, info, path, call);
 }
 
 static bool allows(const struct route *route, const char *method)
