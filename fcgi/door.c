@@ -129,9 +129,8 @@ static bool check_signature(struct visit *visit, const struct buf *body)
 static bool check_names(struct visit *visit)
 {
     const struct request *request = visit->request;
-    if (request->delivery == NULL || !text_is_delivery(request->delivery))
+    if (visit->delivery == NULL)
         return refuse(visit, 400, METRIC_MALFORMED, "X-GitHub-Delivery is missing or malformed");
-    visit->delivery = request->delivery;
     if (request->event == NULL || request->event[0] == '\0')
         return refuse(visit, 400, METRIC_MALFORMED, "X-GitHub-Event is missing");
     if (strcmp(request->event, "ping") == 0)
@@ -185,6 +184,8 @@ void door_webhook(struct gate *gate, const struct request *request, bool may_cla
     struct buf body;
     size_t len = 0;
     buf_init(&body);
+    if (request->delivery != NULL && text_is_delivery(request->delivery))
+        visit.delivery = request->delivery;
     if (!is_json(request->content_type))
         refuse(&visit, 415, METRIC_MALFORMED,
                "Content-Type is not application/json: choose it in the webhook's settings");
