@@ -7,9 +7,9 @@ build='gcc libc6-dev make pkg-config libfcgi-dev libcurl4-openssl-dev libcjson-d
 run='nginx-light spawn-fcgi multiwatch curl openssl ca-certificates procps'
 # apache2-bin is Apache without its service. A newer Node.js than Debian's may bring its own npm: see needed().
 check='libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev mandoc git patch
-    python3 python3-pytest python3-pytest-xdist python3-aiohttp python3-cryptography python3-yaml shellcheck
-    apache2-bin libapache2-mod-fcgid lighttpd fcgiwrap media-types'
-services='nginx.service lighttpd.service fcgiwrap.service fcgiwrap.socket'
+    python3 python3-pytest python3-pytest-xdist python3-aiohttp python3-cryptography shellcheck
+    apache2-bin libapache2-mod-fcgid lighttpd media-types'
+services='nginx.service lighttpd.service'
 
 fail() { echo "packages.sh: $*" >&2; exit 1; }
 
