@@ -54,6 +54,11 @@ static bool is_about_head(const struct event *event, const struct snapshot *view
     return sha_equal(&event->pr.head, &view->head);
 }
 
+static bool is_push_of_head(const struct event *event, const struct snapshot *view)
+{
+    return event->action == EVENT_SYNCHRONIZE && is_about_head(event, view);
+}
+
 static bool is_gate_labeled(const struct event *event)
 {
     return event->action == EVENT_LABELED && event->label_is_gate;
@@ -290,8 +295,7 @@ static bool label_covers_push(const struct record *record, const struct event *e
 /* After the receiver has said no for good, somebody has to ask again: prgate's own echo and mere edits do not. */
 static bool asks_again(const struct record *record, const struct event *event, enum rule judged)
 {
-    bool pushed = event->action == EVENT_SYNCHRONIZE && is_about_head(event, &record->view);
-    return judged == RULE_APPROVED || record->opening_owed || pushed;
+    return judged == RULE_APPROVED || record->opening_owed || is_push_of_head(event, &record->view);
 }
 
 /* Why CI may run on this head, or RULE_LATER: it may not. */
@@ -322,6 +326,13 @@ static void await(struct head *head, enum wait_reason reason, struct decision *o
     out->intents[out->intent_count - 1].reason = reason;
 }
 
+static void complete_check(struct head *head, struct decision *out)
+{
+    add_intent(out, INTENT_CHECK_DONE, &head->sha);
+    head->check = CHECK_DONE;
+    head->check_reason = WAIT_NOTHING;
+}
+
 static void decide_closed(struct record *record, int64_t now_ms, struct decision *out)
 {
     out->rule = RULE_CLOSED;
@@ -348,9 +359,7 @@ static void decide_again(struct record *record, struct head *head, const struct 
         add_label(record, head, out);
     record->opening_owed = false;
     if (head->check != CHECK_DONE)
-        add_intent(out, INTENT_CHECK_DONE, &head->sha);
-    head->check = CHECK_DONE;
-    head->check_reason = WAIT_NOTHING;
+        complete_check(head, out);
 }
 
 static void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out)
@@ -359,10 +368,8 @@ static void decide_start(struct record *record, struct head *head, int64_t now_m
     /* A read that lags may still show the label that prgate has taken off: adding it looks first. */
     if (!record->view.labelled || sha_equal(&record->label_removed, &head->sha))
         add_label(record, head, out);
-    add_intent(out, INTENT_CHECK_DONE, &head->sha);
+    complete_check(head, out);
     head_set_ci(head, CI_DECIDED, now_ms);
-    head->check = CHECK_DONE;
-    head->check_reason = WAIT_NOTHING;
     record->opening_owed = false;
 }
 
@@ -417,8 +424,7 @@ static void decide_wait(struct record *record, struct head *head, const struct e
                         const struct facts *facts, struct decision *out)
 {
     /* Only a label from before the push goes: one that was set since was meant for this commit. */
-    if (event->action == EVENT_SYNCHRONIZE && is_about_head(event, &record->view) && event->pr.labelled &&
-        !facts->author_trusted)
+    if (is_push_of_head(event, &record->view) && event->pr.labelled && !facts->author_trusted)
         remove_label(record, head, out);
     enum wait_reason reason = why_waiting(record, head, facts);
     if (out->rule == RULE_LATER)

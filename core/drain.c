@@ -37,8 +37,8 @@ struct run {
     struct gate *gate;
     struct pr_key pr;
     struct claim claim;
-    bool
-        may_overtake; /* a `closed` may be decided before its turn; only once, lest it spin while GitHub is down */
+    /* A `closed` may be decided before its turn; only once, lest it spin while GitHub is down. */
+    bool may_overtake;
 
     enum step_kind step;
     struct record record;
@@ -53,7 +53,6 @@ struct run {
     struct decision decision;
     struct act_result result;
     int64_t duration_ms;
-    int64_t due_ms;
     const char *note;
 };
 
@@ -78,12 +77,19 @@ static int64_t back_off_ms(uint32_t failures, const struct pr_key *pr)
     return wait - (int64_t)spread + (int64_t)(mixed % (2 * spread));
 }
 
-static int64_t due_after_failure(const struct record *record, int64_t retry_at_ms, int64_t now_ms)
+static void put_off(struct record *record, int64_t retry_at_ms, int64_t now_ms)
 {
     int64_t due = now_ms + back_off_ms(record->failures, &record->key);
     if (retry_at_ms > due)
         due = retry_at_ms;
-    return due < now_ms + RETRY_AT_MOST_MS ? due : now_ms + RETRY_AT_MOST_MS;
+    record->due_ms = due < now_ms + RETRY_AT_MOST_MS ? due : now_ms + RETRY_AT_MOST_MS;
+    record->failures++;
+}
+
+static void end_back_off(struct record *record)
+{
+    record->failures = 0;
+    record->due_ms = 0;
 }
 
 /*
@@ -210,9 +216,7 @@ static enum err_code postpone_body(struct store_txn *txn, void *arg, struct err 
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
-    run->due_ms = due_after_failure(&run->record, run->result.retry_at_ms, clock_now_ms());
-    run->record.failures++;
-    run->record.due_ms = run->due_ms;
+    put_off(&run->record, run->result.retry_at_ms, clock_now_ms());
     return table_put_record(txn, &run->record, err);
 }
 
@@ -238,7 +242,7 @@ static enum err_code postpone_failure(struct run *run, const struct err *why, st
     run->result = (struct act_result){.retry_at_ms = why->retry_at_ms};
     enum err_code code = store_txn(run->gate->store, postpone_body, run, err);
     log_warning("put off", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
-                LOG_INT("failures", run->record.failures), LOG_INT("due_ms", run->due_ms),
+                LOG_INT("failures", run->record.failures), LOG_INT("due_ms", run->record.due_ms),
                 LOG_STR("error", why->text));
     return code;
 }
@@ -291,8 +295,7 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
         code = add_to_ledger(txn, run, err);
     if (code != ERR_OK)
         return code;
-    run->record.failures = 0;
-    run->record.due_ms = 0;
+    end_back_off(&run->record);
     return table_put_record(txn, &run->record, err);
 }
 
@@ -307,8 +310,7 @@ static enum err_code note_body(struct store_txn *txn, void *arg, struct err *err
         code = ledger_add_note(txn, &run->record, &run->event, run->note, clock_now_ms(), err);
     if (code != ERR_OK)
         return code;
-    run->record.failures = 0;
-    run->record.due_ms = 0;
+    end_back_off(&run->record);
     return table_put_record(txn, &run->record, err);
 }
 
@@ -443,8 +445,7 @@ static enum err_code add_dead_letter(struct store_txn *txn, struct run *run, str
 static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_state ci, struct err *err)
 {
     set_ci(run, ci);
-    run->record.failures = 0;
-    run->record.due_ms = 0;
+    end_back_off(&run->record);
     enum err_code code = table_remove_intent(txn, &run->pr, run->intent.seq, err);
     struct ledger_action action = {.intent = &run->intent,
                                    .outcome = told_outcome(run),
@@ -465,11 +466,9 @@ static enum err_code keep(struct store_txn *txn, struct run *run, struct err *er
     if (kept.sent_ms == 0 && run->result.outcome == ACT_UNSURE)
         kept.sent_ms = run->now_ms;
     set_ci(run, kept.sent_ms == 0 ? CI_DECIDED : CI_SENT);
-    int64_t due = due_after_failure(&run->record, run->result.retry_at_ms, run->now_ms);
+    put_off(&run->record, run->result.retry_at_ms, run->now_ms);
     if (run->result.outcome == ACT_UNSURE && run->result.retry_at_ms > 0)
-        due = run->result.retry_at_ms; /* it works, only not yet */
-    run->record.failures++;
-    run->record.due_ms = due;
+        run->record.due_ms = run->result.retry_at_ms; /* it works, only not yet */
     return table_put_intent(txn, &run->pr, &kept, err);
 }
 
@@ -568,11 +567,10 @@ static void lose_patience(struct run *run, int64_t now_ms)
 static enum err_code perform_intent(struct run *run, struct err *err)
 {
     int64_t start_ms = clock_now_ms();
-    if (run->policy != NULL) {
+    if (run->policy != NULL)
         run->result = act_perform(run->worker, run->policy, &run->record, &run->intent);
-    } else {
+    else
         run->result = give_up(&run->intent);
-    }
     run->duration_ms = clock_now_ms() - start_ms;
     if (!is_for_own_ci(run))
         heed_rate_limit(run, &run->result.err);
