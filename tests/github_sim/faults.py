@@ -24,6 +24,7 @@ from .reply import Refusal, Reply
 
 SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
 EXHAUSTED = "API rate limit exceeded."
+CROSSING_S = 0.1  # two workers may ask the same, the one before the other's refusal has got about
 
 
 class Fault:
@@ -117,9 +118,11 @@ class Faults:
         refusal = fault.refusal()
         if fault.rate_limit:
             what = (call.method, call.path, str(call.body))
-            if self._refused.get(what) == fault.until:
+            until, refused_at = self._refused.get(what, (None, 0))
+            if until == fault.until and call.start > refused_at + CROSSING_S:
                 journal.violation("hammer", f"repeated before the rate limit ended ({fault.rate_limit})", call)
-            self._refused[what] = fault.until
+            if until != fault.until:
+                self._refused[what] = (fault.until, time.monotonic())
         return Reply(refusal.status, refusal.body, refusal.headers)
 
     async def hang(self, gone):

@@ -387,6 +387,9 @@ def test_statuses_on_demand(sim, api, fault, status, headers):
 def test_who_does_not_wait_is_found_out(sim, api):
     sim.fault(route="GET */pulls/*", rate_limit="429", seconds=2)
     assert [api("GET", repo_path("pulls/1"))[0] for _ in range(2)] == [429, 429]
+    assert sim.violations() == [], "two that cross are not one that does not wait"
+    time.sleep(0.2)
+    assert api("GET", repo_path("pulls/1"))[0] == 429
     assert [one["kind"] for one in sim.violations()] == ["hammer"]
     time.sleep(3.1)
     assert api("GET", repo_path("pulls/1"))[0] == 200
