@@ -27,7 +27,7 @@ CORE = err buf clock pr text log codec signature \
 	github_check github_actions trigger wording \
 	boot store tables ledger alive claims metrics salvage shared_tokens gate dead \
 	trust act inbox drain sweep report
-FCGI = web door status routes serve_fcgi serve_cgi main
+FCGI = web door status routes connections serve_fcgi serve_cgi main
 CLI = cli cmd_check cmd_dead cmd_drain cmd_status prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 

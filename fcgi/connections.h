@@ -1,0 +1,46 @@
+/*
+ * connections: accepting from the FastCGI socket, with an end for each connection.
+ *
+ *     int fd = connections_accept(connections, slot, listener);
+ *     if (fd >= 0) {
+ *         ...                                  read, answer, close(fd)
+ *         connections_done(connections, slot);
+ *     }
+ *
+ * libfcgi reads and writes without a time-out, so a peer that stops in the middle, or sends a byte
+ * now and then, would hold its thread for good, and a handful of those the whole pool. So
+ * somebody calls connections_cut() now and then: what is older than it may be is shut down, whichever
+ * read or write its thread sits in, and that returns. A slot belongs to one thread. Thread-safe.
+ */
+#ifndef PRGATE_CONNECTIONS_H
+#define PRGATE_CONNECTIONS_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    CONNECTION_MAX_MS = 10000, /* GitHub hangs up after 10 s: nobody waits for a later reply */
+    CONNECTIONS_WAKE = SIGUSR2 /* sent to a thread in connections_accept() makes it return */
+};
+
+struct connections;
+
+/* `slots` threads will accept. The caller's to free; never NULL. */
+struct connections *connections_new(int slots);
+void connections_free(struct connections *connections); /* NULL is fine */
+
+/*
+ * Waits for a connection. Its descriptor is the caller's to close. -1: interrupted, turned away or failed; try
+ * again. CONNECTIONS_WAKE must have a handler and be blocked in the calling thread: it is let through only
+ * while there is nothing to interrupt.
+ */
+int connections_accept(struct connections *connections, int slot, int listener);
+
+/* Call it after the descriptor was closed. */
+void connections_done(struct connections *connections, int slot);
+
+/* Shuts down what was accepted `max_ms` ago or earlier; how many that were. */
+size_t connections_cut(struct connections *connections, int64_t max_ms);
+
+#endif
