@@ -88,24 +88,28 @@ static bool has_escaped_nul(const char *body, size_t len)
 
 struct shape {
     size_t deepest; /* nesting of arrays and objects */
+    size_t values;  /* at least as many as there are */
     bool open;      /* ends inside of one */
 };
 
 /* Brackets inside strings do not count. */
 static struct shape shape_of(const char *body, size_t len)
 {
-    struct shape shape = {0};
+    struct shape shape = {.values = 1};
     size_t depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < len; i++) {
+        bool opens = !in_string && (body[i] == '[' || body[i] == '{');
         if (body[i] == '"')
             in_string = !in_string;
         else if (in_string && body[i] == '\\')
             i++;
-        else if (!in_string && (body[i] == '[' || body[i] == '{'))
+        else if (opens)
             depth++;
         else if (!in_string && (body[i] == ']' || body[i] == '}') && depth > 0)
             depth--;
+        if (opens || (!in_string && body[i] == ','))
+            shape.values++;
         shape.deepest = depth > shape.deepest ? depth : shape.deepest;
     }
     shape.open = depth > 0;
@@ -141,6 +145,9 @@ static enum err_code parse_json(const char *body, size_t len, cJSON **out, struc
         return err_set(err, ERR_REJECT, 0, "body: not UTF-8");
     if (has_escaped_nul(body, len))
         return err_set(err, ERR_REJECT, 0, "body: contains an escaped NUL (\\u0000)");
+    if (len > EVENT_VALUES_MAX && shape_of(body, len).values > EVENT_VALUES_MAX)
+        return err_set(err, ERR_REJECT, 0,
+                       "body: more than %d JSON values, a hundred times what GitHub sends", EVENT_VALUES_MAX);
     cJSON *root = cJSON_ParseWithLengthOpts(body, len, &stop, 0);
     if (root == NULL)
         return explain_failure(body, len, stop, err);

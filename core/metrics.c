@@ -57,6 +57,11 @@ static const struct {
                            "When GitHub's rate limit starts anew."},
     [METRIC_RATE_BLOCKED_MS] = {"prgate_rate_limit_blocked_until_milliseconds", "gauge",
                                 "GitHub asked not to be called before this time."},
+    [METRIC_COMMITS] = {"prgate_store_transactions_total{outcome=\"committed\"}", "counter",
+                        "Transactions of the store, each synced to disk, and those run again."},
+    [METRIC_TXN_RETRIES] = {"prgate_store_transactions_total{outcome=\"retried\"}", "counter", NULL},
+    [METRIC_CUT] = {"prgate_connections_cut_total", "counter",
+                    "Connections from the web server that took too long and were ended."},
 };
 
 enum err_code metrics_open(struct metrics **out, const char *state_dir, struct err *err)
@@ -93,6 +98,11 @@ void metrics_close(struct metrics *metrics)
 void metrics_add(struct metrics *metrics, enum metric metric)
 {
     atomic_fetch_add_explicit(&metrics->values[metric], 1, memory_order_relaxed);
+}
+
+void metrics_add_many(struct metrics *metrics, enum metric metric, uint64_t count)
+{
+    atomic_fetch_add_explicit(&metrics->values[metric], (int64_t)count, memory_order_relaxed);
 }
 
 void metrics_set(struct metrics *metrics, enum metric metric, int64_t value)

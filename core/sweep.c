@@ -128,7 +128,7 @@ struct sweep {
     pthread_cond_t wake;
     bool closing;
     int64_t tidied_ms;
-    uint64_t recoveries;
+    struct store_stats told; /* what of the store's counts the pool's have by now */
 };
 
 static void hand_out(struct sweep *sweep)
@@ -151,9 +151,16 @@ static void tidy(struct sweep *sweep)
     unsigned dead = alive_sweep(sweep->gate->alive);
     if (dead > 0)
         log_info("processes ended without a goodbye", LOG_INT("count", dead));
-    uint64_t recoveries = store_get_stats(sweep->gate->store).recoveries;
-    for (; sweep->recoveries < recoveries; sweep->recoveries++)
-        metrics_add(sweep->gate->metrics, METRIC_RECOVERIES);
+}
+
+static void tell_counts(struct sweep *sweep)
+{
+    struct metrics *metrics = sweep->gate->metrics;
+    struct store_stats now = store_get_stats(sweep->gate->store);
+    metrics_add_many(metrics, METRIC_COMMITS, now.commits - sweep->told.commits);
+    metrics_add_many(metrics, METRIC_TXN_RETRIES, now.retries - sweep->told.retries);
+    metrics_add_many(metrics, METRIC_RECOVERIES, now.recoveries - sweep->told.recoveries);
+    sweep->told = now;
 }
 
 /* False: the process is closing. */
@@ -180,7 +187,9 @@ static void *run_sweep(void *arg)
             tidy(sweep);
             sweep->tidied_ms = clock_now_ms();
         }
+        tell_counts(sweep);
     } while (wait_for_turn(sweep));
+    tell_counts(sweep);
     return NULL;
 }
 

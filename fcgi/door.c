@@ -96,6 +96,30 @@ static bool check_length(struct visit *visit, size_t *len)
     return true;
 }
 
+/*
+ * A large body that arrives while others are in memory is told to come again, before any of it is read: it is
+ * most likely not even signed. give_room() is due when the body has been released.
+ */
+static bool take_room(struct visit *visit, size_t len)
+{
+    atomic_size_t *used = &visit->gate->large_bodies;
+    size_t now = atomic_load(used);
+    do {
+        if (len > DOOR_LARGE && now + len > DOOR_LARGE_AT_ONCE) {
+            visit->reply->retry_after_s = RETRY_AFTER_S;
+            return refuse(visit, 503, METRIC_NOT_STORED,
+                          "too many bodies over 1 MiB at once, please deliver it again");
+        }
+    } while (len > DOOR_LARGE && !atomic_compare_exchange_weak(used, &now, now + len));
+    return true;
+}
+
+static void give_room(struct gate *gate, size_t len)
+{
+    if (len > DOOR_LARGE)
+        atomic_fetch_sub(&gate->large_bodies, len);
+}
+
 static bool read_body(struct visit *visit, size_t len, struct buf *body)
 {
     unsigned char *at = buf_reserve(body, len + 1);
@@ -178,19 +202,27 @@ static void store_delivery(struct visit *visit, bool may_claim)
     visit->reply->claim = receipt.claim;
 }
 
+static void take_body(struct visit *visit, size_t len, bool may_claim)
+{
+    struct buf body;
+    buf_init(&body);
+    if (read_body(visit, len, &body) && check_signature(visit, &body) && check_names(visit) &&
+        parse(visit, &body))
+        store_delivery(visit, may_claim);
+    buf_release(&body);
+}
+
 void door_webhook(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
 {
     struct visit visit = {.gate = gate, .request = request, .reply = reply};
-    struct buf body;
     size_t len = 0;
-    buf_init(&body);
     if (request->delivery != NULL && text_is_delivery(request->delivery))
         visit.delivery = request->delivery;
-    if (!is_json(request->content_type))
+    if (!is_json(request->content_type)) {
         refuse(&visit, 415, METRIC_MALFORMED,
                "Content-Type is not application/json: choose it in the webhook's settings");
-    else if (check_length(&visit, &len) && read_body(&visit, len, &body) && check_signature(&visit, &body) &&
-             check_names(&visit) && parse(&visit, &body))
-        store_delivery(&visit, may_claim);
-    buf_release(&body);
+    } else if (check_length(&visit, &len) && take_room(&visit, len)) {
+        take_body(&visit, len, may_claim);
+        give_room(gate, len);
+    }
 }

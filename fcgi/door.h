@@ -10,7 +10,16 @@
 
 #include "web.h"
 
-enum { DOOR_BODY_MAX = 25 * 1024 * 1024 }; /* GitHub's own limit for a payload */
+enum {
+    DOOR_BODY_MAX = 25 * 1024 * 1024, /* GitHub's own limit for a payload */
+
+    /*
+     * What the bodies of one process take at most, whatever arrives and however many threads accept.
+     * Ordinary payloads (20 to 30 kB) are never held up: only those over DOOR_LARGE count.
+     */
+    DOOR_LARGE = 1024 * 1024,
+    DOOR_LARGE_AT_ONCE = 2 * DOOR_BODY_MAX
+};
 
 /* `may_claim`: this process has room to work on one more pull request. */
 void door_webhook(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply);

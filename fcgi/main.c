@@ -1,6 +1,9 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "prgate/buf.h"
 #include "prgate/config.h"
@@ -8,10 +11,22 @@
 #include "prgate/log.h"
 #include "serve.h"
 
+/*
+ * glibc raises its own thresholds when a large block is freed, and then keeps such blocks in the heap of whichever
+ * thread had one: a large body would stay in memory once per thread. Fixed, they go back at once.
+ */
+static void set_up_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+#endif
+}
+
 int main(void)
 {
     struct config *config;
     struct err err = {0};
+    set_up_memory();
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
     if (config_open(&config, config_path(), &err) != ERR_OK) {
         log_fatal("the configuration cannot be used", LOG_STR("error", err.text));

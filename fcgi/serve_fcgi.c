@@ -138,6 +138,7 @@ static bool start(struct server *server, const struct config *config, struct err
 static void cut_overdue(struct server *server)
 {
     size_t count = connections_cut(server->connections, CONNECTION_MAX_MS);
+    metrics_add_many(server->gate.metrics, METRIC_CUT, count);
     if (count > 0)
         log_warning("connections from the web server were cut: they took too long", LOG_INT("count", count),
                     LOG_INT("limit_ms", CONNECTION_MAX_MS));

@@ -16,7 +16,7 @@ sed -e "s|^user .*|$user|" \
     -e "s|/var/log/nginx/|$dir/nginx-|" \
     -e "s|/var/lib/nginx/|$dir/nginx-|" \
     -e "s|/run/prgate/prgate\\.sock|$socket|" \
-    -e "s|^\\( *\\)listen 80 default_server;|\\1listen 127.0.0.1:$port default_server;|" \
+    -e "s|^\\( *\\)listen 80 default_server|\\1listen 127.0.0.1:$port default_server|" \
     -e "s|^http {|&\\
     proxy_temp_path $dir/nginx-proxy; scgi_temp_path $dir/nginx-scgi; uwsgi_temp_path $dir/nginx-uwsgi;|" \
     "$top/nginx.conf.example"

@@ -50,6 +50,12 @@ struct event {
     bool label_is_gate; /* labeled, unlabeled: it is the policy's gate label */
 };
 
+/*
+ * A payload of 25 kB has about 500 values. Parsed, each takes up to 40 times its bytes: 25 MiB of "1," would be
+ * a gigabyte.
+ */
+enum { EVENT_VALUES_MAX = 50000 };
+
 /* Is this X-GitHub-Event one that event_parse() understands? The others need not be parsed. */
 bool event_is_of_concern(const char *name);
 

@@ -29,7 +29,8 @@ struct gate {
     struct alive *alive;
     struct claims *claims;
     struct metrics *metrics;
-    atomic_bool stopping; /* finish the step at hand, give up claims, return */
+    atomic_bool stopping;       /* finish the step at hand, give up claims, return */
+    atomic_size_t large_bodies; /* bytes of large bodies in memory: see door.h */
 };
 
 enum err_code gate_open(struct gate *gate, const struct config *config, struct err *err);

@@ -37,6 +37,9 @@ enum metric {
     METRIC_RATE_REMAINING,  /* gauge */
     METRIC_RATE_RESET,      /* gauge, Unix seconds */
     METRIC_RATE_BLOCKED_MS, /* gauge: no calls before this Unix time in ms */
+    METRIC_COMMITS,         /* by processes that stay */
+    METRIC_TXN_RETRIES,
+    METRIC_CUT,
     METRIC_END
 };
 
@@ -47,6 +50,7 @@ enum err_code metrics_open(struct metrics **out, const char *state_dir, struct e
 void metrics_close(struct metrics *metrics);
 
 void metrics_add(struct metrics *metrics, enum metric metric);
+void metrics_add_many(struct metrics *metrics, enum metric metric, uint64_t count);
 void metrics_set(struct metrics *metrics, enum metric metric, int64_t value);
 int64_t metrics_get(const struct metrics *metrics, enum metric metric);
 

@@ -53,6 +53,7 @@ github {{
 CREDENTIALS = {
     "app": f'app_id = {APP_ID}\n  private_key_file = "{{dir}}/app.pem"',
     "token": 'token_file = "{dir}/token"',
+    "none": "",  # goes with dry_run only
 }
 
 

@@ -526,6 +526,109 @@ static void test_largest_body_is_taken(void **state)
     free(body);
 }
 
+/* The payload, with blanks in front. */
+static char *padded(size_t len)
+{
+    char *body = mem_alloc(len + 1);
+    memset(body, ' ', len);
+    memcpy(body + len - strlen(payload), payload, strlen(payload) + 1);
+    return body;
+}
+
+static void test_large_bodies_share_a_room_and_small_ones_do_not(void **state)
+{
+    (void)state;
+    const size_t all = DOOR_LARGE_AT_ONCE, large = DOOR_LARGE + 1;
+    static const char wrong[] = "sha256=0000000000000000000000000000000000000000000000000000000000000000";
+    const struct {
+        const char *name;
+        size_t used, len;
+        int status;
+        const char *signature;
+        size_t ends_after;
+    } rows[] = {
+        {.name = "nobody else", .used = 0, .len = large, .status = 202},
+        {.name = "the last room", .used = all - large, .len = large, .status = 202},
+        {.name = "a byte too many", .used = all - large + 1, .len = large, .status = 503},
+        {.name = "all taken", .used = all, .len = large, .status = 503},
+        {.name = "two of the largest", .used = DOOR_BODY_MAX, .len = DOOR_BODY_MAX, .status = 202},
+        {.name = "three", .used = all, .len = DOOR_BODY_MAX, .status = 503},
+        {.name = "small", .used = all, .len = DOOR_LARGE, .status = 202},
+        {.name = "wrongly signed", .used = 0, .len = large, .status = 401, .signature = wrong},
+        {.name = "cut off", .used = 0, .len = large, .status = 400, .ends_after = 1000},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        struct reply reply;
+        struct source source;
+        char *body = padded(rows[i].len);
+        fixture_open(&f, "");
+        atomic_store(&f.gate.large_bodies, rows[i].used);
+        post(&f,
+             &(struct post){.body = body,
+                            .step = 65536,
+                            .signature = rows[i].signature,
+                            .ends_after = rows[i].ends_after},
+             &reply, &source);
+        check_int(rows[i].name, "status", reply.status, rows[i].status);
+        check_u64(rows[i].name, "in use afterwards", atomic_load(&f.gate.large_bodies), rows[i].used);
+        if (rows[i].status == 503) {
+            check_u64(rows[i].name, "read", source.reads, 0);
+            check_int(rows[i].name, "Retry-After", reply.retry_after_s, 5);
+            check_contains(rows[i].name, "says", buf_text(&reply.body), "please deliver it again");
+            check_int(rows[i].name, "counted", metrics_get(f.gate.metrics, METRIC_NOT_STORED), 1);
+            check_nothing_stored(rows[i].name, &f);
+        }
+        reply_release(&reply);
+        fixture_close(&f);
+        free(body);
+    }
+}
+
+/* Reads as read_source() does, and notes how much room is taken meanwhile. */
+static struct {
+    struct gate *gate;
+    size_t used;
+} watched;
+
+static size_t read_and_watch(void *arg, void *to, size_t len)
+{
+    watched.used = atomic_load(&watched.gate->large_bodies);
+    return read_source(arg, to, len);
+}
+
+static void test_room_is_taken_while_a_large_body_is_there(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t len, used;
+    } rows[] = {{"large", DOOR_LARGE + 1, DOOR_LARGE + 1}, {"small", DOOR_LARGE, 0}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        struct reply reply;
+        char length[32], *body = padded(rows[i].len);
+        struct source source = {.at = body, .left = rows[i].len, .step = 65536};
+        snprintf(length, sizeof length, "%zu", rows[i].len);
+        struct request request = {.method = "POST",
+                                  .path_info = "/webhook",
+                                  .content_type = "application/json",
+                                  .content_length = length,
+                                  .read = read_and_watch,
+                                  .source = &source};
+        fixture_open(&f, "");
+        watched.gate = &f.gate;
+        reply_init(&reply);
+        routes_answer(&f.gate, &request, false, &reply);
+        check_int(rows[i].name, "status", reply.status, 401);
+        check_u64(rows[i].name, "taken", watched.used, rows[i].used);
+        check_u64(rows[i].name, "taken afterwards", atomic_load(&f.gate.large_bodies), 0);
+        reply_release(&reply);
+        fixture_close(&f);
+        free(body);
+    }
+}
+
 static void test_delivery_that_cannot_be_stored_is_to_be_sent_again(void **state)
 {
     (void)state;
@@ -571,6 +674,8 @@ int main(void)
         cmocka_unit_test(test_media_type_may_have_parameters_and_any_case),
         cmocka_unit_test(test_work_goes_to_whoever_has_room_and_finds_the_claim_free),
         cmocka_unit_test(test_largest_body_is_taken),
+        cmocka_unit_test(test_large_bodies_share_a_room_and_small_ones_do_not),
+        cmocka_unit_test(test_room_is_taken_while_a_large_body_is_there),
         cmocka_unit_test(test_delivery_that_cannot_be_stored_is_to_be_sent_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,6 +186,48 @@ static void test_a_nul_byte_is_refused_anywhere(void **state)
     }
 }
 
+/* Of JSON without such characters in its strings. */
+static size_t count_values(const char *json)
+{
+    size_t count = 1;
+    for (; *json != '\0'; json++)
+        count += *json == ',' || *json == '[' || *json == '{';
+    return count;
+}
+
+/* Each takes 80 bytes and more once it is parsed. */
+static void test_values_without_number_are_refused(void **state)
+{
+    static const struct {
+        const char *name, *start, *each, *end;
+        size_t values; /* of `each` */
+    } rows[] = {
+        {"numbers", "[0", ",1", "]", 1},
+        {"lists", "[0", ",[]", "]", 2},
+        {"members", "{\"a\":0", ",\"\":1", "}", 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf by;
+        struct event event;
+        struct err err = {0};
+        buf_init(&by);
+        /* What stands in strings does not count; a comma and a bracket come with it. */
+        buf_addf(&by, "\"body\":\"[,{\\\"[,{\",\"filling\":%s", rows[i].start);
+        for (size_t n = count_values(base) + 2; n + rows[i].values <= EVENT_VALUES_MAX; n += rows[i].values)
+            buf_adds(&by, rows[i].each);
+        size_t full = by.len;
+        buf_adds(&by, rows[i].end);
+        check_int(rows[i].name, "at the limit", parse(&event, "\"body\":null", buf_text(&by), &err), ERR_OK);
+        by.len = full;
+        buf_addf(&by, "%s%s", rows[i].each, rows[i].end);
+        check_int(rows[i].name, "over it", parse(&event, "\"body\":null", buf_text(&by), &err), ERR_REJECT);
+        check_str(rows[i].name, "reason", err.text,
+                  "body: more than 50000 JSON values, a hundred times what GitHub sends");
+        buf_release(&by);
+    }
+}
+
 static void test_deep_nesting_is_refused(void **state)
 {
     static const struct {
@@ -722,6 +764,7 @@ int main(void)
         cmocka_unit_test(test_every_cut_is_refused),
         cmocka_unit_test(test_a_nul_byte_is_refused_anywhere),
         cmocka_unit_test(test_deep_nesting_is_refused),
+        cmocka_unit_test(test_values_without_number_are_refused),
         cmocka_unit_test(test_of_no_concern_is_told_apart_from_malformed),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_numbers_of_no_action_are_refused),

@@ -293,6 +293,24 @@ static void test_thread_waits_while_github_has_blocked_the_pool(void **state)
     fixture_close(&f);
 }
 
+static void test_thread_tells_the_pool_what_the_store_did(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    for (uint64_t i = 1; i <= 20; i++)
+        put_off_work(&f, 5, i);
+    uint64_t before = store_get_stats(f.gate.store).commits;
+    assert_true(before >= 20);
+    look_once(&f);
+    /* The drain went on for a while after the sweeper's last word. */
+    struct store_stats now = store_get_stats(f.gate.store);
+    assert_in_range(metrics_get(f.gate.metrics, METRIC_COMMITS), before + 1, now.commits);
+    assert_in_range(metrics_get(f.gate.metrics, METRIC_TXN_RETRIES), 0, now.retries);
+    assert_int_equal(metrics_get(f.gate.metrics, METRIC_RECOVERIES), 0);
+    fixture_close(&f);
+}
+
 static void test_thread_looks_again_after_its_interval(void **state)
 {
     (void)state;
@@ -343,6 +361,7 @@ int main(void)
         cmocka_unit_test(test_run_works_off_all_that_are_due),
         cmocka_unit_test(test_thread_hands_out_what_it_finds),
         cmocka_unit_test(test_thread_waits_while_github_has_blocked_the_pool),
+        cmocka_unit_test(test_thread_tells_the_pool_what_the_store_did),
         cmocka_unit_test(test_thread_looks_again_after_its_interval),
         cmocka_unit_test(test_thread_tidies_up_after_the_dead),
     };

@@ -1,0 +1,305 @@
+"""Whatever arrives, memory and threads stay bounded, replies stay right, and what was acknowledged is kept.
+
+OVERLOAD_N (1000) deliveries at once on as many connections; `make check-overload` sends 10,000. The other
+figures follow from it. Peak memory is printed for each member of the pool and held to the bound that
+docs/architecture.md states.
+"""
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+
+import pytest
+from conftest import end, need_program
+from fastcgi import Connection, head, stdin, webhook
+from gate_site import Site, signature
+from lives import is_idle
+from overload import MIB, Flood, Members, allow_files, payload, post, summary
+from processes import wait_until
+from servers import Pool4Nginx
+from workspace import Workspace
+
+N = int(os.environ.get("OVERLOAD_N", "1000"))
+LONG = N >= 10_000
+PER_PULL = 20
+SLOW = N // 3
+ONE_PULL = N // 10 if LONG else N // 5
+PROCESSES, ACCEPT_THREADS, DRAIN_THREADS = 4, 4, 8
+IDLE_S = 600
+
+# docs/architecture.md, "Bounds": base + large bodies and their parsed strings + a share for each thread.
+BOUND_MIB = 48 + 2 * 50 + 10 * ACCEPT_THREADS + 2 * DRAIN_THREADS
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """A pool of four behind nginx, in a dry run without credentials: GitHub is no part of this."""
+    need_program()
+    files = allow_files(2 * N + 1000)
+    if files < N + 500:
+        pytest.fail(f"{N} connections need more than {files} descriptors: ulimit -n {2 * N + 1000}")
+    workspace = Workspace("http://127.0.0.1:1", "none", extra="dry_run = true\n")
+    site = Site(Pool4Nginx, workspace, None)
+    site.members = Members(workspace)
+    site.post_webhook("pull_request", payload(1_000_000), "warm-up")
+    wait_idle(site)
+    yield site
+    end(site)
+
+
+def wait_idle(site):
+    wait_until(lambda: is_idle(site), IDLE_S, lambda: f"idle: {site.health()}")
+
+
+@pytest.fixture
+def use(alone):
+    """No threads or descriptors are left behind by a test, no member died, and memory stays under its bound."""
+    before = alone.members.use()
+    yield before
+    wait_idle(alone)
+    with contextlib.suppress(TimeoutError):  # a reply is out a moment before its connection is closed
+        wait_until(lambda: shape(alone.members.use()) == shape(before), 10, "as before")
+    after = alone.members.use()
+    print("\n" + "".join(f"member {pid}: peak {one.peak_mib:.0f} MiB of {BOUND_MIB}, {one.threads} threads, "
+                         f"{one.files} descriptors\n" for pid, one in after.items()), end="")
+    assert shape(after) == shape(before), "a member died, or keeps threads or descriptors"
+    assert {pid: one.peak_mib for pid, one in after.items() if one.peak_mib > BOUND_MIB} == {}
+
+
+def shape(use):
+    return {pid: (one.threads, one.files) for pid, one in use.items()}
+
+
+def metrics(site):
+    status, body = site.get("/metrics.json")
+    assert status == 200
+    return body
+
+
+def decided(site, numbers):
+    found = set()
+    for number in numbers:
+        found |= {entry.get("delivery") for entry in site.ledger("dispatch/overload", number)}
+    return found
+
+
+def test_more_connections_than_the_pool_has_threads(alone, use):
+    """All bodies arrive at the same moment: each is taken, and then decided, or told when to come again."""
+    pulls = range(1, N // PER_PULL + 1)
+    bodies = {number: payload(number) for number in pulls}
+    requests = [(f"flood-{n}", bodies[1 + n % len(pulls)]) for n in range(N)]
+    began = time.monotonic()
+    answers = Flood(alone.server.port).send(requests)
+    took = time.monotonic() - began
+    wait_idle(alone)
+    taken = {one.delivery for one in answers if one.status == 202}
+    print(f"\n{N} deliveries at once: {summary(answers)} in {took:.1f} s, decided after {time.monotonic() - began:.1f} s")
+    assert {one.status for one in answers} <= {202, 503}, summary(answers)
+    assert [one for one in answers if not one.is_clear] == []
+    assert taken, "nothing was taken: this proves nothing"
+    assert taken - decided(alone, pulls) == set()
+
+
+def test_what_was_told_to_come_again_is_taken_then(alone, use):
+    """Redelivered until it is taken, each delivery counts once."""
+    number, waiting = 900_000, {f"again-{n}" for n in range(N // 4)}
+    rounds = 0
+    while waiting and rounds < 100:
+        body = payload(number)
+        answers = Flood(alone.server.port).send([(one, body) for one in sorted(waiting)])
+        waiting -= {one.delivery for one in answers if one.status in (200, 202)}
+        rounds += 1
+    assert waiting == set()
+    print(f"\n{N // 4} deliveries of one pull request in {rounds} rounds")
+    wait_idle(alone)
+    ledger = [entry["delivery"] for entry in alone.ledger("dispatch/overload", number) if entry["kind"] == "decision"]
+    assert sorted(ledger[-900:]) == sorted(set(ledger[-900:])), "a delivery was decided twice"
+
+
+def test_slow_senders_occupy_no_thread(alone, use):
+    """A byte now and then, on hundreds of connections: nginx has them, prgate never sees them."""
+    before = metrics(alone)
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(tcp(alone.server.port)) for _ in range(SLOW)]
+        body = b" " * (25 * MIB)
+        start = post(b"", "slow", **{"Content-Length": str(len(body))})
+        for one in slow:
+            one.sendall(start)
+        drip_all(slow)
+        for n in range(20):
+            drip_all(slow)
+            status, reply = alone.post_webhook("pull_request", payload(800_000 + n), f"between-{n}")
+            assert status == 202, reply
+    after = metrics(alone)
+    seen = {name: after[name] - before[name] for name in after if "deliveries_total" in name}
+    assert sum(seen.values()) == 20, seen
+
+
+def tcp(port):
+    import socket
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+def drip_all(sockets):
+    for one in sockets:
+        one.sendall(b" ")
+
+
+def test_peers_that_get_stuck_on_the_socket_are_cut(alone, use):
+    """What nginx would not do, straight on the FastCGI socket: every thread gets one that never ends."""
+    ways = {
+        "says nothing": b"",
+        "stops in its head": webhook(payload(1), "stuck")[:40],
+        "stops in its body": webhook(payload(1), "stuck") + stdin(payload(1)[:1000]),
+        "goes on and on": webhook(b" " * MIB, "stuck"),
+    }
+    with contextlib.ExitStack() as stack:
+        stuck = {}
+        for n in range(2 * PROCESSES * ACCEPT_THREADS):
+            way = list(ways)[n % len(ways)]
+            one = stack.enter_context(Connection(alone.server.pool.socket, timeout=120))
+            one.send(ways[way])
+            stuck[one] = way
+        endless = [one for one, way in stuck.items() if way == "goes on and on"]
+        stop = threading.Event()
+        dripping = threading.Thread(target=drip_records, args=(endless, stop))
+        dripping.start()
+        stack.callback(dripping.join)
+        stack.callback(stop.set)
+        tries = deliver_until_taken(alone, payload(700_000), "patient")
+        print(f"\ntaken at try {tries}, behind {len(stuck)} stuck peers")
+        for one, way in stuck.items():
+            said = one.ended()  # within its time-out
+            assert b"202" not in said, way
+    log = (alone.workspace.dir / "pool.log").read_text()
+    assert "connections from the web server were cut" in log
+
+
+def drip_records(connections, stop):
+    while not stop.wait(0.2):
+        for one in connections:
+            with contextlib.suppress(OSError):
+                one.send(stdin(b" "))
+
+
+def deliver_until_taken(site, body, delivery):
+    for tries in range(1, 61):
+        status, reply = site.post_webhook("pull_request", body, delivery)
+        if status in (200, 202):  # 200: the one before was stored, though nobody waited for the answer
+            return tries
+        assert status == 503, reply
+    raise AssertionError(f"not taken in {tries} tries")
+
+
+def test_a_stop_waits_for_what_is_being_read(alone):
+    """SIGTERM in the middle of a body: it is read to its end, stored and acknowledged."""
+    body = payload(600_000)
+    before = alone.members.use()
+    with Connection(alone.server.pool.socket) as one:
+        one.send(webhook(body, "during-stop") + stdin(body[:5000]))
+        wait_until(lambda: accepted_by(alone, before), 30, "somebody accepts")
+        for pid in before:
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: len(set(before) & set(alone.members.pids())) == 1, 30, "all but one ended")
+        one.send(stdin(body[5000:]) + stdin_end())
+        status, reply = one.reply()
+        assert status == 202, reply
+    wait_until(lambda: has_settled(alone, before), 60, "all replaced")
+    wait_idle(alone)
+    assert decided(alone, [600_000]) >= {"during-stop"}
+
+
+def has_settled(site, before):
+    """As many new members as there were old ones, and each with all of its threads."""
+    now = site.members.use()
+    return not set(before) & set(now) and sorted(shape(now).values()) == sorted(shape(before).values())
+
+
+def stdin_end():
+    from fastcgi import STDIN, record
+    return record(STDIN)
+
+
+def accepted_by(site, before):
+    return any(one.files > before[pid].files for pid, one in site.members.use().items() if pid in before)
+
+
+def test_kept_connections_starve_nobody(alone, use):
+    """A web server that would keep its connections gets its answers, and holds no thread afterwards."""
+    with contextlib.ExitStack() as stack:
+        for n in range(2 * PROCESSES * ACCEPT_THREADS):
+            one = stack.enter_context(Connection(alone.server.pool.socket))
+            one.send(head("GET", "/healthz", keep=True) + stdin_end())
+            assert one.reply()[0] == 200, n
+
+
+# Large bodies
+
+def filled(filling):
+    """A good payload of nearly 25 MiB."""
+    start, end_ = json.dumps({**json.loads(payload(500_000)), "filling": "@"}).encode().split(b'"@"')
+    return start + filling(25 * MIB - len(start) - len(end_)) + end_
+
+
+def many_strings(size):
+    one = b'"' + b"x" * 530 + b'",'
+    return b"[" + one * ((size - 3) // len(one)) + b"0]"
+
+
+LARGE = {
+    "one long string": (lambda size: b'"' + b"x" * (size - 2) + b'"', {202, 503}),
+    "as many strings as may be": (many_strings, {202, 503}),
+    "millions of numbers": (lambda size: b"[" + b"1," * (size // 2 - 2) + b"1]", {400, 503}),
+    "millions of lists": (lambda size: b"[" * (size // 2) + b"]" * (size // 2), {400, 503}),
+    "millions of members": (lambda size: b"{" + b'"":0,' * (size // 5 - 2) + b'"":0}', {400, 503}),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_large_bodies_at_once(alone, use, kind):
+    """More of them than there are threads; ordinary deliveries come through in between."""
+    filling, expected = LARGE[kind]
+    body = filled(filling)
+    assert 24 * MIB < len(body) <= 25 * MIB
+    count = PROCESSES * ACCEPT_THREADS * (2 if LONG else 1)
+    name = kind.replace(" ", "-")
+    answers, small = send_large(alone, [(f"{name}-{n}", body) for n in range(count)])
+    print(f"\n{count} of {len(body) / MIB:.1f} MiB, {kind}: {summary(answers)}; small ones between: {small}")
+    assert {one.status for one in answers} <= expected
+    assert {one.status for one in answers} & (expected - {503})
+    assert all(one.is_clear for one in answers), answers
+    assert set(small) == {202}
+
+
+def test_unsigned_large_bodies_at_once(alone, use):
+    body = b"[" * (25 * MIB)
+    start = post(body, "unsigned", **{"X-Hub-Signature-256": signature(b"another")})
+    answers, small = send_large(alone, [(f"unsigned-{n}", body, start) for n in range(PROCESSES * ACCEPT_THREADS)])
+    print(f"\nunsigned: {summary(answers)}; small ones between: {small}")
+    assert {one.status for one in answers} <= {401, 503}
+    assert set(small) == {202}
+
+
+def send_large(site, requests):
+    """(their answers, how often small ones were answered with which status meanwhile)"""
+    small, done = {}, threading.Event()
+
+    def post_small():
+        n = 0
+        while not done.is_set():
+            delivery = f"between-{requests[0][0]}-{n}"
+            status, _ = site.post_webhook("pull_request", payload(400_000 + n), delivery)
+            small[status] = small.get(status, 0) + 1
+            n += 1
+            time.sleep(0.02)
+
+    between = threading.Thread(target=post_small)
+    between.start()
+    try:
+        answers = Flood(site.server.port).send(requests)
+    finally:
+        done.set()
+        between.join()
+    return answers, small
