@@ -57,8 +57,9 @@ static const struct {
                            "When GitHub's rate limit starts anew."},
     [METRIC_RATE_BLOCKED_MS] = {"prgate_rate_limit_blocked_until_milliseconds", "gauge",
                                 "GitHub asked not to be called before this time."},
-    [METRIC_COMMITS] = {"prgate_store_transactions_total{outcome=\"committed\"}", "counter",
-                        "Transactions of the store, each synced to disk, and those run again."},
+    [METRIC_COMMITS] =
+        {"prgate_store_transactions_total{outcome=\"committed\"}", "counter",
+         "Transactions of the store that were synced to disk, and such as had to be run again."},
     [METRIC_TXN_RETRIES] = {"prgate_store_transactions_total{outcome=\"retried\"}", "counter", NULL},
     [METRIC_CUT] = {"prgate_connections_cut_total", "counter",
                     "Connections from the web server that took too long and were ended."},

@@ -66,6 +66,7 @@ struct store {
 struct store_txn {
     struct store *store;
     DB_TXN *txn;
+    bool wrote;
     bool again;   /* DB_LOCK_DEADLOCK or DB_LOCK_NOTGRANTED was met */
     bool recover; /* DB_RUNRECOVERY was met */
 };
@@ -467,7 +468,8 @@ static enum attempt attempt(struct store *store, store_body *body, void *arg, en
     /* A crash before the commit's log record is on disk undoes all of the body, after it none. */
     db = txn.txn->commit(txn.txn, DB_TXN_SYNC);
     if (db == 0) {
-        atomic_fetch_add(&store->commits, 1);
+        if (txn.wrote)
+            atomic_fetch_add(&store->commits, 1);
         return ATTEMPT_DONE;
     }
     *code = err_set(err, ERR_RETRY, db, "committing: %s", db_strerror(db));
@@ -563,6 +565,7 @@ static enum err_code put(struct store_txn *txn, enum store_table table, struct b
 {
     DB *db = txn->store->tables[table];
     DBT k = borrowed(key), v = borrowed(value);
+    txn->wrote = true;
     return db_error(txn, db->put(db, txn->txn, &k, &v, flags), table, err);
 }
 
@@ -582,6 +585,7 @@ enum err_code store_delete(struct store_txn *txn, enum store_table table, struct
 {
     DB *db = txn->store->tables[table];
     DBT k = borrowed(key);
+    txn->wrote = true;
     return db_error(txn, db->del(db, txn->txn, &k, 0), table, err);
 }
 

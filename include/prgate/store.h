@@ -101,7 +101,7 @@ enum err_code store_next(struct store_txn *txn, enum store_table table, struct b
 enum err_code store_checkpoint(struct store *store, struct err *err);
 
 struct store_stats {
-    uint64_t commits;    /* by this process */
+    uint64_t commits;    /* by this process, of transactions that wrote something */
     uint64_t retries;    /* transactions run again because another was in the way */
     uint64_t recoveries; /* environments opened anew since the start */
 };

@@ -4,6 +4,7 @@ OVERLOAD_N (1000) deliveries at once on as many connections; `make check-overloa
 figures follow from it. Peak memory is printed for each member of the pool and held to the bound that
 docs/architecture.md states.
 """
+import collections
 import contextlib
 import json
 import os
@@ -14,8 +15,9 @@ import time
 import pytest
 from conftest import end, need_program
 from fastcgi import Connection, head, stdin, webhook
+from gate import make_repo, views
 from gate_site import Site, signature
-from lives import is_idle
+from lives import LATENCY, is_idle
 from overload import MIB, Flood, Members, allow_files, payload, post, summary
 from processes import wait_until
 from servers import Pool4Nginx
@@ -233,6 +235,93 @@ def test_kept_connections_starve_nobody(alone, use):
             one = stack.enter_context(Connection(alone.server.pool.socket))
             one.send(head("GET", "/healthz", keep=True) + stdin_end())
             assert one.reply()[0] == 200, n
+
+
+# One pull request
+
+@pytest.fixture(scope="module")
+def crowd(make_site, github):
+    """The same pool with a GitHub that takes its time."""
+    need_program()
+    github.forget()
+    site = make_site(Pool4Nginx, github)
+    github.settings(**LATENCY)
+    yield site
+    github.settings(latency_ms=0)
+    github.forget()
+    end(site)
+
+
+def test_many_deliveries_of_one_pull_request_at_once(crowd):
+    """They queue up behind one record. No thread waits for another so long that it gives up: that would be a 503."""
+    repo, deliveries = make_busy_pull(crowd, ONE_PULL)
+    before = metrics(crowd)
+    seen, done = collections.Counter(), threading.Event()
+    watching = threading.Thread(target=watch_ledger, args=(crowd, repo, seen, done))
+    watching.start()
+    try:
+        answers = Flood(crowd.server.port).send([(one["delivery"], one["payload"].encode()) for one in deliveries])
+        wait_idle(crowd)
+    finally:
+        done.set()
+        watching.join()
+    taken = {one.delivery for one in answers if one.status == 202}
+    after = counts_at_rest(crowd)
+    counts = {name: after[name] - before[name] for name in after}
+    print(f"\n{len(deliveries)} deliveries of one pull request: {summary(answers)}; transactions: "
+          f"{counts[COMMITTED]} committed, {counts[RETRIED]} run again; "
+          f"{sum(',' in one for one in pool_statuses(crowd))} tried more than once by nginx")
+    assert {one.status for one in answers} <= {202, 503} and all(one.is_clear for one in answers)
+    assert taken, "nothing was taken: this proves nothing"
+    assert taken - set(seen) == set()
+    assert counts['prgate_deliveries_total{outcome="taken"}'] >= len(taken)
+    assert counts['prgate_deliveries_total{outcome="not_stored"}'] == 0, "a thread gave up"
+    assert counts["prgate_connections_cut_total"] == 0, "a thread was stuck"
+    assert [delivery for delivery, times in seen.items() if times > 1] == []
+    assert crowd.sim.overlaps() == []
+    assert crowd.sim.violations() == []
+    pull = views(crowd.sim, repo)[1]
+    assert len(pull.started) == len(set(pull.started))
+
+
+COMMITTED, RETRIED = (f'prgate_store_transactions_total{{outcome="{how}"}}' for how in ("committed", "retried"))
+
+
+def make_busy_pull(site, count):
+    """(its repository, that many deliveries that GitHub has not sent yet): pushes, and a label on and off."""
+    repo = make_repo(site, "dispatch")
+    deeds = [("open", {"author": "bob", "number": 1})]
+    for n in range(count - 1):
+        deeds.append([("push", {}), ("label", {"label": "bug", "by": "tim"}),
+                      ("unlabel", {"label": "bug", "by": "tim"})][n % 3])
+    done = site.sim.batch([(deed, {"repo": repo, "number": 1, **arguments}) for deed, arguments in deeds])
+    return repo, [one for sent in done for one in sent]
+
+
+def watch_ledger(site, repo, seen, done):
+    """Counts each delivery's decisions. The page shows the newest thousand entries, so it is looked at all the time."""
+    known = set()
+    while True:
+        last = done.is_set()
+        for entry in site.ledger(repo, 1):
+            if entry["kind"] == "decision" and (mark := json.dumps(entry, sort_keys=True)) not in known:
+                known.add(mark)
+                seen[entry["delivery"]] += 1
+        if last:
+            return
+        done.wait(0.3)
+
+
+def counts_at_rest(site):
+    """Members tell their counts once a second."""
+    time.sleep(2)
+    return metrics(site)
+
+
+def pool_statuses(site):
+    """nginx's log: the statuses of each request's tries."""
+    log = (site.server.dir / "access.log").read_text()
+    return [line.partition('pool="')[2].partition('"')[0] for line in log.splitlines()]
 
 
 # Large bodies
