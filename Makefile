@@ -25,7 +25,7 @@ CORE = err buf clock pr text log codec signature \
 	config_check config event delivery record intent decide \
 	http app_auth github github_auth github_reply github_pull github_user github_issue \
 	github_check github_actions trigger wording \
-	boot store tables ledger alive claims metrics salvage shared_tokens gate dead \
+	boot store tables heads ledger alive claims metrics salvage shared_tokens gate dead \
 	trust act inbox drain sweep report
 FCGI = web door status routes connections serve_fcgi serve_cgi main
 CLI = cli cmd_check cmd_dead cmd_drain cmd_status prgatectl

@@ -9,6 +9,7 @@
 
 #include "prgate/act.h"
 #include "prgate/clock.h"
+#include "prgate/heads.h"
 #include "prgate/ledger.h"
 #include "prgate/log.h"
 #include "prgate/tables.h"
@@ -146,6 +147,8 @@ static enum err_code next_intent(struct store_txn *txn, struct run *run, struct 
     enum err_code code = table_next_intent(txn, &run->pr, &seq, &run->intent, err);
     if (code == ERR_CORRUPT)
         return set_aside(txn, run, TABLE_INTENT, seq, err);
+    if (code == ERR_OK) /* the check's text tells of it */
+        code = heads_recall(txn, &run->record, &run->intent.sha, err);
     if (code != ERR_OK)
         return code;
     run->step = STEP_ACT;
@@ -165,6 +168,8 @@ static enum err_code next_event(struct store_txn *txn, struct run *run, struct e
     enum err_code code = table_next_event(txn, &run->pr, &run->seq, &run->event, err);
     if (code == ERR_CORRUPT)
         return set_aside(txn, run, TABLE_INBOX, run->seq, err);
+    if (code == ERR_OK)
+        code = heads_recall(txn, &run->record, &run->event.pr.head, err);
     if (code == ERR_OK)
         run->step = STEP_DECIDE;
     return code;
@@ -273,10 +278,22 @@ static enum err_code take_event(struct store_txn *txn, struct run *run, struct e
     return table_remove_event(txn, &run->pr, run->seq, err);
 }
 
+/* Every commit that decide() may ask about. */
+static enum err_code recall_heads(struct store_txn *txn, struct run *run, struct err *err)
+{
+    enum err_code code = heads_recall(txn, &run->record, &run->event.pr.head, err);
+    if (code == ERR_OK)
+        code = heads_recall(txn, &run->record, &run->facts.read.head, err);
+    return code == ERR_OK ? heads_recall(txn, &run->record, &run->record.view.head, err) : code;
+}
+
 static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
     enum err_code code = lock_record(txn, run, err);
+    if (code != ERR_OK)
+        return code;
+    code = recall_heads(txn, run, err);
     if (code != ERR_OK)
         return code;
     run->now_ms = clock_now_ms();
@@ -293,6 +310,8 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
         code = append_intents(txn, run, err);
     if (code == ERR_OK)
         code = add_to_ledger(txn, run, err);
+    if (code == ERR_OK)
+        code = heads_put_away(txn, &run->record, err);
     if (code != ERR_OK)
         return code;
     end_back_off(&run->record);
@@ -333,6 +352,26 @@ static void log_decision(const struct run *run)
     metrics_add(run->gate->metrics, run->decision.rule == RULE_LATER ? METRIC_DECIDED_LATER : METRIC_DECIDED);
 }
 
+static enum err_code recall_read_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct run *run = arg;
+    return heads_recall(txn, &run->record, &run->facts.read.head, err);
+}
+
+/* Should GitHub show a commit of long ago as the head, what is known of it says what else is to be learnt. */
+static enum err_code learn_facts(struct run *run, struct err *err)
+{
+    size_t known;
+    enum err_code code;
+    do {
+        known = run->record.head_count;
+        code = trust_learn(run->worker, run->policy, &run->record, &run->event, &run->facts, err);
+        if (code == ERR_OK && known >= HEADS_KEPT)
+            code = store_txn(run->gate->store, recall_read_body, run, err);
+    } while (code == ERR_OK && run->record.head_count > known);
+    return code;
+}
+
 static enum err_code decide_event(struct run *run, struct err *err)
 {
     if (run->policy == NULL)
@@ -340,7 +379,7 @@ static enum err_code decide_event(struct run *run, struct err *err)
     struct err why = {0};
     github_use(run->worker->github, run->record.repo,
                run->event.installation != 0 ? run->event.installation : run->record.installation);
-    switch (trust_learn(run->worker, run->policy, &run->record, &run->event, &run->facts, &why)) {
+    switch (learn_facts(run, &why)) {
     case ERR_OK:
         break;
     case ERR_NOT_FOUND:

@@ -85,7 +85,7 @@ bool head_is_triggered(const struct head *head)
     return true;
 }
 
-static void encode_head(struct buf *out, const struct head *head)
+void head_encode(struct buf *out, const struct head *head)
 {
     encode_sha(out, &head->sha);
     encode_i64(out, head->first_seen_ms);
@@ -101,7 +101,7 @@ static void encode_head(struct buf *out, const struct head *head)
     encode_bool(out, head->refused_approval);
 }
 
-static void decode_head(struct decoder *d, struct head *head)
+void head_decode(struct decoder *d, struct head *head)
 {
     decode_sha(d, &head->sha);
     head->first_seen_ms = decode_i64(d);
@@ -155,7 +155,7 @@ void record_encode(const struct record *record, struct buf *out)
     encode_u32(out, record->failures);
     encode_u32(out, (uint32_t)record->head_count);
     for (size_t i = 0; i < record->head_count; i++)
-        encode_head(out, &record->heads[i]);
+        head_encode(out, &record->heads[i]);
 }
 
 static void decode_fields(struct decoder *d, struct record *record)
@@ -195,7 +195,7 @@ enum err_code record_decode(struct record *record, const void *bytes, size_t len
     uint32_t heads = decode_u32(&d);
     for (uint32_t i = 0; i < heads && !d.failed; i++) {
         record_reserve_head(record);
-        decode_head(&d, &record->heads[record->head_count++]);
+        head_decode(&d, &record->heads[record->head_count++]);
     }
     if (decode_done(&d))
         return ERR_OK;

@@ -21,6 +21,7 @@
 #include "prgate/pr.h"
 
 struct buf;
+struct decoder;
 
 /* Stored as numbers: append only, never renumber. */
 enum ci_state {
@@ -83,7 +84,7 @@ struct record {
     uint64_t installation;
     struct snapshot view; /* the newest that is known of the pull request */
     int64_t read_ms;      /* when GitHub was last asked for it, at the start of the call; 0 = never */
-    struct head *heads;   /* oldest first */
+    struct head *heads;   /* oldest first; the newest of them: see heads.h */
     size_t head_count;
     size_t head_cap;
 
@@ -120,6 +121,10 @@ void head_set_ci(struct head *head, enum ci_state ci, int64_t now_ms);
 
 /* Would starting CI on this head be a second time? */
 bool head_is_triggered(const struct head *head);
+
+/* One head's part of it, for those that lie elsewhere. */
+void head_encode(struct buf *out, const struct head *head);
+void head_decode(struct decoder *d, struct head *head);
 
 void record_encode(const struct record *record, struct buf *out);
 

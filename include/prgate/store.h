@@ -49,6 +49,7 @@ enum store_table {
     TABLE_TRUST,      /* repository, what was asked about whom -> answer and when it was learnt */
     TABLE_SHARED,     /* name -> what the processes of a pool share, as installation tokens */
     TABLE_QUARANTINE, /* table, key -> bytes that could not be decoded */
+    TABLE_HEAD,       /* pull request, SHA -> struct head that its record keeps no more */
     TABLE_END
 };
 

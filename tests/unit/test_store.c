@@ -172,7 +172,7 @@ static enum err_code get_entry_body(struct store_txn *txn, void *arg, struct err
 static void test_values_of_any_size_outlive_the_handle(void **state)
 {
     (void)state;
-    static const size_t sizes[TABLE_END] = {0, 1, 100, 1000, 4000, 4096, 5000, 65536, 300000, 17};
+    static const size_t sizes[TABLE_END] = {0, 1, 100, 1000, 4000, 4096, 5000, 65536, 300000, 17, 100};
     char dir[64];
     struct store *store;
     struct err err = {0};

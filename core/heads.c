@@ -1,0 +1,123 @@
+#include "prgate/heads.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "prgate/codec.h"
+#include "prgate/log.h"
+
+enum { HEAD_VERSION = 1 };
+
+static void make_key(const struct pr_key *pr, const struct sha *sha, struct buf *out)
+{
+    buf_init(out);
+    encode_pr_key(out, pr);
+    buf_adds(out, sha->hex);
+}
+
+static void encode(const struct head *head, struct buf *out)
+{
+    buf_init(out);
+    encode_u8(out, HEAD_VERSION);
+    head_encode(out, head);
+}
+
+static bool decode(const struct buf *value, const struct sha *sha, struct head *head)
+{
+    struct decoder d = decode_start(value->data, value->len);
+    unsigned version = decode_u8(&d);
+    head_decode(&d, head);
+    return version == HEAD_VERSION && decode_done(&d) && sha_equal(&head->sha, sha);
+}
+
+static enum err_code put_one(struct store_txn *txn, const struct pr_key *pr, const struct head *head,
+                             struct err *err)
+{
+    struct buf key, value;
+    make_key(pr, &head->sha, &key);
+    encode(head, &value);
+    enum err_code code = store_put(txn, TABLE_HEAD, buf_bytes(&key), buf_bytes(&value), err);
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
+/* Whether CI was started nobody can tell any more, and a second time must not be: that is written in its place. */
+static enum err_code set_aside(struct store_txn *txn, const struct pr_key *pr, struct bytes key,
+                               struct bytes value, struct head *head, struct err *err)
+{
+    struct buf to;
+    log_error("a stored commit cannot be decoded: moved to quarantine, and not started again",
+              LOG_INT("repo_id", pr->repo_id), LOG_INT("number", pr->number), LOG_STR("sha", head->sha.hex));
+    buf_init(&to);
+    buf_addf(&to, "%s/", store_table_name(TABLE_HEAD));
+    buf_add(&to, key.data, key.len);
+    enum err_code code = store_put(txn, TABLE_QUARANTINE, buf_bytes(&to), value, err);
+    buf_release(&to);
+    return code == ERR_OK ? put_one(txn, pr, head, err) : code;
+}
+
+static void insert_oldest(struct record *record, const struct head *head)
+{
+    record_reserve_head(record);
+    memmove(record->heads + 1, record->heads, record->head_count * sizeof *record->heads);
+    record->heads[0] = *head;
+    record->head_count++;
+}
+
+enum err_code heads_recall(struct store_txn *txn, struct record *record, const struct sha *sha,
+                           struct err *err)
+{
+    struct buf key, value;
+    struct head head;
+    /* A record that ever put one away has kept this many. */
+    if (record->head_count < HEADS_KEPT || !sha_is_set(sha) || record_find_head(record, sha) != NULL)
+        return ERR_OK;
+    make_key(&record->key, sha, &key);
+    buf_init(&value);
+    enum err_code code = store_get(txn, TABLE_HEAD, buf_bytes(&key), STORE_LOCK, &value, err);
+    bool found = code == ERR_OK;
+    if (found && !decode(&value, sha, &head)) {
+        head = (struct head){.sha = *sha, .ci = CI_UNKNOWN};
+        code = set_aside(txn, &record->key, buf_bytes(&key), buf_bytes(&value), &head, err);
+    }
+    if (found && code == ERR_OK)
+        insert_oldest(record, &head);
+    buf_release(&key);
+    buf_release(&value);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+static bool may_go(const struct record *record, const struct head *head)
+{
+    bool under_way = head->ci == CI_DECIDED || head->ci == CI_SENT;
+    return !under_way && !sha_equal(&head->sha, &record->view.head);
+}
+
+static enum err_code put_away(struct store_txn *txn, const struct record *record, const struct head *head,
+                              struct err *err)
+{
+    struct head kept = *head;
+    kept.check = CHECK_NONE;
+    kept.check_reason = WAIT_NOTHING;
+    return put_one(txn, &record->key, &kept, err);
+}
+
+enum err_code heads_put_away(struct store_txn *txn, struct record *record, struct err *err)
+{
+    if (record->head_count <= HEADS_MAX)
+        return ERR_OK;
+    enum err_code code = ERR_OK;
+    size_t count = record->head_count, left = 0;
+    for (size_t i = 0; i < count && code == ERR_OK; i++) {
+        const struct head *head = &record->heads[i];
+        /* `left` are kept so far, `count - i` are still to come. */
+        if (left + (count - i) > HEADS_KEPT && may_go(record, head))
+            code = put_away(txn, record, head, err);
+        else
+            record->heads[left++] = *head;
+    }
+    if (code == ERR_OK)
+        record->head_count = left;
+    return code;
+}
