@@ -76,7 +76,7 @@ run: packages-run
 # ---- checking -------------------------------------------------------------------
 
 .PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-peers \
-	check-style check-clang check-mutants check-install check-sanitized
+	check-style check-clang check-mutants check-install check-sanitized check-overload
 check: packages-check
 	$(MAKE) check-all
 
@@ -106,6 +106,12 @@ check-integration: all
 
 check-races: all
 	$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/integration/test_races.py
+
+# Ten times what `make check` sends; prints what the pool used, and what became of the deliveries.
+OVERLOAD_N = 10000
+check-overload: all $(BUILD)/unit/test_heads
+	HEADS_PUSHES=2000 $(BUILD)/unit/test_heads
+	OVERLOAD_N=$(OVERLOAD_N) $(PYTHON) -m pytest -q -s -p no:cacheprovider tests/integration/test_overload.py
 
 check-peers: all
 	tests/peers/run.sh

@@ -41,6 +41,9 @@ def stdin(body):
     return b"".join(record(STDIN, body[at:at + 65535]) for at in range(0, len(body), 65535))
 
 
+END_OF_BODY = record(STDIN)
+
+
 class Connection:
     def __init__(self, path, timeout=60):
         self.socket = socket.socket(socket.AF_UNIX)

@@ -9,12 +9,13 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import threading
 import time
 
 import pytest
 from conftest import end, need_program
-from fastcgi import Connection, head, stdin, webhook
+from fastcgi import END_OF_BODY, Connection, head, stdin, webhook
 from gate import make_repo, views
 from gate_site import Site, signature
 from lives import LATENCY, is_idle
@@ -31,8 +32,9 @@ ONE_PULL = N // 10 if LONG else N // 5
 PROCESSES, ACCEPT_THREADS, DRAIN_THREADS = 4, 4, 8
 IDLE_S = 600
 
-# docs/architecture.md, "Bounds": base + large bodies and their parsed strings + a share for each thread.
-BOUND_MIB = 48 + 2 * 50 + 10 * ACCEPT_THREADS + 2 * DRAIN_THREADS
+# docs/architecture.md, "Overload": itself, large bodies and the strings parsed from them, a share for each thread.
+BOUND_MIB = 32 + 2 * 50 + 10 * ACCEPT_THREADS + DRAIN_THREADS
+THREADS = 3 + ACCEPT_THREADS + DRAIN_THREADS
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,15 @@ def alone():
     site.members = Members(workspace)
     site.post_webhook("pull_request", payload(1_000_000), "warm-up")
     wait_idle(site)
+    wait_until(lambda: is_complete(site.members.use()), 30, "all members ready")
     yield site
     end(site)
+
+
+def is_complete(use):
+    """As many members as there should be, all alike, and each with all of its threads."""
+    shapes = set(shape(use).values())
+    return len(use) == PROCESSES and len(shapes) == 1 and shapes.pop()[0] == THREADS
 
 
 def wait_idle(site):
@@ -80,6 +89,11 @@ def metrics(site):
     return body
 
 
+def acknowledged(answers):
+    """200: nginx waited in vain for one member and asked another, who knew the delivery by then."""
+    return {one.delivery for one in answers if one.status in (200, 202)}
+
+
 def decided(site, numbers):
     found = set()
     for number in numbers:
@@ -96,9 +110,9 @@ def test_more_connections_than_the_pool_has_threads(alone, use):
     answers = Flood(alone.server.port).send(requests)
     took = time.monotonic() - began
     wait_idle(alone)
-    taken = {one.delivery for one in answers if one.status == 202}
+    taken = acknowledged(answers)
     print(f"\n{N} deliveries at once: {summary(answers)} in {took:.1f} s, decided after {time.monotonic() - began:.1f} s")
-    assert {one.status for one in answers} <= {202, 503}, summary(answers)
+    assert {one.status for one in answers} <= {200, 202, 503}, summary(answers)
     assert [one for one in answers if not one.is_clear] == []
     assert taken, "nothing was taken: this proves nothing"
     assert taken - decided(alone, pulls) == set()
@@ -133,14 +147,13 @@ def test_slow_senders_occupy_no_thread(alone, use):
         for n in range(20):
             drip_all(slow)
             status, reply = alone.post_webhook("pull_request", payload(800_000 + n), f"between-{n}")
-            assert status == 202, reply
+            assert status in (200, 202), reply
     after = metrics(alone)
     seen = {name: after[name] - before[name] for name in after if "deliveries_total" in name}
-    assert sum(seen.values()) == 20, seen
+    assert sum(seen.values()) - seen['prgate_deliveries_total{outcome="duplicate"}'] == 20, seen
 
 
 def tcp(port):
-    import socket
     return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
@@ -159,7 +172,7 @@ def test_peers_that_get_stuck_on_the_socket_are_cut(alone, use):
     }
     with contextlib.ExitStack() as stack:
         stuck = {}
-        for n in range(2 * PROCESSES * ACCEPT_THREADS):
+        for n in range(PROCESSES * ACCEPT_THREADS):
             way = list(ways)[n % len(ways)]
             one = stack.enter_context(Connection(alone.server.pool.socket, timeout=120))
             one.send(ways[way])
@@ -187,7 +200,7 @@ def drip_records(connections, stop):
 
 
 def deliver_until_taken(site, body, delivery):
-    for tries in range(1, 61):
+    for tries in range(1, 13):
         status, reply = site.post_webhook("pull_request", body, delivery)
         if status in (200, 202):  # 200: the one before was stored, though nobody waited for the answer
             return tries
@@ -205,23 +218,13 @@ def test_a_stop_waits_for_what_is_being_read(alone):
         for pid in before:
             os.kill(pid, signal.SIGTERM)
         wait_until(lambda: len(set(before) & set(alone.members.pids())) == 1, 30, "all but one ended")
-        one.send(stdin(body[5000:]) + stdin_end())
+        one.send(stdin(body[5000:]) + END_OF_BODY)
         status, reply = one.reply()
         assert status == 202, reply
-    wait_until(lambda: has_settled(alone, before), 60, "all replaced")
+    wait_until(lambda: not set(before) & set(alone.members.pids()) and is_complete(alone.members.use()), 60,
+               "all replaced")
     wait_idle(alone)
     assert decided(alone, [600_000]) >= {"during-stop"}
-
-
-def has_settled(site, before):
-    """As many new members as there were old ones, and each with all of its threads."""
-    now = site.members.use()
-    return not set(before) & set(now) and sorted(shape(now).values()) == sorted(shape(before).values())
-
-
-def stdin_end():
-    from fastcgi import STDIN, record
-    return record(STDIN)
 
 
 def accepted_by(site, before):
@@ -233,7 +236,7 @@ def test_kept_connections_starve_nobody(alone, use):
     with contextlib.ExitStack() as stack:
         for n in range(2 * PROCESSES * ACCEPT_THREADS):
             one = stack.enter_context(Connection(alone.server.pool.socket))
-            one.send(head("GET", "/healthz", keep=True) + stdin_end())
+            one.send(head("GET", "/healthz", keep=True) + END_OF_BODY)
             assert one.reply()[0] == 200, n
 
 
@@ -265,13 +268,13 @@ def test_many_deliveries_of_one_pull_request_at_once(crowd):
     finally:
         done.set()
         watching.join()
-    taken = {one.delivery for one in answers if one.status == 202}
+    taken = acknowledged(answers)
     after = counts_at_rest(crowd)
     counts = {name: after[name] - before[name] for name in after}
     print(f"\n{len(deliveries)} deliveries of one pull request: {summary(answers)}; transactions: "
           f"{counts[COMMITTED]} committed, {counts[RETRIED]} run again; "
           f"{sum(',' in one for one in pool_statuses(crowd))} tried more than once by nginx")
-    assert {one.status for one in answers} <= {202, 503} and all(one.is_clear for one in answers)
+    assert {one.status for one in answers} <= {200, 202, 503} and all(one.is_clear for one in answers)
     assert taken, "nothing was taken: this proves nothing"
     assert taken - set(seen) == set()
     assert counts['prgate_deliveries_total{outcome="taken"}'] >= len(taken)
@@ -338,15 +341,15 @@ def many_strings(size):
 
 
 LARGE = {
-    "one long string": (lambda size: b'"' + b"x" * (size - 2) + b'"', {202, 503}),
-    "as many strings as may be": (many_strings, {202, 503}),
+    "one long string": (lambda size: b'"' + b"x" * (size - 2) + b'"', {200, 202, 503}),
+    "as many strings as may be": (many_strings, {200, 202, 503}),
     "millions of numbers": (lambda size: b"[" + b"1," * (size // 2 - 2) + b"1]", {400, 503}),
     "millions of lists": (lambda size: b"[" * (size // 2) + b"]" * (size // 2), {400, 503}),
     "millions of members": (lambda size: b"{" + b'"":0,' * (size // 5 - 2) + b'"":0}', {400, 503}),
 }
 
 
-@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.parametrize("kind", LARGE if LONG else list(LARGE)[:3])
 def test_large_bodies_at_once(alone, use, kind):
     """More of them than there are threads; ordinary deliveries come through in between."""
     filling, expected = LARGE[kind]
@@ -359,7 +362,7 @@ def test_large_bodies_at_once(alone, use, kind):
     assert {one.status for one in answers} <= expected
     assert {one.status for one in answers} & (expected - {503})
     assert all(one.is_clear for one in answers), answers
-    assert set(small) == {202}
+    assert set(small) <= {200, 202} and small
 
 
 def test_unsigned_large_bodies_at_once(alone, use):
@@ -368,7 +371,7 @@ def test_unsigned_large_bodies_at_once(alone, use):
     answers, small = send_large(alone, [(f"unsigned-{n}", body, start) for n in range(PROCESSES * ACCEPT_THREADS)])
     print(f"\nunsigned: {summary(answers)}; small ones between: {small}")
     assert {one.status for one in answers} <= {401, 503}
-    assert set(small) == {202}
+    assert set(small) <= {200, 202} and small
 
 
 def send_large(site, requests):
