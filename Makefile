@@ -128,6 +128,28 @@ check-mutants:
 check-install: all
 	tests/install.sh
 
+# ---- measuring --------------------------------------------------------------------
+
+# Prints ratios and counts; nothing fails because a machine is slow.
+.PHONY: bench packages-bench
+packages-bench:
+	@tools/packages.sh bench
+
+bench: packages-bench
+	$(MAKE) bench-run
+
+.PHONY: bench-run
+bench-run: all $(BUILD)/bench/null_responder $(BUILD)/bench/count_syncs.so
+	$(PYTHON) tests/bench/bench.py
+
+$(BUILD)/bench/null_responder: tests/bench/null_responder.c
+	@mkdir -p $(@D)
+	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $< $$($(PKG_CONFIG) --libs fcgi)
+
+$(BUILD)/bench/count_syncs.so: tests/bench/count_syncs.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE $(MANDATORY) -fPIC $(CFLAGS) -shared $(LDFLAGS) -o $@ $< -ldl
+
 # ---- installing -------------------------------------------------------------------
 
 .PHONY: install uninstall

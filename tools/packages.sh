@@ -1,5 +1,6 @@
 #!/bin/sh
-# packages.sh [-l] run|check: installs the Debian packages that are missing for `make run` or `make check`.
+# packages.sh [-l] run|check|bench: installs the Debian packages that are missing for `make run`, `make check` or
+# `make bench`.
 # -l only lists all that are needed, one per line.
 set -eu
 
@@ -9,6 +10,7 @@ run='nginx-light spawn-fcgi multiwatch curl openssl ca-certificates procps'
 check='libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev mandoc git patch
     python3 python3-pytest python3-pytest-xdist python3-aiohttp python3-cryptography shellcheck
     apache2-bin libapache2-mod-fcgid lighttpd media-types'
+bench='wrk python3 apache2-bin media-types'
 services='nginx.service lighttpd.service'
 
 fail() { echo "packages.sh: $*" >&2; exit 1; }
@@ -21,7 +23,8 @@ needed() {
         command -v node >/dev/null || echo nodejs
         command -v npm >/dev/null || echo npm
         ;;
-    *) fail "usage: packages.sh [-l] run|check" ;;
+    bench) echo "$build $run $bench" ;;
+    *) fail "usage: packages.sh [-l] run|check|bench" ;;
     esac
 }
 
