@@ -12,8 +12,20 @@ LDFLAGS =
 PKG_CONFIG = pkg-config
 PYTHON = /usr/bin/python3
 
-WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Werror
-HARDENING = -fPIE -fstack-protector-strong
+# The sanitizers' builds, here and nowhere else. gcc's make -Wformat-truncation see things: clang's build is the
+# checked one.
+ASAN = -fsanitize=address,undefined -fno-sanitize-recover=all
+TSAN = -fsanitize=thread
+SANITIZED = -O1 -g -fno-omit-frame-pointer
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Wformat-security -Werror
+# What tests/hardening.sh looks for in the programs. Not every machine has all of it. Fortified functions need an
+# optimizer, and hide from sanitizers what they look for.
+accepts = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
+MACHINE := $(call accepts,-fstack-clash-protection) $(call accepts,-fcf-protection)
+FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(filter -O -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3))
+HARDENING = -fPIE -fstack-protector-strong $(MACHINE) $(FORTIFY)
+LINKING = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 PACKAGES = fcgi libcurl libcjson libconfuse libcrypto
 override CPPFLAGS += -Iinclude -Ifcgi -Icli -D_GNU_SOURCE -DPRGATE_VERSION='"$(VERSION)"' \
 	-DTEST_SOURCE_DIR='"$(CURDIR)/tests"'
@@ -42,17 +54,17 @@ export TSAN_OPTIONS LSAN_OPTIONS
 all: $(BUILD)/prgate.fcgi $(BUILD)/prgatectl
 
 $(BUILD)/prgate.fcgi: $(FCGI_OBJECTS) $(CORE_OBJECTS)
-	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
 $(BUILD)/prgatectl: $(CLI_OBJECTS) $(CORE_OBJECTS)
-	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
 # All but what has a main() or speaks to a real server.
 EDGE_OBJECTS = $(filter-out $(BUILD)/fcgi/main.o $(BUILD)/fcgi/serve_%.o,$(FCGI_OBJECTS))
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
+	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -86,14 +98,21 @@ check-all:
 check-unit: $(UNIT_PROGRAMS)
 	tests/run-unit.sh $(UNIT_PROGRAMS)
 
-# gcc's sanitizers make -Wformat-truncation see things: clang's build is the checked one.
+# Built by themselves, for tests/sanitized.sh.
+.PHONY: asan tsan
+asan:
+	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS="$(SANITIZED) $(ASAN)" $(GOAL)
+
+tsan:
+	$(MAKE) BUILD=$(BUILD)/tsan CC=clang CFLAGS="$(SANITIZED) $(TSAN)" $(GOAL)
+
+GOAL = all
+
 check-asan:
-	$(MAKE) BUILD=$(BUILD)/asan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all" \
-		LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0 check-unit
+	$(MAKE) asan GOAL=check-unit LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
 
 check-tsan:
-	$(MAKE) BUILD=$(BUILD)/tsan CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer -fsanitize=thread" \
-		TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp check-unit
+	$(MAKE) tsan GOAL=check-unit TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp
 
 check-clang:
 	$(MAKE) BUILD=$(BUILD)/clang CC=clang all

@@ -10,11 +10,10 @@ cp tests/tsan.supp "$reports/suppressions"
 chmod 644 "$reports/suppressions"
 status=0
 
-run() { # NAME CFLAGS PYTEST-ARGUMENTS...
+run() { # NAME PYTEST-ARGUMENTS...: NAME is the Makefile's target for the build
     name=$1
-    flags=$2
-    shift 2
-    ${MAKE:-make} -s -j2 BUILD="build/$name" CC=clang CFLAGS="-O1 -g -fno-omit-frame-pointer $flags" all || return 1
+    shift
+    ${MAKE:-make} -s -j2 "$name" || return 1
     (cd tests/integration &&
         ASAN_OPTIONS="log_path=$reports/$name" UBSAN_OPTIONS="log_path=$reports/$name:print_stacktrace=1" \
             TSAN_OPTIONS="log_path=$reports/$name:suppressions=$reports/suppressions" \
@@ -29,6 +28,6 @@ run() { # NAME CFLAGS PYTEST-ARGUMENTS...
     echo "$name: no report"
 }
 
-run asan "-fsanitize=address,undefined -fno-sanitize-recover=all" test_races.py test_door.py -k "races or (cgi-app and not apache)" || status=1
-run tsan "-fsanitize=thread" test_races.py || status=1
+run asan test_races.py test_door.py -k "races or (cgi-app and not apache)" || status=1
+run tsan test_races.py || status=1
 exit "$status"
