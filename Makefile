@@ -33,7 +33,7 @@ MANDATORY = -std=c17 -pthread $(WARNINGS) $(HARDENING)
 LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 
 # Lower layers first; tests/layers.sh holds the includes to this order.
-CORE = err buf clock pr text log codec signature \
+CORE = err buf clock pr text log secrecy codec signature \
 	config_check config event delivery record intent decide \
 	http app_auth github github_auth github_reply github_pull github_user github_issue \
 	github_check github_actions trigger wording \
@@ -113,6 +113,25 @@ check-asan:
 
 check-tsan:
 	$(MAKE) tsan GOAL=check-unit TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp
+
+# Each harness of tests/fuzz for FUZZ_SECONDS, two at a time, from tests/fuzz/corpus; new inputs go to $(BUILD)/fuzz/new.
+FUZZ = $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_SECONDS = 60
+
+.PHONY: fuzz fuzz-programs
+fuzz:
+	$(MAKE) BUILD=$(BUILD)/fuzz CC=clang CFLAGS="$(SANITIZED) $(ASAN) -fsanitize=fuzzer-no-link" fuzz-programs
+	tests/fuzz.sh $(BUILD)/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+fuzz-programs: $(FUZZ:%=$(BUILD)/fuzz_%)
+
+# fuzz_github has core/http.c in it, to reach the parser of headers.
+$(BUILD)/fuzz_github: FUZZ_LEAVES_OUT = $(BUILD)/core/http.o
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
+	$(CC) $(MANDATORY) $(CFLAGS) -fsanitize=fuzzer $(LINKING) $(LDFLAGS) -o $@ \
+		$(filter-out $(FUZZ_LEAVES_OUT),$^) $(LIBRARIES)
+
+-include $(FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%.d)
 
 check-clang:
 	$(MAKE) BUILD=$(BUILD)/clang CC=clang all

@@ -11,6 +11,7 @@
 #include "prgate/buf.h"
 #include "prgate/http.h"
 #include "prgate/log.h"
+#include "prgate/secrecy.h"
 
 #ifndef PRGATE_VERSION
 #define PRGATE_VERSION "0"
@@ -59,7 +60,9 @@ static enum exit_status run(const struct command *command, const char *path, cha
 {
     struct config *config;
     struct err err = {0};
-    if (config_open(&config, path, &err) != ERR_OK) {
+    enum err_code code = config_open(&config, path, &err);
+    config_wipe_environment();
+    if (code != ERR_OK) {
         cli_complain(&err);
         return EXIT_CONFIG;
     }
@@ -77,6 +80,7 @@ static enum exit_status run(const struct command *command, const char *path, cha
 int main(int argc, char **argv)
 {
     const char *path = config_path();
+    secrecy_setup();
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
     int option;
     while ((option = getopt(argc, argv, "+c:hV")) != -1) {

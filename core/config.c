@@ -646,9 +646,29 @@ static const char *environment(const char *name)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
+static const char webhook_secret_variable[] = "PRGATE_WEBHOOK_SECRET";
+static const char app_key_variable[] = "PRGATE_APP_PRIVATE_KEY";
+static const char token_variable[] = "PRGATE_GITHUB_TOKEN";
+
+/* unsetenv() only drops the pointer: the text stays where the kernel put it, and where /proc shows it. */
+static void wipe_variable(const char *name)
+{
+    char *value = getenv(name);
+    if (value != NULL)
+        OPENSSL_cleanse(value, strlen(value));
+    unsetenv(name);
+}
+
+void config_wipe_environment(void)
+{
+    wipe_variable(webhook_secret_variable);
+    wipe_variable(app_key_variable);
+    wipe_variable(token_variable);
+}
+
 static enum err_code add_environment_secret(struct config *config, const struct place *top)
 {
-    const char *value = environment("PRGATE_WEBHOOK_SECRET");
+    const char *value = environment(webhook_secret_variable);
     struct place place = at_key(top, "webhook_secret_file");
     if (value != NULL) {
         if (config->webhook_secret_count == CONFIG_SECRETS_MAX)
@@ -709,10 +729,9 @@ static enum err_code load_github(struct config *config, const struct place *gith
     struct place token_file = at_key(github, "token_file");
     enum err_code code = apply_keys(github, &github_table, config);
     if (code == ERR_OK)
-        code = text_from_environment(&key_file, "PRGATE_APP_PRIVATE_KEY", config_check_pem,
-                                     &config->app_key_pem);
+        code = text_from_environment(&key_file, app_key_variable, config_check_pem, &config->app_key_pem);
     if (code == ERR_OK)
-        code = text_from_environment(&token_file, "PRGATE_GITHUB_TOKEN", config_check_token, &config->token);
+        code = text_from_environment(&token_file, token_variable, config_check_token, &config->token);
     return code == ERR_OK ? check_credentials(config, github) : code;
 }
 

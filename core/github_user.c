@@ -13,7 +13,7 @@ static bool read_app(const cJSON *app, struct user *me)
         return false;
     int len = snprintf(me->login, sizeof me->login, "%s[bot]", slug);
     me->bot = true;
-    return len > 0 && (size_t)len < sizeof me->login;
+    return len > 0 && (size_t)len < sizeof me->login && text_is_login(me->login);
 }
 
 static bool read_user(const cJSON *user, struct user *me)
@@ -21,7 +21,7 @@ static bool read_user(const cJSON *user, struct user *me)
     const char *login = github_json_text(user, "login");
     const char *type = github_json_text(user, "type");
     me->bot = type != NULL && strcmp(type, "Bot") == 0;
-    return login != NULL && login[0] != '\0' && text_copy(me->login, sizeof me->login, login) &&
+    return login != NULL && text_is_login(login) && text_copy(me->login, sizeof me->login, login) &&
            github_json_u64(user, "id", &me->id);
 }
 
@@ -37,7 +37,7 @@ static enum err_code ask_whoami(struct github *github, const char *url, struct e
     if (app ? read_app(reply, &me) : read_user(reply, &me))
         github->me = me;
     else
-        code = github_odd_reply(github, &ask, app ? "no slug of usual length" : "no login or id", err);
+        code = github_odd_reply(github, &ask, app ? "no valid slug" : "no valid login, or no id", err);
     cJSON_Delete(reply);
     return code;
 }

@@ -9,6 +9,7 @@
 #include "prgate/config.h"
 #include "prgate/http.h"
 #include "prgate/log.h"
+#include "prgate/secrecy.h"
 #include "serve.h"
 
 /*
@@ -27,8 +28,11 @@ int main(void)
     struct config *config;
     struct err err = {0};
     set_up_memory();
+    secrecy_setup();
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
-    if (config_open(&config, config_path(), &err) != ERR_OK) {
+    enum err_code code = config_open(&config, config_path(), &err);
+    config_wipe_environment();
+    if (code != ERR_OK) {
         log_fatal("the configuration cannot be used", LOG_STR("error", err.text));
         return 78; /* EX_CONFIG */
     }

@@ -108,6 +108,12 @@ enum credentials { CREDENTIALS_NONE, CREDENTIALS_TOKEN, CREDENTIALS_APP };
 enum err_code config_open(struct config **out, const char *path, struct err *err);
 void config_close(struct config *config);
 
+/*
+ * Overwrites the secrets in the environment and takes their variables away, so that /proc/PID/environ, children and
+ * libraries do not have them. For main(), once the configuration is open; before other threads start.
+ */
+void config_wipe_environment(void);
+
 /* PRGATE_CONF, or CONFIG_DEFAULT_PATH. Borrowed from the environment. */
 const char *config_path(void);
 

@@ -87,20 +87,26 @@ def accepts(port):
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def with_environment(name, value):
-    """Ids of the processes that were started with NAME=VALUE: children that detached themselves are found so."""
-    wanted = f"{name}={value}".encode()
+def running_below(directory):
+    """Ids of the processes whose program lies there: children that detached themselves are found so.
+
+    prgate hides its environment; whose program it is the kernel tells only root, the command line everybody.
+    """
     found = []
-    for directory in pathlib.Path("/proc").iterdir():
-        if directory.name.isdigit() and int(directory.name) != os.getpid():
+    for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        for tell in (lambda: (entry / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace"),
+                     lambda: os.readlink(entry / "exe")):
             with contextlib.suppress(OSError):
-                if wanted in (directory / "environ").read_bytes().split(b"\0"):
-                    found.append(int(directory.name))
+                if pathlib.Path(tell()).is_relative_to(directory):
+                    found.append(int(entry.name))
+                    break
     return found
 
 
-def end_all_with_environment(name, value):
+def end_all_running_below(directory):
     for _ in range(3):  # one may fork while its parent is being ended
-        for pid in with_environment(name, value):
+        for pid in running_below(directory):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

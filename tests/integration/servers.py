@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from processes import Process, accepts, end_all_with_environment, free_port
+from processes import Process, accepts, end_all_running_below, free_port
 from workspace import ROOT, SERVER_USER, as_server_user, give_away
 
 SERVER_GROUP = "www-data" if os.geteuid() == 0 else str(os.getegid())
@@ -312,4 +312,4 @@ SERVERS = {server.name: server for server in (Nginx, ApacheFcgid, Lighttpd, Apac
 
 def end_leftovers(workspace):
     """Detached workers of CGI requests."""
-    end_all_with_environment("PRGATE_CONF", str(workspace.conf))
+    end_all_running_below(workspace.dir)

@@ -751,6 +751,27 @@ static void test_secrets_come_from_the_environment_too(void **state)
     config_close(config);
 }
 
+static void test_secrets_are_wiped_from_the_environment(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"PRGATE_WEBHOOK_SECRET", "PRGATE_GITHUB_TOKEN",
+                                        "PRGATE_APP_PRIVATE_KEY"};
+    setenv("PRGATE_CONF", "/x/y.conf", 1);
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        static char variable[64];
+        static const char zeros[6];
+        snprintf(variable, sizeof variable, "%s=secret", names[i]);
+        putenv(variable); /* the text stays ours, as that of the first environment stays the kernel's */
+        config_wipe_environment();
+        check_bool(names[i], "is there", getenv(names[i]) != NULL, false);
+        check_int(names[i], "what is left of the text",
+                  memcmp(variable + strlen(names[i]) + 1, zeros, sizeof zeros), 0);
+    }
+    config_wipe_environment(); /* none is set */
+    check_str("other variable", "value", getenv("PRGATE_CONF"), "/x/y.conf");
+    unsetenv("PRGATE_CONF");
+}
+
 static void test_missing_file_is_named(void **state)
 {
     (void)state;
@@ -782,6 +803,7 @@ int main(void)
         cmocka_unit_test(test_only_newlines_at_the_end_are_no_part_of_a_secret),
         cmocka_unit_test(test_as_many_secrets_as_there_is_room_for),
         cmocka_unit_test(test_secrets_come_from_the_environment_too),
+        cmocka_unit_test(test_secrets_are_wiped_from_the_environment),
         cmocka_unit_test(test_missing_file_is_named),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
