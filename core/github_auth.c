@@ -76,11 +76,20 @@ static enum err_code know_installation(struct github *github, struct err *err)
 
 /* ---- minting ---- */
 
+/* It becomes part of a header. An odd one must not get into the pool, where each call would fail with it. */
+static bool is_token(const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++)
+        if (*at <= ' ' || *at > '~')
+            return false;
+    return text[0] != '\0';
+}
+
 static bool read_token(const cJSON *reply, struct github_token *token)
 {
     const char *text = github_json_text(reply, "token");
     const char *expires_at = github_json_text(reply, "expires_at");
-    if (text == NULL || expires_at == NULL || text[0] == '\0')
+    if (text == NULL || expires_at == NULL || !is_token(text))
         return false;
     token->expires_at = text_to_time(expires_at);
     return token->expires_at >= 0 && text_copy(token->text, sizeof token->text, text);
@@ -109,7 +118,7 @@ static enum err_code take_minted(struct github *github, const struct github_ask 
         github->token = token;
         share(github, &token);
     } else {
-        code = github_odd_reply(github, ask, "no token of usual length with expires_at", err);
+        code = github_odd_reply(github, ask, "no valid token with expires_at", err);
     }
     cJSON_Delete(reply);
     return code;
