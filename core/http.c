@@ -272,7 +272,7 @@ static bool set_request(CURL *curl, const struct http_request *request, struct c
     }
     if (!is_get || has_body)
         SET(CURLOPT_CUSTOMREQUEST, request->method);
-    SET(CURLOPT_FOLLOWLOCATION, is_get ? 1L : 0L);
+    SET(CURLOPT_FOLLOWLOCATION, is_get && !request->no_redirect ? 1L : 0L);
     SET(CURLOPT_FRESH_CONNECT, request->once ? 1L : 0L);
     return ok;
 }

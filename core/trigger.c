@@ -126,7 +126,7 @@ static enum err_code ask_http(struct github *github, const struct policy *policy
 {
     struct err cause = {0};
     struct http_headers headers;
-    struct http_request request = {.method = "GET", .url = policy->http_url};
+    struct http_request request = {.method = "GET", .url = policy->http_url, .no_redirect = true};
     add_headers(&request, &headers, policy, trigger->key, trigger->key);
     enum err_code code = github_call_elsewhere(github, &request, &cause);
     if (code == ERR_OK) {

@@ -12,9 +12,9 @@
  *     http_close(http);
  *
  * A handle keeps its connections alive between exchanges, verifies TLS and
- * follows no redirects but those of GET. Proxies come from libcurl's environment
- * variables. One handle belongs to one thread at a time. `perform` is a member
- * so that a test can put its own transport in place.
+ * follows no redirects but those of GET, and on request not even those. Proxies
+ * come from libcurl's environment variables. One handle belongs to one thread at a
+ * time. `perform` is a member so that a test can put its own transport in place.
  */
 #ifndef PRGATE_HTTP_H
 #define PRGATE_HTTP_H
@@ -42,6 +42,8 @@ struct http_request {
      * of its own, which is kept for others afterwards.
      */
     bool once;
+    /* A redirect is the reply, and is not followed: whoever answers must not choose whom prgate asks next. */
+    bool no_redirect;
 };
 
 /* What of a reply matters, whatever its status. */

@@ -7,7 +7,7 @@
  * http: POST of the same JSON object, `Content-Type: application/json`,
  *   `X-Prgate-Key: KEY`, `X-Prgate-Event: trigger`, and with a secret
  *   `X-Hub-Signature-256` over the raw body. Any 2xx means taken. "Do you know key
- *   k?" is `GET` of the same URL with `X-Prgate-Key`: 200 yes, 404 no; with a secret it
+ *   k?" is `GET` of the same URL with `X-Prgate-Key`: 200 yes, 404 no, and redirects are not followed; with a secret it
  *   carries X-Hub-Signature-256 over the key.
  * none: the label itself starts CI; nothing is sent.
  *

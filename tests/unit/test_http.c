@@ -710,6 +710,24 @@ static void test_redirect_of_get(void **state)
     free(second);
 }
 
+static void test_redirect_not_followed_on_request(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n", KEEP, 0}};
+    struct server *server = server_start(steps, COUNT(steps));
+    struct client client;
+    client_open(&client, 5);
+    snprintf(client.url, sizeof client.url, "http://127.0.0.1:%d/a", server->port);
+    struct http_request request = {.method = "GET", .url = client.url, .no_redirect = true};
+    want_code("on request", ask_with(&client, request), ERR_OK, &client.err);
+    want_number("on request", "status", client.reply.status, 302);
+    client_close(&client);
+    server_stop(server);
+    want_number("on request", "requests", (int64_t)server->request_count, 1);
+    free(server);
+}
+
 static void test_redirects_not_followed(void **state)
 {
     (void)state;
@@ -783,6 +801,7 @@ int main(void)
         cmocka_unit_test(test_retry_after_date),
         cmocka_unit_test(test_next_url_too_long),
         cmocka_unit_test(test_redirect_of_get),
+        cmocka_unit_test(test_redirect_not_followed_on_request),
         cmocka_unit_test(test_redirects_not_followed),
         cmocka_unit_test(test_redirect_to_a_file),
     };

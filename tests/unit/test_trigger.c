@@ -30,6 +30,7 @@ struct fake {
     char url[512];
     char body[1024];
     bool once;
+    bool no_redirect;
     char headers[1024]; /* one a line */
 };
 
@@ -39,6 +40,7 @@ static enum err_code fake_perform(struct http *http, const struct http_request *
     struct fake *fake = (struct fake *)http;
     fake->count++;
     fake->once = request->once;
+    fake->no_redirect = request->no_redirect;
     text_copy(fake->method, sizeof fake->method, request->method);
     text_copy(fake->url, sizeof fake->url, request->url);
     text_copy(fake->body, sizeof fake->body, request->body == NULL ? "" : request->body);
@@ -301,6 +303,7 @@ static void test_ask(void **state)
         {"http gone", TRIGGER_HTTP, 410, NULL, http_url, ERR_NOT_FOUND, false},
         {"http broken", TRIGGER_HTTP, 500, NULL, http_url, ERR_RETRY, false},
         {"http not allowed", TRIGGER_HTTP, 403, NULL, http_url, ERR_REJECT, false},
+        {"http elsewhere", TRIGGER_HTTP, 302, NULL, http_url, ERR_REJECT, false},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct world world;
@@ -314,6 +317,9 @@ static void test_ask(void **state)
             fail_msg("%s: got known %d, want %d", rows[i].name, known, rows[i].want_known);
         want_text(rows[i].name, world.fake.method, "GET");
         want_text(rows[i].name, world.fake.url, rows[i].url);
+        /* GitHub moves repositories; a CI that sends prgate elsewhere is up to no good. */
+        if (world.fake.no_redirect != (rows[i].kind == TRIGGER_HTTP))
+            fail_msg("%s: got no_redirect %d", rows[i].name, world.fake.no_redirect);
         if (rows[i].want != ERR_OK && world.err.code != rows[i].want)
             fail_msg("%s: got %s in err, want %s", rows[i].name, err_code_name(world.err.code),
                      err_code_name(rows[i].want));
