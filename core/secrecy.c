@@ -1,6 +1,7 @@
 #include "prgate/secrecy.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -17,11 +18,10 @@
 void secrecy_setup(void)
 {
     const struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
-    int code = setrlimit(RLIMIT_CORE, &none);
+    bool done = setrlimit(RLIMIT_CORE, &none) == 0;
 #ifdef __linux__
-    if (code == 0)
-        code = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    done = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 #endif
-    if (code != 0)
+    if (!done)
         log_warning("a crash may leave a core dump with secrets in it", LOG_STR("error", strerror(errno)));
 }

@@ -46,7 +46,9 @@ enum signature_result signature_check(const struct secret *secrets, size_t count
         good |= equal & (unsigned)(secrets[i].len > 0);
     }
     OPENSSL_cleanse(want, sizeof want);
-    return good != 0 ? SIGNATURE_GOOD : SIGNATURE_WRONG;
+    /* Without a branch: tests/security.sh counts the instructions, and wants one number for all. */
+    static const enum signature_result results[] = {SIGNATURE_WRONG, SIGNATURE_GOOD};
+    return results[good];
 }
 
 void signature_make(const struct secret *secret, const void *body, size_t len, char out[SIGNATURE_SIZE])

@@ -41,6 +41,7 @@ def adapt(file, replacements):
 
 class Pool:
     """N processes of prgate on one socket, as conf/spawn-fcgi.sh starts them."""
+    wrapper = []  # a command that executes its arguments
 
     def __init__(self, workspace, processes=2):
         self.socket = workspace.dir / "prgate.sock"
@@ -48,7 +49,7 @@ class Pool:
         command = ["spawn-fcgi", "-n", "-s", self.socket, "-M", "660", "-b", "1024"]
         if os.geteuid() == 0:
             command += ["-u", SERVER_USER, "-g", SERVER_GROUP, "-U", SERVER_USER, "-G", SERVER_GROUP]
-        command += ["--", "/usr/bin/multiwatch", "-f", processes, *RESTART, "--", workspace.fcgi]
+        command += ["--", *self.wrapper, "/usr/bin/multiwatch", "-f", processes, *RESTART, "--", workspace.fcgi]
         self.process = Process(command, workspace.dir / "pool.log", env=workspace.environment())
         self.process.wait_ready(self.socket.exists)
 
@@ -111,9 +112,10 @@ class HttpServer:
 class Nginx(HttpServer):
     name = "nginx"
     processes = 2
+    pool_class = Pool
 
     def start(self):
-        self.pool = Pool(self.workspace, self.processes)
+        self.pool = self.pool_class(self.workspace, self.processes)
         conf = self.write("nginx.conf", adapt("nginx.conf.example", {
             "user www-data;": f"user {SERVER_USER};" if os.geteuid() == 0 else "",
             "listen 80 default_server": f"listen 127.0.0.1:{self.port} default_server",
