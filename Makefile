@@ -88,7 +88,8 @@ run: packages-run
 # ---- checking -------------------------------------------------------------------
 
 .PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-peers \
-	check-style check-clang check-mutants check-install check-sanitized check-overload
+	check-valgrind check-hardening check-security check-style check-clang check-mutants check-install check-sanitized \
+	check-overload
 check: packages-check
 	$(MAKE) check-all
 
@@ -133,6 +134,15 @@ $(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
 
 -include $(FUZZ:%=$(BUILD)/tests/fuzz/fuzz_%.d)
 
+# The unit tests under memcheck: all that make sense, a few minutes; VALGRIND=short is what `make check` has.
+VALGRIND = all
+
+check-valgrind: $(UNIT_PROGRAMS)
+	tests/valgrind.sh $(VALGRIND) $(BUILD)
+
+check-hardening: all
+	tests/hardening.sh $(BUILD)/prgate.fcgi $(BUILD)/prgatectl
+
 check-clang:
 	$(MAKE) BUILD=$(BUILD)/clang CC=clang all
 
@@ -159,6 +169,14 @@ check-sanitized:
 
 check-style:
 	tests/style.sh
+
+check-security: $(BUILD)/check_signature
+	BUILD=$(BUILD) tests/security.sh
+
+$(BUILD)/check_signature: $(BUILD)/tests/timing/check_signature.o $(CORE_OBJECTS)
+	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
+-include $(BUILD)/tests/timing/check_signature.d
 
 check-mutants:
 	tests/mutants.sh
@@ -196,7 +214,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 755 $(BUILD)/prgate.fcgi $(DESTDIR)$(PREFIX)/lib/prgate/prgate.fcgi
 	install -m 755 $(BUILD)/prgatectl $(DESTDIR)$(PREFIX)/bin/prgatectl
-	install -m 644 README.md CHANGELOG.md LICENSE nginx.conf.example docs/*.md conf/* \
+	install -m 644 README.md CHANGELOG.md SECURITY.md LICENSE nginx.conf.example docs/*.md conf/* \
 		$(DESTDIR)$(PREFIX)/share/doc/prgate
 	sed -i 's#/usr/lib/prgate#$(PREFIX)/lib/prgate#g; s#/usr/bin/prgatectl#$(PREFIX)/bin/prgatectl#g' \
 		$(DESTDIR)$(PREFIX)/share/doc/prgate/*

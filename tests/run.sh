@@ -36,9 +36,13 @@ make=${MAKE:-make}
 step build "$make" -j2 all
 step clang "$make" -j2 check-clang
 step style "$make" check-style
+step hardening "$make" check-hardening
 step unit "$make" -j2 check-unit
 step asan "$make" -j2 check-asan
 step tsan "$make" -j2 check-tsan
+step valgrind "$make" -j2 check-valgrind VALGRIND=short
+step fuzz "$make" -j2 fuzz
+step security "$make" check-security
 step sanitized "$make" check-sanitized
 step integration "$make" check-integration
 step peers "$make" check-peers

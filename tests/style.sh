@@ -2,7 +2,8 @@
 # Formatting, layering, static analysis, and what the man pages and scripts look like to their linters.
 set -eu
 cd "$(dirname "$0")/.."
-sources=$(git ls-files 'core/*.[ch]' 'fcgi/*.[ch]' 'cli/*.[ch]' 'include/prgate/*.h' 'tests/unit/*.[ch]')
+sources=$(git ls-files 'core/*.[ch]' 'fcgi/*.[ch]' 'cli/*.[ch]' 'include/prgate/*.h' 'tests/unit/*.[ch]' 'tests/fuzz/*.[ch]' \
+    'tests/timing/*.c')
 # shellcheck disable=SC2086  # a list of names without blanks
 clang-format --dry-run -Werror $sources
 echo "format: fine"
