@@ -23,7 +23,8 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wswitch-enum -Wformat
 # optimizer, and hide from sanitizers what they look for.
 accepts = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
 MACHINE := $(call accepts,-fstack-clash-protection) $(call accepts,-fcf-protection)
-FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(filter -O -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3))
+FORTIFY_LEVEL := $(if $(call accepts,-O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -include stdio.h),3,2)
+FORTIFY = $(if $(findstring -fsanitize,$(CFLAGS)),,$(if $(filter -O -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY_LEVEL)))
 HARDENING = -fPIE -fstack-protector-strong $(MACHINE) $(FORTIFY)
 LINKING = -pie -Wl,-z,relro,-z,now,-z,noexecstack
 PACKAGES = fcgi libcurl libcjson libconfuse libcrypto

@@ -8,6 +8,12 @@ seconds=$2
 shift 2
 rm -rf "$build/crash" "$build/log"
 mkdir -p "$build/crash" "$build/log"
+# In memory where there is such a place: the store syncs each commit.
+memory=/tmp
+[ -w /dev/shm ] && memory=/dev/shm
+FUZZ_SCRATCH=$(mktemp -d "$memory/prgate.XXXXXX") || exit 1
+export FUZZ_SCRATCH
+trap 'rm -rf "$FUZZ_SCRATCH"' EXIT
 
 fuzz() { # NAME: libFuzzer says nothing of an input that takes too long or too much but by its own limits
     mkdir -p "$build/new/$1"
@@ -55,6 +61,7 @@ running=
 end_all() {
     for job in $running; do kill "${job#*:}" 2>/dev/null; done
     wait
+    running=
 }
 trap 'end_all; exit 130' INT TERM
 for name in "$@"; do
