@@ -14,18 +14,20 @@
  *  - A watchdog looks whether __db.001 is still the file that was opened. If not, it
  *    opens the environment anew, and if it cannot get at the handle because a thread is
  *    stuck in the library for good, it ends the process: whoever started it starts another.
+ *  - The directory itself may be taken away. Commits would go on into files without a name, so each one looks whether
+ *    it is still there. While it is gone every transaction fails; when another stands in its place the process
+ *    ends, because its mark in alive/ went with the old one.
  *
  * The handle is guarded by a rwlock: transactions hold it shared, re-opening exclusively.
  */
-#include "prgate/store.h"
+#include "store_internal.h"
 
-#include <db.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -35,7 +37,6 @@
 #include "prgate/log.h"
 
 enum {
-    PAGE_SIZE = 4096,
     CACHE_BYTES = 8 * 1024 * 1024,
     LOG_FILE_BYTES = 4 * 1024 * 1024,
     LOCKS_MAX = 20000,
@@ -45,22 +46,10 @@ enum {
     TXN_GIVE_UP_MS = 6000, /* GitHub hangs up after 10 s: answer 503 before it does */
     HOLDER_DEAD_MS = 1500, /* no transaction waits this long for a living one: somebody died holding locks */
     WATCHDOG_POLL_MS = 50,
-    WATCHDOG_STUCK_MS = 1000,  /* longer than any sync of a healthy disk */
-    WATCHDOG_REOPEN_MS = 10000 /* another process may be recovering a long log */
-};
-
-struct store {
-    char *home;             /* STATE_DIR/db */
-    pthread_rwlock_t guard; /* of env and tables */
-    DB_ENV *env;
-    DB *tables[TABLE_END];
-    pthread_t watchdog;
-    /* What the watchdog must be able to see and say while a stuck thread holds the guard. */
-    atomic_ulong region;   /* inode of __db.001 when the environment was opened */
-    atomic_bool replaced;  /* it is another by now: whoever comes opens anew */
-    atomic_bool reopening; /* and somebody is at it */
-    atomic_bool stopping;
-    atomic_uint_fast64_t commits, retries, recoveries;
+    WATCHDOG_STUCK_MS = 1000,   /* longer than any sync of a healthy disk */
+    WATCHDOG_REOPEN_MS = 10000, /* another process may be recovering a long log */
+    REGION_MISSING_MS = 1000,   /* nobody needs this long between taking regions away and making new ones */
+    TABLE_EMPTY_BYTES = 2 * STORE_PAGE_SIZE /* a table has this many from its making on */
 };
 
 struct store_txn {
@@ -115,7 +104,7 @@ static long jitter(long ceiling)
 /* ---- the directory ---------------------------------------------------- */
 
 /* Shared memory regions are files mapped by every process: that does not work across a network. */
-static enum err_code refuse_network(const char *dir, struct err *err)
+enum err_code store_refuse_network(const char *dir, struct err *err)
 {
     static const struct {
         long magic;
@@ -137,7 +126,7 @@ static enum err_code refuse_network(const char *dir, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code make_dir(const char *dir, struct err *err)
+enum err_code store_make_dir(const char *dir, struct err *err)
 {
     if (mkdir(dir, 0700) == 0 || errno == EEXIST)
         return ERR_OK;
@@ -146,31 +135,101 @@ static enum err_code make_dir(const char *dir, struct err *err)
                    strerror(errno));
 }
 
+unsigned long store_inode(const char *path, const char *name)
+{
+    struct buf full;
+    buf_init(&full);
+    buf_addf(&full, name == NULL ? "%s" : "%s/%s", path, name);
+    struct stat st;
+    unsigned long inode = stat(buf_text(&full), &st) == 0 ? st.st_ino : 0;
+    buf_release(&full);
+    return inode;
+}
+
 static unsigned long region_inode(const char *home)
+{
+    return store_inode(home, "__db.001");
+}
+
+/* False: it is gone, or another stands in its place. */
+static bool home_is_there(struct store *store)
+{
+    return store_inode(store->home, NULL) == atomic_load(&store->directory);
+}
+
+static enum err_code say_lost(struct store *store, struct err *err)
+{
+    return err_set(
+        err, ERR_FATAL, 0,
+        "%s is gone, and with it all that prgate knows: stop the pool, then put it back or restore a "
+        "backup (prgatectl restore)",
+        store->home);
+}
+
+int store_lock_logs(const char *home, bool exclusive)
 {
     struct buf path;
     buf_init(&path);
-    buf_addf(&path, "%s/__db.001", home);
-    struct stat st;
-    unsigned long inode = stat(buf_text(&path), &st) == 0 ? st.st_ino : 0;
+    buf_addf(&path, "%s/archive.lock", home);
+    int fd = open(buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     buf_release(&path);
-    return inode;
+    if (fd >= 0 && flock(fd, exclusive ? LOCK_EX | LOCK_NB : LOCK_SH) != 0) {
+        int number = errno;
+        close(fd);
+        errno = number;
+        return -1;
+    }
+    return fd;
 }
 
 /* ---- opening and closing the handle ------------------------------------ */
 
 static void on_db_message(const DB_ENV *env, const char *prefix, const char *message)
 {
-    (void)env, (void)prefix;
+    (void)prefix;
+    struct store *store = env->app_private;
+    if (store != NULL) {
+        pthread_mutex_lock(&store->message_mutex);
+        if (store->message[0] == '\0')
+            snprintf(store->message, sizeof store->message, "%s", message);
+        pthread_mutex_unlock(&store->message_mutex);
+    }
     /* Dozens of lines when regions are replaced; what matters comes back as an error, too. */
     log_debug("Berkeley DB", LOG_STR("message", message));
 }
 
-static enum err_code fatal_db(struct err *err, int code, const char *verb, const char *what)
+static const char *remedy_for(int code)
 {
-    if (code == ENOSPC)
-        return err_set(err, ERR_RETRY, code, "%s %s: no space left on the disk", verb, what);
-    return err_set(err, ERR_FATAL, code, "%s %s: %s", verb, what, db_strerror(code));
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+        return "make room there; it goes on by itself";
+    case EACCES:
+    case EPERM:
+        return "it must belong to the user that prgate runs as, and so must all in it: chown -R";
+    case EROFS:
+        return "the file system can only be read: mount it for writing, or set state_dir elsewhere";
+    case EMFILE:
+    case ENFILE:
+        return "allow more open files (ulimit -n, LimitNOFILE=)";
+    default:
+        return "it may be damaged: prgatectl check tells more; if it is, stop the pool and restore a backup";
+    }
+}
+
+enum err_code store_fatal(struct store *store, int code, const char *verb, const char *what, struct err *err)
+{
+    char message[STORE_MESSAGE_SIZE] = "";
+    if (store != NULL) {
+        pthread_mutex_lock(&store->message_mutex);
+        memcpy(message, store->message, sizeof message);
+        store->message[0] = '\0';
+        pthread_mutex_unlock(&store->message_mutex);
+    }
+    bool passes = code == ENOSPC || code == EDQUOT;
+    return err_set(err, passes ? ERR_RETRY : ERR_FATAL, code, "%s %s: %s%s%s%s; %s", verb, what,
+                   db_strerror(code), message[0] == '\0' ? "" : " (", message, message[0] == '\0' ? "" : ")",
+                   remedy_for(code));
 }
 
 /* The handle is gone afterwards whatever the calls return: after DB_RUNRECOVERY they all complain. */
@@ -186,8 +245,10 @@ static void close_handle(struct store *store)
     store->env = NULL;
 }
 
-static int configure(DB_ENV *env)
+int store_configure(struct store *store, DB_ENV *env)
 {
+    env->app_private = store;
+    env->set_errcall(env, on_db_message);
     int code = env->set_cachesize(env, 0, CACHE_BYTES, 1);
     if (code == 0)
         code = env->set_lg_max(env, LOG_FILE_BYTES);
@@ -199,33 +260,67 @@ static int configure(DB_ENV *env)
         code = env->set_lk_max_lockers(env, LOCKS_MAX);
     if (code == 0)
         code = env->set_tx_max(env, TXNS_MAX);
+    /* A region is written when it is made, so that a full disk is an error then and no SIGBUS later. */
     if (code == 0)
-        code = env->log_set_config(env, DB_LOG_AUTO_REMOVE, 1);
+        code = env->set_flags(env, DB_REGION_INIT, 1);
     return code;
+}
+
+/*
+ * Regions grow while they are used, by a hole at the end of a mapped file: to touch one on a full disk is SIGBUS.
+ * So the room is taken beforehand. File systems that cannot do that are left as they are.
+ */
+static enum err_code reserve_regions(struct store *store, struct err *err)
+{
+    static const struct {
+        const char *name;
+        off_t bytes;
+    } regions[] = {{"__db.001", 3 << 20}, {"__db.002", 1 << 20}, {"__db.003", CACHE_BYTES + CACHE_BYTES / 4}};
+    struct buf path;
+    buf_init(&path);
+    int number = 0;
+    for (size_t i = 0; i < sizeof regions / sizeof *regions && number == 0; i++) {
+        buf_clear(&path);
+        buf_addf(&path, "%s/%s", store->home, regions[i].name);
+        int fd = open(buf_text(&path), O_RDWR | O_CLOEXEC);
+#ifdef FALLOC_FL_KEEP_SIZE
+        struct stat st;
+        bool reserved = fd >= 0 && fstat(fd, &st) == 0 && (off_t)st.st_blocks * 512 >= regions[i].bytes;
+        if (fd >= 0 && !reserved && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, regions[i].bytes) != 0)
+            number = errno;
+#endif
+        if (fd >= 0)
+            close(fd);
+    }
+    buf_release(&path);
+    return number == ENOSPC || number == EDQUOT
+               ? store_fatal(NULL, number, "making room in", store->home, err)
+               : ERR_OK;
 }
 
 /* With DB_REGISTER: recovers if a registered process died. Without: recovers. */
 static enum err_code open_env(struct store *store, u_int32_t registered, struct err *err)
 {
     int code = db_env_create(&store->env, 0);
+    store->message[0] = '\0';
     if (code != 0)
-        return fatal_db(err, code, "creating a handle for", store->home);
-    store->env->set_errcall(store->env, on_db_message);
-    code = configure(store->env);
+        return store_fatal(store, code, "creating a handle for", store->home, err);
+    code = store_configure(store, store->env);
     if (code == 0)
         code = store->env->open(store->env, store->home,
                                 DB_CREATE | DB_THREAD | DB_INIT_TXN | DB_INIT_LOCK | DB_INIT_LOG |
                                     DB_INIT_MPOOL | DB_RECOVER | registered,
                                 0600);
-    if (code == DB_VERSION_MISMATCH)
-        return err_set(
-            err, ERR_FATAL, code,
-            "%s was written by another version of Berkeley DB than %s: move it with that version's "
-            "db5.3_dump and load it with this one's",
-            store->home, db_version(NULL, NULL, NULL));
+    bool other_version = code == DB_VERSION_MISMATCH || code == DB_OLD_VERSION ||
+                         (code != 0 && strstr(store->message, "version") != NULL);
+    if (other_version)
+        return err_set(err, ERR_FATAL, 0,
+                       "%s was written by another version of Berkeley DB than %s (%s): with that version run "
+                       "prgatectl dump, with this one prgatectl load",
+                       store->home, db_version(NULL, NULL, NULL), store->message);
     if (code != 0)
-        return fatal_db(err, code, "opening the Berkeley DB environment in", store->home);
-    return ERR_OK;
+        return store_fatal(store, code, "opening the Berkeley DB environment in", store->home, err);
+    return reserve_regions(store, err);
 }
 
 /*
@@ -259,18 +354,138 @@ static enum err_code open_recovered_env(struct store *store, struct err *err)
     return code;
 }
 
+static void add_table_path(const struct store *store, int table, struct buf *out)
+{
+    buf_clear(out);
+    buf_addf(out, "%s/%s.db", store->home, table_names[table]);
+}
+
+/*
+ * A table is made in a store that is new and nowhere else, lest one that got lost is replaced by an empty one and
+ * nobody notices. "pr" is made last: with it there, all of the others were. A later version
+ * that adds a table makes it here in any case.
+ */
+static enum err_code check_table(const struct store *store, int table, struct err *err)
+{
+    struct buf path;
+    struct stat st;
+    buf_init(&path);
+    add_table_path(store, TABLE_PR, &path);
+    bool is_new = stat(buf_text(&path), &st) != 0 && !store->opened;
+    add_table_path(store, table, &path);
+    bool missing = stat(buf_text(&path), &st) != 0;
+    enum err_code code = ERR_OK;
+    if (missing && !is_new)
+        code =
+            err_set(err, ERR_FATAL, 0, "%s is missing: stop the pool and restore a backup", buf_text(&path));
+    else if (is_new && !missing && st.st_size > TABLE_EMPTY_BYTES)
+        code = err_set(err, ERR_FATAL, 0,
+                       "%s/%s.db is missing though %s has entries: stop the pool and restore a backup",
+                       store->home, table_names[TABLE_PR], buf_text(&path));
+    else if (!missing && st.st_size < TABLE_EMPTY_BYTES)
+        code = err_set(err, ERR_FATAL, 0,
+                       "%s has only %lld bytes, it was cut off: stop the pool and restore a backup",
+                       buf_text(&path), (long long)st.st_size);
+    buf_release(&path);
+    return code;
+}
+
+static enum err_code say_table_error(struct store *store, int code, const char *path, struct err *err)
+{
+    if (code == DB_OLD_VERSION || strstr(store->message, "version") != NULL)
+        return err_set(err, ERR_FATAL, 0,
+                       "%s was written by another version of Berkeley DB than %s (%s): with that version run "
+                       "prgatectl dump, with this one prgatectl load",
+                       path, db_version(NULL, NULL, NULL), store->message);
+    if (strstr(store->message, "past end of log") != NULL)
+        return err_set(
+            err, ERR_FATAL, 0,
+            "%s is newer than the log in %s (%s): log files were cut off or taken away; stop the pool "
+            "and restore a backup",
+            path, store->home, store->message);
+    return store_fatal(store, code, "opening table", path, err);
+}
+
 static enum err_code open_table(struct store *store, int table, struct err *err)
 {
+    enum err_code result = check_table(store, table, err);
+    if (result != ERR_OK)
+        return result;
+    struct buf path;
     char file[32];
     DB **db = &store->tables[table];
+    store->message[0] = '\0';
     int code = db_create(db, store->env, 0);
     if (code == 0)
-        code = (*db)->set_pagesize(*db, PAGE_SIZE);
+        code = (*db)->set_pagesize(*db, STORE_PAGE_SIZE);
+    /* Counts for tables that are made from now on; a page that is damaged is an error when it is read. */
+    if (code == 0)
+        code = (*db)->set_flags(*db, DB_CHKSUM);
     if (code == 0) {
         snprintf(file, sizeof file, "%s.db", table_names[table]);
         code = (*db)->open(*db, NULL, file, NULL, DB_BTREE, DB_CREATE | DB_THREAD | DB_AUTO_COMMIT, 0600);
     }
-    return code == 0 ? ERR_OK : fatal_db(err, code, "opening table", table_names[table]);
+    if (code == 0)
+        return ERR_OK;
+    buf_init(&path);
+    add_table_path(store, table, &path);
+    result = say_table_error(store, code, buf_text(&path), err);
+    buf_release(&path);
+    return result;
+}
+
+bool store_log_reaches(const char *home, const DB_LSN *lsn, const DB_LSN *end)
+{
+    if (lsn->file > end->file || (lsn->file == end->file && lsn->offset > end->offset))
+        return false;
+    struct buf path;
+    struct stat st;
+    buf_init(&path);
+    buf_addf(&path, "%s/log.%010u", home, lsn->file);
+    /* One that is not there any more was not needed any more. */
+    bool reaches = stat(buf_text(&path), &st) != 0 || (uint64_t)st.st_size >= lsn->offset;
+    buf_release(&path);
+    return reaches;
+}
+
+enum err_code store_say_log_cut(const char *home, const DB_LSN *lsn, const char *what, struct err *err)
+{
+    return err_set(
+        err, ERR_FATAL, 0,
+        "%s/log.%010u was cut off or taken away: it ends before byte %u, which %s needs; what came "
+        "after is lost: stop the pool and restore a backup",
+        home, lsn->file, lsn->offset, what);
+}
+
+/*
+ * A table's pages are written after the log that tells of them. One that is newer than the log's end means that the
+ * log was cut off: what it held is lost, and Berkeley DB would mix what comes now with what was.
+ */
+static enum err_code check_log_end(struct store *store, struct err *err)
+{
+    DB_LOG_STAT *stat;
+    struct buf path;
+    int code = store->env->log_stat(store->env, &stat, 0);
+    if (code != 0)
+        return store_fatal(store, code, "reading the log's end in", store->home, err);
+    DB_LSN end = {.file = stat->st_cur_file, .offset = stat->st_cur_offset}, lsn;
+    DB_LSN written = {.file = stat->st_disk_file, .offset = stat->st_disk_offset};
+    free(stat);
+    if (!store_log_reaches(store->home, &written, &end))
+        return store_say_log_cut(store->home, &written, "the pool", err);
+    enum err_code result = ERR_OK;
+    buf_init(&path);
+    for (int i = 0; i < TABLE_END && result == ERR_OK; i++) {
+        add_table_path(store, i, &path);
+        int fd = open(buf_text(&path), O_RDONLY | O_CLOEXEC);
+        bool known = fd >= 0 && pread(fd, &lsn, sizeof lsn, 0) == (ssize_t)sizeof lsn;
+        if (known && !store_log_reaches(store->home, &lsn, &end))
+            result = store_say_log_cut(store->home, &lsn, buf_text(&path), err);
+        if (fd >= 0)
+            close(fd);
+    }
+    buf_release(&path);
+    return result;
 }
 
 /*
@@ -283,19 +498,34 @@ static bool passes_by_itself(int code)
            code == EAGAIN || code == EBUSY || code == ENOENT;
 }
 
+static enum err_code try_to_open(struct store *store, struct err *err)
+{
+    unsigned long directory = store_inode(store->home, NULL);
+    if (directory == 0)
+        return say_lost(store, err);
+    enum err_code code = open_recovered_env(store, err);
+    /* "pr" last: see check_table(). */
+    for (int i = TABLE_END; i-- > 0 && code == ERR_OK;)
+        code = open_table(store, i, err);
+    if (code == ERR_OK)
+        code = check_log_end(store, err);
+    if (code != ERR_OK)
+        return code;
+    store->opened = true;
+    atomic_store(&store->region, region_inode(store->home));
+    atomic_store(&store->directory, directory);
+    atomic_store(&store->replaced, false);
+    return ERR_OK;
+}
+
 static enum err_code open_handle(struct store *store, struct err *err)
 {
     int64_t give_up = monotonic_ms() + TXN_GIVE_UP_MS;
     for (;;) {
         struct err why = {0};
-        enum err_code code = open_recovered_env(store, &why);
-        for (int i = 0; i < TABLE_END && code == ERR_OK; i++)
-            code = open_table(store, i, &why);
-        if (code == ERR_OK) {
-            atomic_store(&store->region, region_inode(store->home));
-            atomic_store(&store->replaced, false);
+        enum err_code code = try_to_open(store, &why);
+        if (code == ERR_OK)
             return ERR_OK;
-        }
         close_handle(store);
         if (!passes_by_itself(why.number) || monotonic_ms() > give_up) {
             *err = why;
@@ -347,12 +577,40 @@ static void try_to_catch_up(struct store *store)
     pthread_rwlock_unlock(&store->guard);
 }
 
+/* The directory is gone, or emptied: every transaction fails until it is back. True: nothing else is to be done now. */
+static bool watch_directory(struct store *store, int64_t *missing_since)
+{
+    unsigned long directory = store_inode(store->home, NULL);
+    if (directory != 0 && directory != atomic_load(&store->directory)) {
+        /* Its mark in alive/ is gone with the old one: others would take this process for dead and do its work. */
+        log_error("the state directory was replaced: this process ends, its successor uses the new one",
+                  LOG_STR("home", store->home));
+        _exit(75);
+    }
+    if (directory != 0 && region_inode(store->home) != 0) {
+        *missing_since = 0;
+        return false;
+    }
+    int64_t now = monotonic_ms();
+    if (*missing_since == 0)
+        *missing_since = now;
+    /* Whoever recovers takes the regions away, too, for a moment, but never the directory. */
+    if (directory != 0 && now - *missing_since < REGION_MISSING_MS)
+        return true;
+    if (!atomic_exchange(&store->replaced, true))
+        log_error("the state directory is gone or was emptied: nothing is taken until it is back",
+                  LOG_STR("home", store->home));
+    return true;
+}
+
 static void *watch(void *arg)
 {
     struct store *store = arg;
-    int64_t since = 0;
+    int64_t since = 0, missing_since = 0;
     while (!atomic_load(&store->stopping)) {
         pause_us(WATCHDOG_POLL_MS * 1000L);
+        if (watch_directory(store, &missing_since))
+            continue;
         if (region_was_replaced(store)) {
             atomic_store(&store->replaced, true);
             try_to_catch_up(store);
@@ -386,6 +644,15 @@ static void init_guard(pthread_rwlock_t *guard)
 
 /* ---- open and close ------------------------------------------------------ */
 
+static void release(struct store *store)
+{
+    close_handle(store);
+    pthread_mutex_destroy(&store->message_mutex);
+    pthread_rwlock_destroy(&store->guard);
+    free(store->home);
+    free(store);
+}
+
 enum err_code store_open(struct store **out, const char *state_dir, struct err *err)
 {
     struct store *store = mem_alloc(sizeof *store);
@@ -396,24 +663,29 @@ enum err_code store_open(struct store **out, const char *state_dir, struct err *
     store->home = mem_strdup(buf_text(&home));
     buf_release(&home);
     init_guard(&store->guard);
+    pthread_mutex_init(&store->message_mutex, NULL);
+    bool is_new = false;
 
-    enum err_code code = make_dir(state_dir, err);
+    enum err_code code = store_make_dir(state_dir, err);
     if (code == ERR_OK)
-        code = refuse_network(state_dir, err);
+        code = store_refuse_network(state_dir, err);
     if (code == ERR_OK)
-        code = make_dir(store->home, err);
+        code = store_make_dir(store->home, err);
+    is_new = code == ERR_OK && store_inode(store->home, "pr.db") == 0;
     if (code == ERR_OK)
         code = open_handle(store, err);
+    if (code == ERR_OK && is_new)
+        log_warning(
+            "the state directory held no store: a new one was made; if prgate ran here before, stop the pool "
+            "and restore a backup",
+            LOG_STR("state_dir", state_dir));
     if (code == ERR_OK && pthread_create(&store->watchdog, NULL, watch, store) != 0)
         code = err_set(err, ERR_FATAL, errno, "cannot start the store's watchdog thread");
     if (code == ERR_OK) {
         *out = store;
         return ERR_OK;
     }
-    close_handle(store);
-    pthread_rwlock_destroy(&store->guard);
-    free(store->home);
-    free(store);
+    release(store);
     return code;
 }
 
@@ -423,10 +695,7 @@ void store_close(struct store *store)
         return;
     atomic_store(&store->stopping, true);
     pthread_join(store->watchdog, NULL);
-    close_handle(store);
-    pthread_rwlock_destroy(&store->guard);
-    free(store->home);
-    free(store);
+    release(store);
 }
 
 /* ---- transactions ---------------------------------------------------------- */
@@ -444,7 +713,13 @@ static enum err_code db_error(struct store_txn *txn, int code, enum store_table 
         txn->again = true;
     if (code == DB_RUNRECOVERY)
         txn->recover = true;
-    return err_set(err, ERR_RETRY, code, "table %s: %s", table_names[table], db_strerror(code));
+    struct err why = {0};
+    struct buf path;
+    buf_init(&path);
+    add_table_path(txn->store, (int)table, &path);
+    store_fatal(txn->again || txn->recover ? NULL : txn->store, code, "table", buf_text(&path), &why);
+    buf_release(&path);
+    return err_set(err, ERR_RETRY, code, "%s", why.text);
 }
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_RECOVER };
@@ -468,12 +743,20 @@ static enum attempt attempt(struct store *store, store_body *body, void *arg, en
     }
     /* A crash before the commit's log record is on disk undoes all of the body, after it none. */
     db = txn.txn->commit(txn.txn, DB_TXN_SYNC);
-    if (db == 0) {
+    if (db == 0 && home_is_there(store)) {
         if (txn.wrote)
             atomic_fetch_add(&store->commits, 1);
         return ATTEMPT_DONE;
     }
-    *code = err_set(err, ERR_RETRY, db, "committing: %s", db_strerror(db));
+    if (db == 0) { /* into files that have no name any more */
+        atomic_store(&store->replaced, true);
+        say_lost(store, err);
+        *code = ERR_RETRY;
+        return ATTEMPT_DONE;
+    }
+    struct err why = {0};
+    store_fatal(NULL, db, "committing in", store->home, &why);
+    *code = err_set(err, ERR_RETRY, db, "%s", why.text);
     return db == DB_RUNRECOVERY ? ATTEMPT_RECOVER : ATTEMPT_DONE;
 }
 
@@ -640,15 +923,68 @@ enum err_code store_next(struct store_txn *txn, enum store_table table, struct b
     return db_error(txn, code, table, err);
 }
 
+/* From the first entry that is not below *key one back; from the last where there is no such entry. */
+static int go_back(DBC *cursor, struct bytes key, DBT *k, DBT *v)
+{
+    DBT start = borrowed(key);
+    DBT none = {.flags = DB_DBT_PARTIAL}; /* no byte of it */
+    void *given = mem_alloc(start.size == 0 ? 1 : start.size);
+    *k = received();
+    k->data = given;
+    k->size = start.size;
+    if (start.size > 0)
+        memcpy(given, start.data, start.size);
+    int code = cursor->get(cursor, k, &none, DB_SET_RANGE);
+    if (k->data != given)
+        free(given);
+    free(k->data);
+    *k = received();
+    *v = received();
+    if (code == 0)
+        return cursor->get(cursor, k, v, DB_PREV);
+    return code == DB_NOTFOUND ? cursor->get(cursor, k, v, DB_LAST) : code;
+}
+
+enum err_code store_prev(struct store_txn *txn, enum store_table table, struct bytes prefix, struct buf *key,
+                         struct buf *value, struct err *err)
+{
+    DB *db = txn->store->tables[table];
+    DBC *cursor;
+    DBT k, v;
+    int code = db->cursor(db, txn->txn, &cursor, 0);
+    if (code != 0)
+        return db_error(txn, code, table, err);
+    code = go_back(cursor, buf_bytes(key), &k, &v);
+    if (code == 0)
+        code = accept_found(&k, &v, prefix, key, value);
+    cursor->close(cursor);
+    return db_error(txn, code, table, err);
+}
+
+/* The caller holds the guard. Log files that somebody copies at this moment stay. */
+static int checkpoint(struct store *store)
+{
+    if (store->env == NULL || atomic_load(&store->replaced))
+        return DB_RUNRECOVERY;
+    int code = store->env->txn_checkpoint(store->env, CHECKPOINT_KB, CHECKPOINT_MIN, 0);
+    int lock = code == 0 ? store_lock_logs(store->home, true) : -1;
+    if (lock >= 0) {
+        code = store->env->log_archive(store->env, NULL, DB_ARCH_REMOVE);
+        close(lock);
+    }
+    return code;
+}
+
 enum err_code store_checkpoint(struct store *store, struct err *err)
 {
+    struct err why = {0};
     pthread_rwlock_rdlock(&store->guard);
-    int code = store->env == NULL ? DB_RUNRECOVERY
-                                  : store->env->txn_checkpoint(store->env, CHECKPOINT_KB, CHECKPOINT_MIN, 0);
+    int code = checkpoint(store);
     pthread_rwlock_unlock(&store->guard);
     if (code == 0)
         return ERR_OK;
-    return err_set(err, ERR_RETRY, code, "writing a checkpoint: %s", db_strerror(code));
+    store_fatal(NULL, code, "writing a checkpoint in", store->home, &why);
+    return err_set(err, ERR_RETRY, code, "%s", why.text);
 }
 
 struct store_stats store_get_stats(struct store *store)

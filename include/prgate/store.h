@@ -98,6 +98,13 @@ enum err_code store_delete(struct store_txn *txn, enum store_table table, struct
 enum err_code store_next(struct store_txn *txn, enum store_table table, struct bytes prefix, struct buf *key,
                          struct buf *value, struct err *err);
 
+/*
+ * The last entry whose key is less than *key and starts with `prefix`: replaces *key and, if it is not NULL, *value.
+ * ERR_NOT_FOUND: none, or the last one below *key lies elsewhere.
+ */
+enum err_code store_prev(struct store_txn *txn, enum store_table table, struct bytes prefix, struct buf *key,
+                         struct buf *value, struct err *err);
+
 /* Writes a checkpoint when enough was logged, and removes logs that no recovery needs. Any process, any time. */
 enum err_code store_checkpoint(struct store *store, struct err *err);
 
