@@ -10,6 +10,7 @@
 #include "prgate/config.h"
 #include "prgate/err.h"
 #include "prgate/pr.h"
+#include "prgate/store.h"
 
 enum exit_status {
     EXIT_OK = 0,
@@ -22,7 +23,11 @@ enum exit_status {
 /* `arguments` are those behind the command's name, as many as its entry in the table allows; NULL ends them. */
 typedef enum exit_status command_fn(const struct config *config, char **arguments);
 
+command_fn cmd_backup;
+command_fn cmd_restore;
 command_fn cmd_check;
+command_fn cmd_dump;
+command_fn cmd_load;
 command_fn cmd_dead;
 command_fn cmd_drain;
 command_fn cmd_status;
@@ -33,6 +38,15 @@ enum exit_status cli_complain(const struct err *err);
 
 /* To stdout, with control characters escaped: titles and logins come from strangers. */
 void cli_print(const char *text);
+
+/*
+ * ERR_REJECT: the directory is another user's, and what this process makes there the pool could not open. Fine
+ * where there is none yet.
+ */
+enum err_code cli_check_owner(const char *state_dir, struct err *err);
+
+/* The store that is there: of the right user, and not made anew. */
+enum err_code cli_open_store(struct store **out, const struct config *config, struct err *err);
 
 /* "OWNER/REPO#N"; complains where it is not. */
 bool cli_split_name(const char *name, char repo[REPO_NAME_SIZE], uint64_t *number);

@@ -1,21 +1,31 @@
 /*
- * prgatectl check: is all that prgate needs in place?
+ * prgatectl check: is all that prgate needs in place, and whole?
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cli.h"
-#include "prgate/gate.h"
+#include "prgate/inspect.h"
+
+static void print_finding(void *arg, enum finding finding, const char *text)
+{
+    static const char *const words[] = {
+        [FINDING_FINE] = "fine", [FINDING_WARNING] = "warning", [FINDING_ERROR] = "ERROR"};
+    (void)arg;
+    printf("%-8s ", words[finding]);
+    cli_print(text);
+    putchar('\n');
+}
 
 enum exit_status cmd_check(const struct config *config, char **arguments)
 {
     (void)arguments;
-    struct gate gate;
-    struct err err = {0};
-    enum err_code code = gate_open(&gate, config, &err);
-    gate_close(&gate);
-    if (code != ERR_OK)
-        return cli_complain(&err);
-    printf("%s: fine, %zu repository sections%s\n%s: the store opens\n", config->path, config->policy_count,
-           config->dry_run ? ", dry run" : "", config->state_dir);
-    return EXIT_OK;
+    const char *scratch_dir = getenv("TMPDIR");
+    printf("%-8s %s: %zu repository sections%s\n", "fine", config->path, config->policy_count,
+           config->dry_run ? ", dry run" : "");
+    unsigned errors = inspect_state(config, scratch_dir == NULL ? "/tmp" : scratch_dir, print_finding, NULL);
+    if (errors == 0)
+        return EXIT_OK;
+    printf("%u errors\n", errors);
+    return EXIT_FAILED;
 }

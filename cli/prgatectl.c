@@ -28,10 +28,14 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"check", "", 0, 0, "read the configuration and open the store", cmd_check},
+    {"check", "", 0, 0, "look whether all is in place and whole", cmd_check},
     {"drain", "", 0, 0, "work off everything that is due, once (from cron, in CGI mode)", cmd_drain},
     {"dead", "list|retry|drop [WHICH [SEQ]]", 1, 3, "what was given up: list it, try it again, drop it",
      cmd_dead},
+    {"backup", "DIR", 1, 1, "copy the store to DIR, verified, while the pool runs", cmd_backup},
+    {"restore", "DIR", 1, 1, "put a backup in place, with the pool stopped", cmd_restore},
+    {"dump", "", 0, 0, "write all entries to stdout, as lines of JSON", cmd_dump},
+    {"load", "", 0, 0, "make a store from a dump on stdin", cmd_load},
     {"status", "[OWNER/REPO#N]", 0, 1, "show all open pull requests, or one and its ledger", cmd_status},
     {"json", "[OWNER/REPO#N]", 0, 1, "the same as JSON", cmd_json},
 };

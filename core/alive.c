@@ -180,3 +180,22 @@ unsigned alive_sweep(const struct alive *alive)
     closedir(dir);
     return removed;
 }
+
+unsigned alive_count(const char *state_dir)
+{
+    struct buf path;
+    buf_init(&path);
+    buf_addf(&path, "%s/alive", state_dir);
+    struct alive alive = {.dir = mem_strdup(buf_text(&path)), .fd = -1};
+    buf_release(&path);
+    DIR *dir = opendir(alive.dir);
+    unsigned living = 0;
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        if (strlen(entry->d_name) == ID_HEX_SIZE - 1 && name_is_alive(&alive, "", entry->d_name))
+            living++;
+    if (dir != NULL)
+        closedir(dir);
+    free(alive.dir);
+    return living;
+}

@@ -1,11 +1,18 @@
 #include "prgate/gate.h"
 
+#include "prgate/log.h"
 #include "prgate/shared_tokens.h"
 
 enum err_code gate_open(struct gate *gate, const struct config *config, struct err *err)
 {
     *gate = (struct gate){.config = config};
+    bool is_new = !store_is_there(config->state_dir);
     enum err_code code = store_open(&gate->store, config->state_dir, err);
+    if (code == ERR_OK && is_new)
+        log_warning(
+            "the state directory held no store: a new one was made; if prgate ran here before, stop the "
+            "pool and restore a backup",
+            LOG_STR("state_dir", config->state_dir));
     if (code == ERR_OK)
         code = alive_open(&gate->alive, config->state_dir, err);
     if (code == ERR_OK)

@@ -104,7 +104,7 @@ static long jitter(long ceiling)
 /* ---- the directory ---------------------------------------------------- */
 
 /* Shared memory regions are files mapped by every process: that does not work across a network. */
-enum err_code store_refuse_network(const char *dir, struct err *err)
+const char *store_network_name(long type)
 {
     static const struct {
         long magic;
@@ -114,16 +114,24 @@ enum err_code store_refuse_network(const char *dir, struct err *err)
         {0x5346414F, "AFS"},  {0x01021997, "9p"},    {0x00C36400, "Ceph"}, {0x0BD00BD0, "Lustre"},
         {0x47504653, "GPFS"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"}, {0x564C, "NCP"},
     };
+    for (size_t i = 0; i < sizeof network / sizeof *network; i++)
+        if ((type & 0xFFFFFFFFL) == (network[i].magic & 0xFFFFFFFFL))
+            return network[i].name;
+    return NULL;
+}
+
+enum err_code store_refuse_network(const char *dir, struct err *err)
+{
     struct statfs fs;
     if (statfs(dir, &fs) != 0)
         return err_set(err, ERR_FATAL, errno, "cannot look at %s: %s", dir, strerror(errno));
-    for (size_t i = 0; i < sizeof network / sizeof *network; i++)
-        if ((fs.f_type & 0xFFFFFFFFL) == (network[i].magic & 0xFFFFFFFFL))
-            return err_set(err, ERR_FATAL, 0,
-                           "%s lies on a network file system (%s), where Berkeley DB's shared regions do not "
-                           "work: set state_dir to a directory on a local disk",
-                           dir, network[i].name);
-    return ERR_OK;
+    const char *name = store_network_name((long)fs.f_type);
+    if (name == NULL)
+        return ERR_OK;
+    return err_set(err, ERR_FATAL, 0,
+                   "%s lies on a network file system (%s), where Berkeley DB's shared regions do not "
+                   "work: set state_dir to a directory on a local disk",
+                   dir, name);
 }
 
 enum err_code store_make_dir(const char *dir, struct err *err)
@@ -653,6 +661,11 @@ static void release(struct store *store)
     free(store);
 }
 
+bool store_is_there(const char *state_dir)
+{
+    return store_inode(state_dir, "db/pr.db") != 0;
+}
+
 enum err_code store_open(struct store **out, const char *state_dir, struct err *err)
 {
     struct store *store = mem_alloc(sizeof *store);
@@ -664,21 +677,14 @@ enum err_code store_open(struct store **out, const char *state_dir, struct err *
     buf_release(&home);
     init_guard(&store->guard);
     pthread_mutex_init(&store->message_mutex, NULL);
-    bool is_new = false;
 
     enum err_code code = store_make_dir(state_dir, err);
     if (code == ERR_OK)
         code = store_refuse_network(state_dir, err);
     if (code == ERR_OK)
         code = store_make_dir(store->home, err);
-    is_new = code == ERR_OK && store_inode(store->home, "pr.db") == 0;
     if (code == ERR_OK)
         code = open_handle(store, err);
-    if (code == ERR_OK && is_new)
-        log_warning(
-            "the state directory held no store: a new one was made; if prgate ran here before, stop the pool "
-            "and restore a backup",
-            LOG_STR("state_dir", state_dir));
     if (code == ERR_OK && pthread_create(&store->watchdog, NULL, watch, store) != 0)
         code = err_set(err, ERR_FATAL, errno, "cannot start the store's watchdog thread");
     if (code == ERR_OK) {

@@ -42,7 +42,7 @@ only() { # HEADER FILES: nothing else includes it
     done
 }
 only 'fcgi[^>]*' 'fcgi/serve_fcgi.c'
-only 'db\.h' 'core/store_internal.h'
+only 'db\.h' 'core/store_internal.h' # which only the store's own files include
 only 'curl/curl\.h' 'core/http.c'
 only 'confuse\.h' 'core/config.c'
 

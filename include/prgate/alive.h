@@ -24,6 +24,9 @@ void alive_close(struct alive *alive);
 const struct process_id *alive_self(const struct alive *alive); /* valid until alive_close() */
 bool alive_is(const struct alive *alive, const struct process_id *id);
 
+/* How many processes have the state directory open, this one not counted unless it has, too. */
+unsigned alive_count(const char *state_dir);
+
 /* Removes the files of the dead; returns how many there were. */
 unsigned alive_sweep(const struct alive *alive);
 

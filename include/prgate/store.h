@@ -28,6 +28,7 @@
 #ifndef PRGATE_STORE_H
 #define PRGATE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +71,9 @@ struct bytes buf_bytes(const struct buf *b);
 enum err_code store_open(struct store **out, const char *state_dir, struct err *err);
 void store_close(struct store *store);
 
+/* Is there one already? store_open() else makes it. */
+bool store_is_there(const char *state_dir);
+
 typedef enum err_code store_body(struct store_txn *txn, void *arg, struct err *err);
 
 /* ERR_RETRY: no transaction got through for seconds, or the disk is full. */
@@ -107,6 +111,31 @@ enum err_code store_prev(struct store_txn *txn, enum store_table table, struct b
 
 /* Writes a checkpoint when enough was logged, and removes logs that no recovery needs. Any process, any time. */
 enum err_code store_checkpoint(struct store *store, struct err *err);
+
+/*
+ * Copies the store, which may be in use, to DIR/db, and verifies the copy: it holds all that was committed before
+ * the call. `dir` is made, or exists and is empty. After an error, or a crash, there is no DIR/db. ERR_CORRUPT, or
+ * ERR_FATAL: the store is damaged, the text names the file.
+ */
+enum err_code store_backup(struct store *store, const char *dir, struct err *err);
+
+/* Reads the log from end to end, with its checksums. ERR_FATAL: it is damaged, the text says where. */
+enum err_code store_check_log(struct store *store, uint64_t *records, struct err *err);
+
+/*
+ * Puts a backup in place as STATE_DIR/db, which must hold no store. All of it or nothing; the backup stays as it is.
+ * ERR_REJECT: there is one, or `backup` is none. For when no process has the state directory open.
+ */
+enum err_code store_restore(const char *state_dir, const char *backup, struct err *err);
+
+/* Removes STATE_DIR/db if it has no entry but installation tokens. ERR_REJECT: it has. For when nobody has it open. */
+enum err_code store_remove_empty(const char *state_dir, struct err *err);
+
+/* Removes `state_dir` and the store in it, whatever that holds, and nothing else. ERR_OK: it is not there (any more). */
+enum err_code store_remove(const char *state_dir, struct err *err);
+
+/* Why Berkeley DB cannot work on file systems of this kind (statfs(2)'s f_type); NULL: it can. Valid for ever. */
+const char *store_network_name(long type);
 
 struct store_stats {
     uint64_t commits;    /* by this process, of transactions that wrote something */
