@@ -39,7 +39,7 @@ CORE = err buf clock pr text log secrecy codec signature \
 	http app_auth github github_auth github_reply github_pull github_user github_issue \
 	github_check github_actions trigger wording \
 	boot store store_backup tables heads contents ledger alive dump claims metrics salvage shared_tokens gate dead \
-	trust act inbox drain sweep report inspect
+	trust act inbox drain retain sweep report inspect
 FCGI = web door status routes connections serve_fcgi serve_cgi main
 CLI = cli cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_status prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))

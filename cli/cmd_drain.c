@@ -2,7 +2,10 @@
  * prgatectl drain: the sweeper's part where no process of the pool stays (CGI), once.
  */
 #include "cli.h"
+#include "prgate/retain.h"
 #include "prgate/sweep.h"
+
+enum { RETAIN_BATCHES = 200 }; /* it runs once a minute or so */
 
 enum exit_status cmd_drain(const struct config *config, char **arguments)
 {
@@ -15,6 +18,7 @@ enum exit_status cmd_drain(const struct config *config, char **arguments)
         status = cli_complain(&err);
     } else {
         sweep_run(&worker);
+        retain_run(&gate, RETAIN_BATCHES);
         if (store_checkpoint(gate.store, &err) != ERR_OK)
             status = cli_complain(&err);
         alive_sweep(gate.alive);

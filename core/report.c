@@ -83,41 +83,94 @@ static cJSON *describe_record(const struct record *record)
 
 /* ---- all of them ------------------------------------------------------------- */
 
+/*
+ * Closed ones are kept for a while, and there may be a million of them. So the newest are looked at first, in each
+ * repository, and no more than its share of REPORT_LOOKS_MAX.
+ */
 struct walk {
     struct pr_key pr;
     struct record record;
+    int shown;
+    bool more;
 };
+
+static enum err_code next_repo_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct walk *walk = arg;
+    struct pr_key pr = walk->pr;
+    enum err_code code = table_next_queued(txn, TABLE_PR, &pr, err);
+    if (code == ERR_OK)
+        walk->pr = pr;
+    return code;
+}
+
+/* The first pull request of the next repository, from walk->pr on. */
+static bool next_repo(struct gate *gate, struct walk *walk, enum err_code *code, struct err *err)
+{
+    *code = store_txn(gate->store, next_repo_body, walk, err);
+    return *code == ERR_OK;
+}
+
+static enum err_code count_repos(struct gate *gate, int *count, struct err *err)
+{
+    struct walk walk = {0};
+    enum err_code code;
+    for (*count = 0; next_repo(gate, &walk, &code, err) && walk.pr.repo_id < UINT64_MAX; ++*count)
+        walk.pr = (struct pr_key){.repo_id = walk.pr.repo_id + 1};
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
 
 static enum err_code walk_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct walk *walk = arg;
     struct pr_key pr = walk->pr;
-    enum err_code code = table_next_record(txn, &pr, &walk->record, err);
+    enum err_code code = table_prev_record(txn, &pr, &walk->record, err);
     if (code == ERR_OK || code == ERR_CORRUPT)
         walk->pr = pr;
     return code;
+}
+
+/* Newest first. */
+static enum err_code add_repo(struct gate *gate, struct walk *walk, int looks, cJSON *pulls, struct err *err)
+{
+    uint64_t repo_id = walk->pr.repo_id;
+    walk->pr.number = UINT64_MAX;
+    for (int i = 0;; i++) {
+        enum err_code code = store_txn(gate->store, walk_body, walk, err);
+        if (code == ERR_NOT_FOUND || ((code == ERR_OK || code == ERR_CORRUPT) && walk->pr.repo_id != repo_id))
+            return ERR_OK;
+        if (code != ERR_OK && code != ERR_CORRUPT)
+            return code;
+        bool open = code == ERR_OK && !walk->record.view.closed;
+        if (i == looks || (open && walk->shown == REPORT_PULLS_MAX)) {
+            walk->more = true;
+            return ERR_OK;
+        }
+        if (!open)
+            continue;
+        cJSON_AddItemToArray(pulls, describe_record(&walk->record));
+        walk->shown++;
+    }
 }
 
 static enum err_code add_pulls(struct gate *gate, cJSON *report, struct err *err)
 {
     cJSON *pulls = cJSON_AddArrayToObject(report, "pull_requests");
     struct walk walk = {0};
+    int repos;
+    enum err_code code = count_repos(gate, &repos, err);
+    int looks = repos == 0 ? 0 : REPORT_LOOKS_MAX / repos;
     record_init(&walk.record);
-    enum err_code code;
-    int count = 0;
-    while (count <= REPORT_PULLS_MAX) {
-        code = store_txn(gate->store, walk_body, &walk, err);
-        if (code != ERR_OK && code != ERR_CORRUPT)
+    while (code == ERR_OK && next_repo(gate, &walk, &code, err)) {
+        uint64_t repo_id = walk.pr.repo_id;
+        code = add_repo(gate, &walk, looks < REPORT_LOOKS_EACH ? REPORT_LOOKS_EACH : looks, pulls, err);
+        if (repo_id == UINT64_MAX)
             break;
-        walk.pr.number++;
-        if (code == ERR_CORRUPT || walk.record.view.closed)
-            continue;
-        if (++count <= REPORT_PULLS_MAX)
-            cJSON_AddItemToArray(pulls, describe_record(&walk.record));
+        walk.pr = (struct pr_key){.repo_id = repo_id + 1};
     }
-    cJSON_AddBoolToObject(report, "more", count > REPORT_PULLS_MAX);
+    cJSON_AddBoolToObject(report, "more", walk.more);
     record_release(&walk.record);
-    return count > REPORT_PULLS_MAX || code == ERR_NOT_FOUND ? ERR_OK : code;
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
 enum err_code report_overview(struct gate *gate, cJSON **out, struct err *err)

@@ -8,9 +8,14 @@
 
 #include "prgate/clock.h"
 #include "prgate/log.h"
+#include "prgate/retain.h"
 #include "prgate/salvage.h"
 
-enum { TIDY_EVERY_MS = 10000 };
+enum {
+    TIDY_EVERY_MS = 10000,
+    RETAIN_BATCHES = 25, /* each time */
+    LOOKS_MAX = 1000     /* pull requests with work that is not due, or claimed, in one go: the next one goes on there */
+};
 
 /* ---- finding ----------------------------------------------------------------- */
 
@@ -94,13 +99,26 @@ static bool take_claim(struct gate *gate, const struct pr_key *pr, struct claim 
     return true;
 }
 
-bool sweep_next(struct gate *gate, struct pr_key *pr, struct claim *claim)
+/* *looks counts those that were found and left alone; at the limit *pr is where to go on. */
+static bool next_due(struct gate *gate, struct pr_key *pr, struct claim *claim, unsigned *looks)
 {
-    while (!atomic_load(&gate->stopping) && find_queued(gate, pr)) {
+    while (!atomic_load(&gate->stopping) && *looks < LOOKS_MAX && find_queued(gate, pr)) {
         if (take_claim(gate, pr, claim))
             return true;
         pr->number++;
+        ++*looks;
     }
+    return false;
+}
+
+bool sweep_next(struct gate *gate, struct pr_key *pr, struct claim *claim)
+{
+    unsigned looks;
+    do {
+        looks = 0;
+        if (next_due(gate, pr, claim, &looks))
+            return true;
+    } while (looks == LOOKS_MAX);
     return false;
 }
 
@@ -127,20 +145,25 @@ struct sweep {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     bool closing;
+    struct pr_key from; /* where the last look ended, if it did not come to the end */
     int64_t tidied_ms;
     struct store_stats told; /* what of the store's counts the pool's have by now */
 };
 
 static void hand_out(struct sweep *sweep)
 {
-    struct pr_key pr = {0};
+    struct pr_key pr = sweep->from;
     struct claim claim;
+    unsigned looks = 0;
+    bool found = true;
     if (metrics_get(sweep->gate->metrics, METRIC_RATE_BLOCKED_MS) > clock_now_ms())
         return;
-    while (drain_has_room(sweep->drain) && sweep_next(sweep->gate, &pr, &claim)) {
+    while (drain_has_room(sweep->drain) && (found = next_due(sweep->gate, &pr, &claim, &looks))) {
         drain_submit(sweep->drain, &pr, &claim);
         pr.number++;
     }
+    bool at_the_end = !found && looks < LOOKS_MAX;
+    sweep->from = at_the_end ? (struct pr_key){0} : pr;
 }
 
 static void tidy(struct sweep *sweep)
@@ -148,6 +171,7 @@ static void tidy(struct sweep *sweep)
     struct err err;
     if (store_checkpoint(sweep->gate->store, &err) != ERR_OK)
         log_warning("no checkpoint", LOG_STR("error", err.text));
+    retain_run(sweep->gate, RETAIN_BATCHES);
     unsigned dead = alive_sweep(sweep->gate->alive);
     if (dead > 0)
         log_info("processes ended without a goodbye", LOG_INT("count", dead));

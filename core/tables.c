@@ -76,6 +76,22 @@ enum err_code table_next_record(struct store_txn *txn, struct pr_key *pr, struct
     return code;
 }
 
+enum err_code table_prev_record(struct store_txn *txn, struct pr_key *pr, struct record *record,
+                                struct err *err)
+{
+    struct buf key, value;
+    make_key(pr, &key);
+    buf_init(&value);
+    enum err_code code = store_prev(txn, TABLE_PR, (struct bytes){0}, &key, &value, err);
+    if (code == ERR_OK) {
+        *pr = pr_of_key(&key);
+        code = record_decode(record, value.data, value.len, err);
+    }
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
 /* ---- repository names ---------------------------------------------------- */
 
 static struct bytes fold_name(const char *repo, char folded[REPO_NAME_SIZE])

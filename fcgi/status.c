@@ -126,7 +126,8 @@ static void render_overview(struct reply *reply, const cJSON *report)
         add_pull_row(&reply->body, pull);
     end_table(&reply->body);
     if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "more")))
-        buf_addf(&reply->body, "<p>Only the first %d are shown.</p>\n", REPORT_PULLS_MAX);
+        buf_addf(&reply->body, "<p>Not all are shown: of each repository the newest, %d in all.</p>\n",
+                 REPORT_PULLS_MAX);
     end_page(reply);
 }
 

@@ -87,6 +87,9 @@ struct config {
     int drain_threads;
     int sweep_interval_s;
     int give_up_after_s; /* an action that has been failing for that long becomes a dead letter */
+    int keep_seen_days;   /* ids of deliveries */
+    int keep_ledger_days; /* entries of the ledger, dead letters */
+    int keep_closed_days; /* pull requests, from their closing on */
     enum log_level log_level;
     enum log_format log_format;
     enum log_target log_target;

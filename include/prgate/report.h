@@ -12,14 +12,21 @@
 
 #include "prgate/gate.h"
 
-enum { REPORT_PULLS_MAX = 1000, REPORT_LEDGER_MAX = 1000, REPORT_COUNT_MAX = 10000 };
+enum {
+    REPORT_PULLS_MAX = 1000,
+    REPORT_LEDGER_MAX = 1000,
+    REPORT_COUNT_MAX = 10000,
+    REPORT_LOOKS_MAX = 10000, /* records that one overview looks at, shared out among the repositories */
+    REPORT_LOOKS_EACH = 100   /* but of none fewer than this */
+};
 
 /* Deliveries and intents not yet done, counted no further than REPORT_COUNT_MAX each. */
 enum err_code report_waiting(struct gate *gate, size_t *deliveries, size_t *intents, struct err *err);
 
 /*
  * {"waiting", "deliveries_waiting", "intents_waiting", "dry_run", "version", "pull_requests": [...], "more"};
- * the first REPORT_PULLS_MAX open pull requests; "more": there are others.
+ * open pull requests by repository, the newest first, REPORT_PULLS_MAX at most; "more": there may be others, that many
+ * were open, or older than what was looked at.
  */
 enum err_code report_overview(struct gate *gate, cJSON **out, struct err *err);
 

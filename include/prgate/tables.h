@@ -25,6 +25,10 @@ enum err_code table_put_record(struct store_txn *txn, const struct record *recor
 enum err_code table_next_record(struct store_txn *txn, struct pr_key *pr, struct record *record,
                                 struct err *err);
 
+/* The last record whose key is less than *pr; sets *pr. ERR_NOT_FOUND: none. */
+enum err_code table_prev_record(struct store_txn *txn, struct pr_key *pr, struct record *record,
+                                struct err *err);
+
 /* ---- repository names ---- */
 
 enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err);

@@ -113,6 +113,9 @@ static void check_default_top(const struct config *config)
     check_int("default", "drain_threads", config->drain_threads, 8);
     check_int("default", "sweep_interval", config->sweep_interval_s, 1);
     check_int("default", "give_up_after", config->give_up_after_s, 259200);
+    check_int("default", "keep_seen_days", config->keep_seen_days, 7);
+    check_int("default", "keep_ledger_days", config->keep_ledger_days, 90);
+    check_int("default", "keep_closed_days", config->keep_closed_days, 90);
     check_int("default", "log_level", config->log_level, LOG_LEVEL_INFO);
     check_int("default", "log_format", config->log_format, LOG_FORMAT_TEXT);
     check_int("default", "log_target", config->log_target, LOG_TARGET_STDERR);
@@ -147,7 +150,8 @@ static void test_defaults(void **state)
 static const char every_key[] =
     "state_dir = \"/s\"\nwebhook_secret_file = {\"@/secret\", \"@/old\"}\ndry_run = true\n"
     "public_url = \"https://p.example\"\ntrust_ttl = 0\naccept_threads = 256\ndrain_threads = 3\n"
-    "sweep_interval = 3600\ngive_up_after = 60\nlog_level = \"debug\"\nlog_format = \"json\"\nlog_target = "
+    "sweep_interval = 3600\ngive_up_after = 60\nkeep_seen_days = 4\nkeep_ledger_days = 1\n"
+    "keep_closed_days = 3650\nlog_level = \"debug\"\nlog_format = \"json\"\nlog_target = "
     "\"syslog\"\n"
     "github { api_url = \"https://ghe.example/api/v3\" app_id = 5000000000 private_key_file = \"@/key\" "
     "request_timeout = 600 }\n"
@@ -170,6 +174,9 @@ static void check_every_top_key(const struct config *config)
     check_int("set", "drain_threads", config->drain_threads, 3);
     check_int("set", "sweep_interval", config->sweep_interval_s, 3600);
     check_int("set", "give_up_after", config->give_up_after_s, 60);
+    check_int("set", "keep_seen_days", config->keep_seen_days, 4);
+    check_int("set", "keep_ledger_days", config->keep_ledger_days, 1);
+    check_int("set", "keep_closed_days", config->keep_closed_days, 3650);
     check_int("set", "log_level", config->log_level, LOG_LEVEL_DEBUG);
     check_int("set", "log_format", config->log_format, LOG_FORMAT_JSON);
     check_int("set", "log_target", config->log_target, LOG_TARGET_SYSLOG);
