@@ -426,9 +426,6 @@ static enum err_code open_table(struct store *store, int table, struct err *err)
     int code = db_create(db, store->env, 0);
     if (code == 0)
         code = (*db)->set_pagesize(*db, STORE_PAGE_SIZE);
-    /* Counts for tables that are made from now on; a page that is damaged is an error when it is read. */
-    if (code == 0)
-        code = (*db)->set_flags(*db, DB_CHKSUM);
     if (code == 0) {
         snprintf(file, sizeof file, "%s.db", table_names[table]);
         code = (*db)->open(*db, NULL, file, NULL, DB_BTREE, DB_CREATE | DB_THREAD | DB_AUTO_COMMIT, 0600);

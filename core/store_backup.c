@@ -9,8 +9,8 @@
  * DB_ENV->backup() is not used: it keeps a mark in the shared regions that stops others from writing pages, and which
  * stays there when the copying process is killed.
  *
- *  - A page that is being written while it is read may be torn. Each is read until two readings agree;
- *    tables with checksums tell of one that got through, and the verification of those without.
+ *  - A page that is being written while it is read may be torn: each is read until two readings agree. (With Berkeley
+ *    DB's checksums one damaged page would be a panic of the whole environment, again at each reading.)
  *  - When another process recovers the store in the middle of it, the copy is begun anew.
  *  - All of it is made under the name "incomplete" and renamed to "db" when it is verified and synced: a crash leaves
  *    a directory that nobody takes for a backup or for a store.

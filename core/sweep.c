@@ -171,7 +171,6 @@ static void tidy(struct sweep *sweep)
     struct err err;
     if (store_checkpoint(sweep->gate->store, &err) != ERR_OK)
         log_warning("no checkpoint", LOG_STR("error", err.text));
-    retain_run(sweep->gate, RETAIN_BATCHES);
     unsigned dead = alive_sweep(sweep->gate->alive);
     if (dead > 0)
         log_info("processes ended without a goodbye", LOG_INT("count", dead));
@@ -209,6 +208,9 @@ static void *run_sweep(void *arg)
         hand_out(sweep);
         if (clock_now_ms() - sweep->tidied_ms >= TIDY_EVERY_MS) {
             tidy(sweep);
+            /* Not at the start, when there is other work to be caught up with. */
+            if (sweep->tidied_ms != 0)
+                retain_run(sweep->gate, RETAIN_BATCHES);
             sweep->tidied_ms = clock_now_ms();
         }
         tell_counts(sweep);
