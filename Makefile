@@ -67,11 +67,16 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 
+# The clock is the benchmark's own.
+$(BUILD)/bench/growth: $(BUILD)/tests/bench/growth.o $(filter-out $(BUILD)/core/clock.o,$(CORE_OBJECTS))
+	@mkdir -p $(@D)
+	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -MMD -MP -c -o $@ $<
 
--include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d)
+-include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/bench/growth.d
 
 # ---- running ------------------------------------------------------------------
 
@@ -90,7 +95,7 @@ run: packages-run
 
 .PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-peers \
 	check-valgrind check-hardening check-security check-style check-clang check-mutants check-install check-sanitized \
-	check-overload
+	check-overload check-growth
 check: packages-check
 	$(MAKE) check-all
 
@@ -109,6 +114,15 @@ tsan:
 	$(MAKE) BUILD=$(BUILD)/tsan CC=clang CFLAGS="$(SANITIZED) $(TSAN)" $(GOAL)
 
 GOAL = all
+# gcc's sanitizers make -Wformat-truncation see things: clang's build is the checked one.
+# Short: counts and sizes. Long: 1,000, 100,000 and 1,000,000 pull requests, or N="..."; below TMPDIR, about 4 GB.
+check-growth: $(BUILD)/bench/growth
+	$(BUILD)/bench/growth -s
+
+.PHONY: bench-growth
+N =
+bench-growth: $(BUILD)/bench/growth
+	$(BUILD)/bench/growth $(N)
 
 check-asan:
 	$(MAKE) asan GOAL=check-unit LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0

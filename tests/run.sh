@@ -38,6 +38,7 @@ step clang "$make" -j2 check-clang
 step style "$make" check-style
 step hardening "$make" check-hardening
 step unit "$make" -j2 check-unit
+step growth "$make" check-growth
 step asan "$make" -j2 check-asan
 step tsan "$make" -j2 check-tsan
 step valgrind "$make" -j2 check-valgrind VALGRIND=short
