@@ -240,9 +240,10 @@ static enum err_code take_end(struct load *load, const cJSON *json, struct err *
 {
     const cJSON *entries = cJSON_GetObjectItemCaseSensitive(json, "entries");
     load->ended = true;
-    if (!cJSON_IsNumber(entries) || entries->valuedouble != (double)(load->entries + load->count))
-        return refuse(load, "not as many entries as the dump had: lines are missing", err);
-    return insert_batch(load, err);
+    enum err_code code = insert_batch(load, err);
+    if (code == ERR_OK && (!cJSON_IsNumber(entries) || entries->valuedouble != (double)load->entries))
+        code = refuse(load, "not as many entries as the dump had: lines are missing", err);
+    return code;
 }
 
 static enum err_code take_line(struct load *load, const char *text, size_t len, struct err *err)
