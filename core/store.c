@@ -350,10 +350,59 @@ static enum err_code recover_unless_done(struct store *store, struct boot_mark *
     return code;
 }
 
+enum { SYNCED_SIZE = 32 };
+
+/*
+ * How far the log was synced, as of the last checkpoint or end of a process: a recovery takes a log that was cut off for
+ * one that ends there. Never further than what is on disk, so that it holds after a power cut, too. Not synced
+ * itself: an older one is right as well.
+ */
+static void note_synced(struct store *store)
+{
+    DB_LOG_STAT *stat;
+    struct buf path;
+    char text[SYNCED_SIZE];
+    if (store->env->log_stat(store->env, &stat, 0) != 0)
+        return;
+    snprintf(text, sizeof text, "%010u %010u\n", stat->st_disk_file, stat->st_disk_offset);
+    free(stat);
+    buf_init(&path);
+    buf_addf(&path, "%s/synced", store->home);
+    int fd = open(buf_text(&path), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || pwrite(fd, text, strlen(text), 0) < 0)
+        log_debug("not noted how far the log is synced", LOG_STR("error", strerror(errno)));
+    if (fd >= 0)
+        close(fd);
+    buf_release(&path);
+}
+
+static enum err_code check_synced(const char *home, struct err *err)
+{
+    char text[SYNCED_SIZE] = "";
+    DB_LSN synced;
+    struct stat st;
+    struct buf path;
+    buf_init(&path);
+    buf_addf(&path, "%s/synced", home);
+    int fd = open(buf_text(&path), O_RDONLY | O_CLOEXEC);
+    bool known = fd >= 0 && pread(fd, text, sizeof text - 1, 0) > 0 &&
+                 sscanf(text, "%10u %10u", &synced.file, &synced.offset) == 2;
+    if (fd >= 0)
+        close(fd);
+    buf_clear(&path);
+    if (known)
+        buf_addf(&path, "%s/log.%010u", home, synced.file);
+    bool reaches = !known || (stat(buf_text(&path), &st) == 0 && (uint64_t)st.st_size >= synced.offset);
+    buf_release(&path);
+    return reaches ? ERR_OK : store_say_log_cut(home, &synced, "what was acknowledged", err);
+}
+
 static enum err_code open_recovered_env(struct store *store, struct err *err)
 {
     struct boot_mark mark;
     enum err_code code = boot_mark_open(&mark, store->home, err);
+    if (code == ERR_OK)
+        code = check_synced(store->home, err);
     if (code == ERR_OK)
         code = recover_unless_done(store, &mark, err);
     if (code == ERR_OK)
@@ -698,6 +747,8 @@ void store_close(struct store *store)
         return;
     atomic_store(&store->stopping, true);
     pthread_join(store->watchdog, NULL);
+    if (store->env != NULL && home_is_there(store))
+        note_synced(store);
     release(store);
 }
 
@@ -970,6 +1021,7 @@ static int checkpoint(struct store *store)
     if (store->env == NULL || atomic_load(&store->replaced))
         return DB_RUNRECOVERY;
     int code = store->env->txn_checkpoint(store->env, CHECKPOINT_KB, CHECKPOINT_MIN, 0);
+    note_synced(store);
     int lock = code == 0 ? store_lock_logs(store->home, true) : -1;
     if (lock >= 0) {
         code = store->env->log_archive(store->env, NULL, DB_ARCH_REMOVE);

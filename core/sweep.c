@@ -14,7 +14,8 @@
 enum {
     TIDY_EVERY_MS = 10000,
     RETAIN_BATCHES = 25, /* each time */
-    LOOKS_MAX = 1000     /* pull requests with work that is not due, or claimed, in one go: the next one goes on there */
+    LOOKS_MAX =
+        1000 /* pull requests with work that is not due, or claimed, in one go: the next one goes on there */
 };
 
 /* ---- finding ----------------------------------------------------------------- */

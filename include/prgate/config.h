@@ -86,7 +86,7 @@ struct config {
     int accept_threads;
     int drain_threads;
     int sweep_interval_s;
-    int give_up_after_s; /* an action that has been failing for that long becomes a dead letter */
+    int give_up_after_s;  /* an action that has been failing for that long becomes a dead letter */
     int keep_seen_days;   /* ids of deliveries */
     int keep_ledger_days; /* entries of the ledger, dead letters */
     int keep_closed_days; /* pull requests, from their closing on */

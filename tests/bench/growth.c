@@ -30,7 +30,8 @@
 enum { OPEN_ONE_IN = 100, CHECKPOINT_EVERY = 1000, REPO_ID = 5 };
 
 static const int64_t day_ms = INT64_C(86400) * 1000;
-static const int64_t log_limit = 24 << 20; /* six files: a checkpoint comes after 1 MB, and a look for one often */
+static const int64_t log_limit =
+    24 << 20; /* six files: a checkpoint comes after 1 MB, and a look for one often */
 static int64_t simulated_ms = INT64_C(1700000000000);
 static unsigned failures;
 
@@ -173,7 +174,8 @@ static void checkpoint(struct bench *bench)
 
 static void deliver(struct bench *bench, enum event_action action, uint64_t number)
 {
-    struct event event = {.action = action, .key = {.repo_id = REPO_ID, .number = number}, .repo = "octo/repo"};
+    struct event event = {
+        .action = action, .key = {.repo_id = REPO_ID, .number = number}, .repo = "octo/repo"};
     char sha[SHA_SIZE];
     struct receipt receipt;
     struct err err = {0};
@@ -188,7 +190,8 @@ static void deliver(struct bench *bench, enum event_action action, uint64_t numb
     sha_parse(&event.pr.head, sha);
     strcpy(event.pr.head_ref, "somebody/a-branch-of-theirs");
     strcpy(event.pr.base_ref, "main");
-    snprintf(event.pr.title, sizeof event.pr.title, "Change %" PRIu64 " and what comes with it, as titles go", number);
+    snprintf(event.pr.title, sizeof event.pr.title, "Change %" PRIu64 " and what comes with it, as titles go",
+             number);
     snprintf(event.delivery, sizeof event.delivery, "%08x-0000-11ef-%04x-%012" PRIx64,
              (unsigned)(number * 2654435761U), (unsigned)action, number);
     if (inbox_put(&bench->gate, &event, true, &receipt, &err) != ERR_OK)
@@ -265,8 +268,8 @@ static unsigned retain_all(struct bench *bench, unsigned *calls)
 
 static void print_heading(void)
 {
-    printf("%9s %10s %8s %8s %8s %8s %8s %8s %10s %12s\n", "PRs", "deliveries", "pr MB", "seen MB", "ledger MB",
-           "tables MB", "log MB", "us/deliv", "page looks", "page ms");
+    printf("%9s %10s %8s %8s %8s %8s %8s %8s %10s %12s\n", "PRs", "deliveries", "pr MB", "seen MB",
+           "ledger MB", "tables MB", "log MB", "us/deliv", "page looks", "page ms");
 }
 
 static void print_row(struct bench *bench, double per_delivery)
@@ -303,18 +306,21 @@ static void expect_retention(struct bench *bench)
     simulated_ms += 8 * day_ms;
     retain_all(bench, &calls);
     expect(count(bench, TABLE_SEEN) == 0, "ids after 8 days", (double)count(bench, TABLE_SEEN), 0);
-    expect(count(bench, TABLE_PR) == bench->next_number, "records after 8 days", (double)count(bench, TABLE_PR),
-           (double)bench->next_number);
+    expect(count(bench, TABLE_PR) == bench->next_number, "records after 8 days",
+           (double)count(bench, TABLE_PR), (double)bench->next_number);
     simulated_ms += 90 * day_ms + (int64_t)bench->deliveries * 1000;
     double start = now_s();
     removed = retain_all(bench, &calls);
-    printf("retention removed %u entries in %u looks of 25 batches, %.1f s\n", removed, calls, now_s() - start);
-    expect(count(bench, TABLE_PR) == open, "records after 98 days", (double)count(bench, TABLE_PR), (double)open);
+    printf("retention removed %u entries in %u looks of 25 batches, %.1f s\n", removed, calls,
+           now_s() - start);
+    expect(count(bench, TABLE_PR) == open, "records after 98 days", (double)count(bench, TABLE_PR),
+           (double)open);
     expect(count(bench, TABLE_LEDGER) == 0, "ledger after 98 days", (double)count(bench, TABLE_LEDGER), 0);
     add_pulls(bench, bench->next_number);
-    expect((double)all_tables(bench) < 1.15 * (double)before, "bytes when filled again", (double)all_tables(bench),
-           1.15 * (double)before);
-    printf("filled again: %.1f MB, and %.1f MB before\n", (double)all_tables(bench) / 1e6, (double)before / 1e6);
+    expect((double)all_tables(bench) < 1.15 * (double)before, "bytes when filled again",
+           (double)all_tables(bench), 1.15 * (double)before);
+    printf("filled again: %.1f MB, and %.1f MB before\n", (double)all_tables(bench) / 1e6,
+           (double)before / 1e6);
 }
 
 int main(int argc, char **argv)

@@ -28,7 +28,8 @@ static enum err_code fill_body(struct store_txn *txn, void *arg, struct err *err
     enum err_code code = table_append_event(txn, &record, &event, err);
     code = code != ERR_OK ? code : table_append_intent(txn, &record, &intent, err);
     code = code != ERR_OK ? code : table_put_dead(txn, &record.key, &letter, err);
-    code = code != ERR_OK ? code : ledger_add_note(txn, &record, &event, "a \"note\"\t\xf0\x9f\x9a\x80", 9, err);
+    code =
+        code != ERR_OK ? code : ledger_add_note(txn, &record, &event, "a \"note\"\t\xf0\x9f\x9a\x80", 9, err);
     code = code != ERR_OK ? code : table_see_delivery(txn, &record.key, "d1", 11, err);
     code = code != ERR_OK ? code : table_put_name(txn, "octo/repo", 5, err);
     code = code != ERR_OK ? code : table_put_record(txn, &record, err);
@@ -66,7 +67,8 @@ static char *dump(struct store *store)
     return text;
 }
 
-static enum err_code load(const char *state_dir, const char *text, size_t len, size_t *entries, struct err *err)
+static enum err_code load(const char *state_dir, const char *text, size_t len, size_t *entries,
+                          struct err *err)
 {
     FILE *in = fmemopen((void *)(uintptr_t)text, len, "r");
     enum err_code code = dump_load(state_dir, in, entries, err);
@@ -196,8 +198,10 @@ static void test_dump_that_is_not_whole_is_refused(void **state)
         int drop, repeat; /* lines */
         const char *want;
     } rows[] = {
-        {"cut off", 12, 0, "closing line is missing"}, {"a line less", 5, 0, "lines are missing"},
-        {"no beginning", 1, 0, "line 1: "},             {"a line twice", 0, 5, "line 6: the same key came before"},
+        {"cut off", 12, 0, "closing line is missing"},
+        {"a line less", 5, 0, "lines are missing"},
+        {"no beginning", 1, 0, "line 1: "},
+        {"a line twice", 0, 5, "line 6: the same key came before"},
         {"two ends", 0, 12, "line 13: more lines"},
     };
     struct fixture f;

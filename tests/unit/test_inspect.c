@@ -31,7 +31,8 @@ int statfs(const char *path, struct statfs *out)
 int statvfs(const char *path, struct statvfs *out)
 {
     (void)path;
-    *out = (struct statvfs){.f_frsize = 4096, .f_bavail = free_blocks, .f_files = 1 << 20, .f_favail = free_inodes};
+    *out = (struct statvfs){
+        .f_frsize = 4096, .f_bavail = free_blocks, .f_files = 1 << 20, .f_favail = free_inodes};
     return 0;
 }
 
@@ -70,7 +71,8 @@ static void expect_line(const char *row, struct findings *findings, const char *
     fail_msg("%s: no line \"%s...%s\" in:\n%s", row, begin, part, buf_text(&findings->text));
 }
 
-static void expect(const char *row, const struct fixture *f, const char *begin, const char *part, bool is_error)
+static void expect(const char *row, const struct fixture *f, const char *begin, const char *part,
+                   bool is_error)
 {
     struct findings findings = inspect(f);
     expect_line(row, &findings, begin, part);
@@ -103,7 +105,8 @@ static void test_nothing_is_found_where_nothing_is_wrong(void **state)
     make_used(&f);
     struct findings findings = inspect(&f);
     check_u64(buf_text(&findings.text), "errors", findings.errors, 0);
-    check_bool(buf_text(&findings.text), "warning", strstr(buf_text(&findings.text), "warning") != NULL, false);
+    check_bool(buf_text(&findings.text), "warning", strstr(buf_text(&findings.text), "warning") != NULL,
+               false);
     expect_line("used", &findings, "fine: ", "the store opens");
     expect_line("used", &findings, "fine: the log: ", "records");
     expect_line("used", &findings, "fine: table pr: 1 entries", "");
@@ -151,7 +154,8 @@ static void test_other_user_is_refused(void **state)
     (void)state;
     static const struct {
         const char *command, *part;
-    } rows[] = {{"chown 65534 .", "/state belongs to user nobody"}, {"chown 65534 db/seen.db", "/db/seen.db belongs"}};
+    } rows[] = {{"chown 65534 .", "/state belongs to user nobody"},
+                {"chown 65534 db/seen.db", "/db/seen.db belongs"}};
     if (geteuid() != 0)
         skip();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -228,8 +232,9 @@ static void test_entries_that_cannot_be_decoded_are_named(void **state)
 static enum err_code put_remains_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct pr_key pr = {.repo_id = 5, .number = 7};
-    struct dead_letter letter = {
-        .intent = {.seq = 4, .kind = INTENT_TRIGGER, .delivery = "d"}, .died_ms = 1, .reason = "No such event"};
+    struct dead_letter letter = {.intent = {.seq = 4, .kind = INTENT_TRIGGER, .delivery = "d"},
+                                 .died_ms = 1,
+                                 .reason = "No such event"};
     (void)arg;
     enum err_code code = table_put_dead(txn, &pr, &letter, err);
     return code == ERR_OK ? table_quarantine(txn, TABLE_INBOX, &pr, 0, err) : code;

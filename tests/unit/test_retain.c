@@ -32,7 +32,8 @@ struct old_pull {
     unsigned ledger;
 };
 
-static enum err_code put_extra(struct store_txn *txn, const struct old_pull *pull, struct record *record, struct err *err)
+static enum err_code put_extra(struct store_txn *txn, const struct old_pull *pull, struct record *record,
+                               struct err *err)
 {
     struct event event = make_event(EVENT_EDITED, "waits");
     struct intent intent = {.kind = INTENT_ADD_LABEL};
@@ -72,7 +73,8 @@ static enum err_code put_pull_body(struct store_txn *txn, void *arg, struct err 
 {
     const struct old_pull *pull = arg;
     struct event event = make_event(EVENT_CLOSED, "d1");
-    struct record record = {.key = {.repo_id = 5, .number = pull->number}, .repo = "octo/repo", .view = event.pr};
+    struct record record = {
+        .key = {.repo_id = 5, .number = pull->number}, .repo = "octo/repo", .view = event.pr};
     record.view.closed = true;
     record.view.updated_at = clock_now_ms() / 1000 - 91 * 86400;
     enum err_code code = put_extra(txn, pull, &record, err);
@@ -107,11 +109,16 @@ static void test_closed_pull_request_goes_when_nothing_needs_it(void **state)
         enum extra extra;
         unsigned left;
     } rows[] = {
-        {"closed long ago", NO_EXTRA, 0},          {"open", STILL_OPEN, 1},
-        {"closed lately", CLOSED_LATELY, 1},       {"read lately", READ_LATELY, 1},
-        {"claimed", CLAIMED, 1},                   {"claimed by the dead", CLAIMED_BY_THE_DEAD, 0},
-        {"a delivery waits", DELIVERY_WAITS, 1},   {"an intent waits", INTENT_WAITS, 1},
-        {"a letter is there", LETTER_IS_THERE, 1}, {"an id was seen", ID_WAS_SEEN_LATELY, 1},
+        {"closed long ago", NO_EXTRA, 0},
+        {"open", STILL_OPEN, 1},
+        {"closed lately", CLOSED_LATELY, 1},
+        {"read lately", READ_LATELY, 1},
+        {"claimed", CLAIMED, 1},
+        {"claimed by the dead", CLAIMED_BY_THE_DEAD, 0},
+        {"a delivery waits", DELIVERY_WAITS, 1},
+        {"an intent waits", INTENT_WAITS, 1},
+        {"a letter is there", LETTER_IS_THERE, 1},
+        {"an id was seen", ID_WAS_SEEN_LATELY, 1},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fixture f;
@@ -137,7 +144,8 @@ static void test_long_ledger_goes_in_several_batches_and_the_record_last(void **
         retain_run(&f.gate, 1);
         size_t now = count_table(&f, TABLE_LEDGER);
         check_bool("batch", "is small", before - now <= 100, true);
-        check_bool("record", "is there as long as its ledger", now == 1 || count_table(&f, TABLE_PR) >= 2, true);
+        check_bool("record", "is there as long as its ledger", now == 1 || count_table(&f, TABLE_PR) >= 2,
+                   true);
         before = now;
     }
     pass(&f);
@@ -162,7 +170,8 @@ static enum err_code put_dated_body(struct store_txn *txn, void *arg, struct err
     enum err_code code = table_see_delivery(txn, &record.key, "d1", clock_now_ms(), err);
     code = code != ERR_OK ? code : ledger_add_note(txn, &record, &event, "noted", clock_now_ms(), err);
     code = code != ERR_OK ? code : table_put_dead(txn, &record.key, &letter, err);
-    code = code != ERR_OK ? code : store_put(txn, TABLE_TRUST, (struct bytes){"q", 1}, buf_bytes(&answer), err);
+    code =
+        code != ERR_OK ? code : store_put(txn, TABLE_TRUST, (struct bytes){"q", 1}, buf_bytes(&answer), err);
     code = code != ERR_OK ? code : table_put_record(txn, &record, err);
     buf_release(&answer);
     return code;
@@ -176,8 +185,8 @@ static void test_each_kind_goes_by_its_own_days(void **state)
         double days; /* to travel on */
         unsigned left[COUNT_OF(tables)];
     } rows[] = {
-        {0, {1, 1, 1, 1, 1}},    {1.8, {1, 1, 1, 1, 1}}, {0.2, {1, 1, 1, 0, 1}}, {4.4, {1, 1, 1, 0, 1}},
-        {0.5, {0, 1, 1, 0, 1}},  {13, {0, 0, 0, 0, 1}},  {1000, {0, 0, 0, 0, 1}},
+        {0, {1, 1, 1, 1, 1}},   {1.8, {1, 1, 1, 1, 1}}, {0.2, {1, 1, 1, 0, 1}},  {4.4, {1, 1, 1, 0, 1}},
+        {0.5, {0, 1, 1, 0, 1}}, {13, {0, 0, 0, 0, 1}},  {1000, {0, 0, 0, 0, 1}},
     };
     struct fixture f = {0};
     struct err err = {0};
@@ -287,16 +296,18 @@ static void test_walk_stops_with_the_process(void **state)
 
 /* ---- afterwards ------------------------------------------------------------------------------ */
 
-static enum err_code closed_on_github(const struct http_request *request, struct http_reply *reply, struct err *err)
+static enum err_code closed_on_github(const struct http_request *request, struct http_reply *reply,
+                                      struct err *err)
 {
     (void)err;
     reply->status = 200;
     if (strstr(request->url, "/pulls/7") != NULL)
-        buf_adds(&reply->body,
-                 "{\"number\":7,\"state\":\"closed\",\"draft\":false,\"title\":\"t\",\"updated_at\":"
-                 "\"2023-11-14T22:13:20Z\",\"mergeable\":true,\"labels\":[],\"user\":{\"id\":2,\"login\":\"ann\","
-                 "\"type\":\"User\"},\"head\":{\"sha\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"ref\":"
-                 "\"topic\"},\"base\":{\"ref\":\"main\"}}");
+        buf_adds(
+            &reply->body,
+            "{\"number\":7,\"state\":\"closed\",\"draft\":false,\"title\":\"t\",\"updated_at\":"
+            "\"2023-11-14T22:13:20Z\",\"mergeable\":true,\"labels\":[],\"user\":{\"id\":2,\"login\":\"ann\","
+            "\"type\":\"User\"},\"head\":{\"sha\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"ref\":"
+            "\"topic\"},\"base\":{\"ref\":\"main\"}}");
     else
         buf_adds(&reply->body, "[]");
     return ERR_OK;

@@ -69,7 +69,8 @@ static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
     memset(value, 'a' + (int)(numbered->number % 26), sizeof value);
     enum err_code code = ERR_OK;
     for (size_t i = 0; i < COUNT_OF(written) && code == ERR_OK; i++)
-        code = store_put(txn, written[i], key_of(numbered->number, key), (struct bytes){value, sizeof value}, err);
+        code = store_put(txn, written[i], key_of(numbered->number, key), (struct bytes){value, sizeof value},
+                         err);
     return code;
 }
 
@@ -95,7 +96,8 @@ static enum err_code put_range_body(struct store_txn *txn, void *arg, struct err
 {
     const struct range *range = arg;
     enum err_code code = ERR_OK;
-    for (struct numbered one = {.number = range->from}; one.number < range->to && code == ERR_OK; one.number++)
+    for (struct numbered one = {.number = range->from}; one.number < range->to && code == ERR_OK;
+         one.number++)
         code = put_body(txn, &one, err);
     return code;
 }
@@ -190,7 +192,8 @@ static void test_backup_has_all_that_was_acknowledged_before_it(void **state)
     (void)state;
     struct place place;
     struct err err = {0};
-    atomic_uint *acknowledged = mmap(NULL, sizeof *acknowledged, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    atomic_uint *acknowledged =
+        mmap(NULL, sizeof *acknowledged, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     make_place(&place);
     store_close(must_open(place.state));
     atomic_store(acknowledged, 0);

@@ -118,9 +118,14 @@ static void test_damage_is_found_when_the_store_is_opened(void **state)
         {"the first table is gone", "rm pr.db", "/db/pr.db", "is missing though"},
         {"a table is empty", "truncate -s 0 pr.db", "/db/pr.db", "was cut off"},
         {"a table is one page", "truncate -s 4096 pr.db", "/db/pr.db", "was cut off"},
-        {"the log is cut off", EACH_LOG("truncate -s 1000 $log") "; rm __db*", ".db", "cut off or taken away"},
-        {"the log is cut off in use", EACH_LOG("truncate -s 1000 $log"), "/db/log.0", "cut off or taken away"},
-        {"the log is gone", "rm log.0* __db*", ".db", "cut off or taken away"},
+        {"the log is cut off", EACH_LOG("truncate -s 1000 $log") "; rm __db*", "/db/log.0",
+         "cut off or taken away"},
+        {"the pages tell, too", EACH_LOG("truncate -s 1000 $log") "; rm __db* synced", ".db",
+         "cut off or taken away"},
+        {"the regions tell, too", EACH_LOG("truncate -s 1000 $log") "; rm synced", "/db/log.0",
+         "cut off or taken away"},
+        {"the log is gone", "rm log.0* __db*", "/db/log.0", "cut off or taken away"},
+        {"the log is gone, say pages", "rm log.0* __db* synced", ".db", "cut off or taken away"},
         {"a table of a later version", SET_BYTE("pr.db", "16", "012"), "/db/pr.db", "another version"},
         {"a table of an earlier version", SET_BYTE("pr.db", "16", "007"), "/db/pr.db", "another version"},
         {"a log of a later version", EACH_LOG(SET_BYTE("$log", "16", "024")) "; rm __db*", "/db ",
@@ -139,7 +144,8 @@ static void test_damage_is_found_when_the_store_is_opened(void **state)
         check_contains(rows[i].name, "directory", err.text, dir);
         check_contains(rows[i].name, "file", err.text, rows[i].file);
         check_contains(rows[i].name, "what", err.text, rows[i].what);
-        bool remedy = strstr(err.text, "restore a backup") != NULL || strstr(err.text, "prgatectl load") != NULL;
+        bool remedy =
+            strstr(err.text, "restore a backup") != NULL || strstr(err.text, "prgatectl load") != NULL;
         check_bool(rows[i].name, "remedy", remedy, true);
         remove_dir(dir);
     }
@@ -186,7 +192,7 @@ static void test_making_of_a_store_may_be_broken_off(void **state)
     assert_false(store_is_there(dir));
     assert_int_equal(store_open(&store, dir, &err), ERR_OK);
     store_close(store);
-    run_in(dir, "rm pr.db inbox.db __db* log.0*");
+    run_in(dir, "rm pr.db inbox.db __db* log.0* synced");
     assert_false(store_is_there(dir));
     enum err_code code = store_open(&store, dir, &err);
     check_str(err.text, "code", err_code_name(code), "ok");
@@ -334,8 +340,8 @@ static void test_prev_is_the_last_before_the_key_and_below_the_prefix(void **sta
     (void)state;
     static const struct {
         const char *from, *prefix, *want;
-    } rows[] = {{"z", "", "b1"},     {"b1", "", "a2"},  {"b1", "b", "none"}, {"b2", "b", "b1"}, {"a15", "", "a1"},
-                {"a1", "", "none"}, {"", "", "none"}, {"z", "a", "none"}};
+    } rows[] = {{"z", "", "b1"},   {"b1", "", "a2"},   {"b1", "b", "none"}, {"b2", "b", "b1"},
+                {"a15", "", "a1"}, {"a1", "", "none"}, {"", "", "none"},    {"z", "a", "none"}};
     char dir[64];
     struct store *store;
     struct err err = {0};
