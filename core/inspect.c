@@ -225,9 +225,9 @@ static void name_dead_letter(struct inspection *in, const struct entry *entry, c
              letter.intent.sha.hex, letter.reason);
 }
 
-static bool is_queue(enum store_table table)
+static bool can_be_set_aside(enum store_table table)
 {
-    return table == TABLE_INBOX || table == TABLE_INTENT;
+    return table == TABLE_PR || table == TABLE_INBOX || table == TABLE_INTENT;
 }
 
 static enum err_code look_at_entry(void *arg, const struct entry *entry, struct err *err)
@@ -242,7 +242,9 @@ static enum err_code look_at_entry(void *arg, const struct entry *entry, struct 
     if (contents_judge(entry, &why) != ERR_OK && in->unreadable++ < NAMED_MAX)
         tell(in, FINDING_ERROR, "table %s: %s: %s; %s", store_table_name(entry->table), buf_text(&name),
              why.text,
-             is_queue(entry->table) ? "it goes to quarantine when its turn comes" : "restore a backup");
+             why.number != 0                  ? "a later version of prgate can read it"
+             : can_be_set_aside(entry->table) ? "it goes to quarantine when its turn comes"
+                                              : "restore a backup");
     if (entry->table == TABLE_QUARANTINE && in->quarantined++ < NAMED_MAX)
         tell(in, FINDING_WARNING, "in quarantine: %s, %zu bytes", buf_text(&name), entry->value.len);
     if (entry->table == TABLE_DEAD && in->dead++ < NAMED_MAX)

@@ -97,11 +97,14 @@ static bool stamp_is_older(const struct batch *batch, const struct buf *value, i
     return !d.failed && is_older(batch, when_ms, days);
 }
 
+/* What was triggered stays as long as the pull request: a damaged record is made anew from it (salvage.h). */
 static bool ledger_is_older(const struct batch *batch, const struct buf *value, int days)
 {
     cJSON *entry = cJSON_ParseWithLength((const char *)value->data, value->len);
     const cJSON *time = cJSON_GetObjectItemCaseSensitive(entry, "time");
-    bool older = cJSON_IsNumber(time) && is_older(batch, (int64_t)time->valuedouble, days);
+    const char *action = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "action"));
+    bool trigger = action != NULL && strcmp(action, intent_kind_name(INTENT_TRIGGER)) == 0;
+    bool older = !trigger && cJSON_IsNumber(time) && is_older(batch, (int64_t)time->valuedouble, days);
     cJSON_Delete(entry);
     return older;
 }

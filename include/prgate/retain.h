@@ -6,7 +6,8 @@
  * been through all of them it rests for an hour. A batch is a transaction of its own and small, so no delivery waits
  * for it longer than for another delivery.
  *
- * Removed are, each by the configuration's days: ids of deliveries seen, ledger entries, dead letters, answers about
+ * Removed are, each by the configuration's days: ids of deliveries seen, ledger entries (but for triggers, from which a
+ * damaged record is made anew: they stay as long as their pull request), dead letters, answers about
  * people, and pull requests that were closed long ago. A pull request goes when nothing waits in its queues,
  * nobody has its claim, and neither dead letters nor ids of deliveries are left, both of which go by their own age. What
  * cannot be decoded is never removed.

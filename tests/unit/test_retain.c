@@ -204,6 +204,34 @@ static void test_each_kind_goes_by_its_own_days(void **state)
     fixture_close(&f);
 }
 
+static enum err_code put_trigger_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct event event = make_event(EVENT_EDITED, "d1");
+    struct record record = {.key = event.key, .repo = "octo/repo", .view = event.pr};
+    struct intent trigger = {.kind = INTENT_TRIGGER, .sha = event.pr.head},
+                  label = {.kind = INTENT_ADD_LABEL};
+    struct ledger_action action = {.intent = &trigger, .outcome = "done", .answer = ""};
+    (void)arg;
+    enum err_code code = ledger_add_action(txn, &record, &action, clock_now_ms(), err);
+    action.intent = &label;
+    code = code != ERR_OK ? code : ledger_add_action(txn, &record, &action, clock_now_ms(), err);
+    return code != ERR_OK ? code : table_put_record(txn, &record, err);
+}
+
+/* A record that is damaged is made anew from them. */
+static void test_triggers_stay_in_the_ledger_of_what_is_open(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    fixture_open(&f, "");
+    assert_int_equal(store_txn(f.gate.store, put_trigger_body, NULL, &err), ERR_OK);
+    travel_days(1000);
+    pass(&f);
+    assert_int_equal(count_table(&f, TABLE_LEDGER), 1);
+    fixture_close(&f);
+}
+
 static enum err_code put_junk_body(struct store_txn *txn, void *arg, struct err *err)
 {
     static const enum store_table tables[] = {TABLE_SEEN, TABLE_LEDGER, TABLE_DEAD, TABLE_TRUST, TABLE_PR};
@@ -344,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_closed_pull_request_goes_when_nothing_needs_it),
         cmocka_unit_test(test_long_ledger_goes_in_several_batches_and_the_record_last),
         cmocka_unit_test(test_each_kind_goes_by_its_own_days),
+        cmocka_unit_test(test_triggers_stay_in_the_ledger_of_what_is_open),
         cmocka_unit_test(test_what_cannot_be_decoded_is_kept),
         cmocka_unit_test(test_walk_goes_on_where_it_stopped_and_then_rests),
         cmocka_unit_test(test_walk_stops_with_the_process),

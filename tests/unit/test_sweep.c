@@ -276,6 +276,45 @@ static void test_thread_hands_out_what_it_finds(void **state)
     fixture_close(&f);
 }
 
+static enum err_code put_off_many_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    int64_t due_ms = clock_now_ms() + 3600000;
+    enum err_code code = ERR_OK;
+    (void)arg;
+    for (uint64_t number = 1; number <= 1500 && code == ERR_OK; number++) {
+        struct event event = event_of(5, number);
+        struct record record = {.key = event.key, .repo = "octo/gone", .due_ms = number == 1500 ? 0 : due_ms};
+        code = table_append_event(txn, &record, &event, err);
+        if (code == ERR_OK)
+            code = table_put_record(txn, &record, err);
+    }
+    return code;
+}
+
+/* Many that are not due are not all looked at in one go, and hide none behind them for long. */
+static void test_thread_looks_at_a_part_and_goes_on_there(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct drain *drain;
+    struct sweep *sweep;
+    fixture_open(&f, "");
+    assert_int_equal(store_txn(f.gate.store, put_off_many_body, NULL, &err), ERR_OK);
+    uint64_t before = store_get_stats(f.gate.store).commits;
+    look_once(&f);
+    check_bool("one look", "is bounded", store_get_stats(f.gate.store).commits - before < 3200, true);
+    check_u64("one look", "ledger", count_table(&f, TABLE_LEDGER), 0);
+    assert_int_equal(drain_open(&drain, &f.gate, 1, &err), ERR_OK);
+    assert_int_equal(sweep_open(&sweep, &f.gate, drain, 1, &err), ERR_OK);
+    for (int i = 0; i < 300 && count_table(&f, TABLE_LEDGER) == 0; i++)
+        usleep(50000);
+    check_u64("next look", "ledger", count_table(&f, TABLE_LEDGER), 1);
+    sweep_close(sweep);
+    drain_close(drain);
+    fixture_close(&f);
+}
+
 static void test_thread_waits_while_github_has_blocked_the_pool(void **state)
 {
     (void)state;
@@ -360,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_process_that_stops_takes_nothing_on),
         cmocka_unit_test(test_run_works_off_all_that_are_due),
         cmocka_unit_test(test_thread_hands_out_what_it_finds),
+        cmocka_unit_test(test_thread_looks_at_a_part_and_goes_on_there),
         cmocka_unit_test(test_thread_waits_while_github_has_blocked_the_pool),
         cmocka_unit_test(test_thread_tells_the_pool_what_the_store_did),
         cmocka_unit_test(test_thread_looks_again_after_its_interval),
