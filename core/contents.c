@@ -212,17 +212,25 @@ struct step {
     struct list list;
 };
 
-/* All entries of one table from *key on that start with `prefix`, no more than `limit`. */
-static enum err_code read_entries(struct store_txn *txn, enum store_table table, const struct buf *from,
-                                  struct bytes prefix, size_t limit, struct list *list, struct err *err)
+/* A part of a table: from one key on, with one beginning, and no more than so many. */
+struct span {
+    const struct buf *from;
+    struct bytes prefix;
+    size_t limit;
+};
+
+static enum err_code read_entries(struct store_txn *txn, enum store_table table, const struct span *span,
+                                  struct list *list, struct err *err)
 {
     struct buf key, value;
     buf_init(&key);
     buf_init(&value);
-    set_bytes(&key, from);
+    set_bytes(&key, span->from);
     enum err_code code = ERR_OK;
-    for (size_t i = 0; i < limit && (code = store_next(txn, table, prefix, &key, &value, err)) == ERR_OK;
-         i++) {
+    for (size_t i = 0; i < span->limit; i++) {
+        code = store_next(txn, table, span->prefix, &key, &value, err);
+        if (code != ERR_OK)
+            break;
         struct entry *entry = list_add(list);
         entry->table = table;
         set_bytes(&entry->key, &key);
@@ -273,18 +281,19 @@ static enum err_code pull_body(struct store_txn *txn, void *arg, struct err *err
     struct step *step = arg;
     step->list.count = 0;
     enum err_code code = find_pull(txn, step, err);
+    struct span all = {.from = &step->prefix, .prefix = buf_bytes(&step->prefix), .limit = SIZE_MAX};
     for (int table = 0; table < TABLE_END && code == ERR_OK; table++)
         if (belongs_to_pull((enum store_table)table))
-            code = read_entries(txn, (enum store_table)table, &step->prefix, buf_bytes(&step->prefix),
-                                SIZE_MAX, &step->list, err);
+            code = read_entries(txn, (enum store_table)table, &all, &step->list, err);
     return code;
 }
 
 static enum err_code table_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct step *step = arg;
+    struct span some = {.from = &step->from, .limit = BATCH};
     step->list.count = 0;
-    return read_entries(txn, step->table, &step->from, (struct bytes){0}, BATCH, &step->list, err);
+    return read_entries(txn, step->table, &some, &step->list, err);
 }
 
 static enum err_code visit_all(const struct list *list, contents_fn *visit, void *arg, struct err *err)

@@ -35,6 +35,7 @@
 
 #include "boot.h"
 #include "prgate/log.h"
+#include "prgate/text.h"
 
 enum {
     CACHE_BYTES = 8 * 1024 * 1024,
@@ -376,6 +377,21 @@ static void note_synced(struct store *store)
     buf_release(&path);
 }
 
+/* As note_synced() writes it; anything else says nothing. */
+static bool parse_synced(char text[SYNCED_SIZE], DB_LSN *out)
+{
+    uint64_t file, offset;
+    char *blank = strchr(text, ' ');
+    if (blank == NULL)
+        return false;
+    *blank = '\0';
+    text[strcspn(blank + 1, "\n") + (size_t)(blank + 1 - text)] = '\0';
+    if (!text_to_u64(text, UINT32_MAX, &file) || !text_to_u64(blank + 1, UINT32_MAX, &offset))
+        return false;
+    *out = (DB_LSN){.file = (u_int32_t)file, .offset = (u_int32_t)offset};
+    return true;
+}
+
 static enum err_code check_synced(const char *home, struct err *err)
 {
     char text[SYNCED_SIZE] = "";
@@ -385,8 +401,7 @@ static enum err_code check_synced(const char *home, struct err *err)
     buf_init(&path);
     buf_addf(&path, "%s/synced", home);
     int fd = open(buf_text(&path), O_RDONLY | O_CLOEXEC);
-    bool known = fd >= 0 && pread(fd, text, sizeof text - 1, 0) > 0 &&
-                 sscanf(text, "%10u %10u", &synced.file, &synced.offset) == 2;
+    bool known = fd >= 0 && pread(fd, text, sizeof text - 1, 0) > 0 && parse_synced(text, &synced);
     if (fd >= 0)
         close(fd);
     buf_clear(&path);
