@@ -22,12 +22,17 @@ static void encode(const struct head *head, struct buf *out)
     head_encode(out, head);
 }
 
-static bool decode(const struct buf *value, const struct sha *sha, struct head *head)
+static bool decode_any(const struct buf *value, struct head *head)
 {
     struct decoder d = decode_start(value->data, value->len);
     unsigned version = decode_u8(&d);
     head_decode(&d, head);
-    return version == HEAD_VERSION && decode_done(&d) && sha_equal(&head->sha, sha);
+    return version == HEAD_VERSION && decode_done(&d);
+}
+
+static bool decode(const struct buf *value, const struct sha *sha, struct head *head)
+{
+    return decode_any(value, head) && sha_equal(&head->sha, sha);
 }
 
 static enum err_code put_one(struct store_txn *txn, const struct pr_key *pr, const struct head *head,
@@ -120,4 +125,24 @@ enum err_code heads_put_away(struct store_txn *txn, struct record *record, struc
     if (code == ERR_OK)
         record->head_count = left;
     return code;
+}
+
+enum err_code heads_restore(struct store_txn *txn, struct record *record, struct err *err)
+{
+    struct buf prefix, key, value;
+    enum err_code code;
+    buf_init(&prefix);
+    buf_init(&key);
+    buf_init(&value);
+    encode_pr_key(&prefix, &record->key);
+    while ((code = store_next(txn, TABLE_HEAD, buf_bytes(&prefix), &key, &value, err)) == ERR_OK) {
+        struct head head;
+        if (decode_any(&value, &head) && record_find_head(record, &head.sha) == NULL)
+            insert_oldest(record, &head);
+        buf_addc(&key, '\0');
+    }
+    buf_release(&prefix);
+    buf_release(&key);
+    buf_release(&value);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
 }

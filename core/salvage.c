@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "prgate/heads.h"
 #include "prgate/ledger.h"
 #include "prgate/log.h"
 
@@ -68,6 +69,8 @@ static enum err_code rebuild(struct store_txn *txn, struct record *record, struc
         code = end_of(txn, TABLE_LEDGER, pr, &record->next_ledger, err);
     if (code == ERR_OK)
         code = ledger_restore(txn, record, err);
+    if (code == ERR_OK)
+        code = heads_restore(txn, record, err);
     if (code == ERR_OK)
         code = learn_intents(txn, record, err);
     return code == ERR_OK ? learn_name(txn, record, err) : code;

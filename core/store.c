@@ -22,6 +22,7 @@
  */
 #include "store_internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -392,11 +393,35 @@ static bool parse_synced(char text[SYNCED_SIZE], DB_LSN *out)
     return true;
 }
 
+/* The number of the newest log file, and its size. False: there is none, or it cannot be told. */
+static bool find_newest_log(const char *home, u_int32_t *file, uint64_t *size)
+{
+    DIR *dir = opendir(home);
+    const struct dirent *entry;
+    uint64_t number;
+    struct stat st;
+    bool found = false;
+    if (dir == NULL)
+        return false;
+    while ((entry = readdir(dir)) != NULL) {
+        if (strncmp(entry->d_name, "log.", 4) != 0 || !text_to_u64(entry->d_name + 4, UINT32_MAX, &number) ||
+            (found && number < *file) || fstatat(dirfd(dir), entry->d_name, &st, 0) != 0)
+            continue;
+        *file = (u_int32_t)number;
+        *size = (uint64_t)st.st_size;
+        found = true;
+    }
+    closedir(dir);
+    return found;
+}
+
+/* The note may be behind, of a log file that was removed since; what it tells must not be ahead of what is there. */
 static enum err_code check_synced(const char *home, struct err *err)
 {
     char text[SYNCED_SIZE] = "";
     DB_LSN synced;
-    struct stat st;
+    u_int32_t file = 0;
+    uint64_t size = 0;
     struct buf path;
     buf_init(&path);
     buf_addf(&path, "%s/synced", home);
@@ -404,12 +429,13 @@ static enum err_code check_synced(const char *home, struct err *err)
     bool known = fd >= 0 && pread(fd, text, sizeof text - 1, 0) > 0 && parse_synced(text, &synced);
     if (fd >= 0)
         close(fd);
-    buf_clear(&path);
-    if (known)
-        buf_addf(&path, "%s/log.%010u", home, synced.file);
-    bool reaches = !known || (stat(buf_text(&path), &st) == 0 && (uint64_t)st.st_size >= synced.offset);
     buf_release(&path);
-    return reaches ? ERR_OK : store_say_log_cut(home, &synced, "what was acknowledged", err);
+    if (!known)
+        return ERR_OK;
+    bool found = find_newest_log(home, &file, &size);
+    if (found && (file > synced.file || (file == synced.file && size >= synced.offset)))
+        return ERR_OK;
+    return store_say_log_cut(home, &synced, "what was acknowledged", err);
 }
 
 static enum err_code open_recovered_env(struct store *store, struct err *err)

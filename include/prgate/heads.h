@@ -31,4 +31,7 @@ enum err_code heads_recall(struct store_txn *txn, struct record *record, const s
  */
 enum err_code heads_put_away(struct store_txn *txn, struct record *record, struct err *err);
 
+/* Adds all that were put away, for a record that is made anew (salvage.h). What cannot be decoded stays away. */
+enum err_code heads_restore(struct store_txn *txn, struct record *record, struct err *err);
+
 #endif

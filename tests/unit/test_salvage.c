@@ -4,6 +4,7 @@
 #include "check.h"
 
 #include "fixture.h"
+#include "prgate/heads.h"
 #include "prgate/ledger.h"
 #include "prgate/salvage.h"
 #include "prgate/sweep.h"
@@ -134,6 +135,47 @@ static void test_sweeper_claims_what_is_left(void **state)
     fixture_close(&f);
 }
 
+enum { PUSHES = 200 };
+
+/* More commits than a record keeps: most lie in a table of their own. */
+static enum err_code push_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct record *record = arg;
+    for (unsigned i = 0; i < PUSHES; i++) {
+        struct sha sha;
+        char hex[SHA_SIZE];
+        snprintf(hex, sizeof hex, "%040x", i);
+        sha_parse(&sha, hex);
+        record_reserve_head(record);
+        head_set_ci(record_add_head(record, &sha, i), CI_STARTED, i);
+    }
+    enum err_code code = heads_put_away(txn, record, err);
+    return code == ERR_OK ? damage_body(txn, NULL, err) : code;
+}
+
+static void test_commits_that_were_put_away_are_known_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    unsigned started = 0;
+    fixture_open(&f, "");
+    struct event event = make_event(EVENT_EDITED, "d1");
+    put_event(&f, &event, false);
+    struct record record = get_record(&f);
+    assert_int_equal(store_txn(f.gate.store, push_body, &record, &err), ERR_OK);
+    size_t kept = record.head_count;
+    record_release(&record);
+    event = make_event(EVENT_EDITED, "d2");
+    put_event(&f, &event, false);
+    record = get_record(&f);
+    for (size_t i = 0; i < record.head_count; i++)
+        started += record.heads[i].ci == CI_STARTED;
+    check_u64("salvaged", "started", started, PUSHES - kept); /* the others went with the record */
+    record_release(&record);
+    fixture_close(&f);
+}
+
 static enum err_code empty_inbox_body(struct store_txn *txn, void *arg, struct err *err)
 {
     (void)arg;
@@ -162,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_delivery_finds_what_is_left_and_is_taken),
         cmocka_unit_test(test_delivery_that_was_taken_before_mends_it_too),
         cmocka_unit_test(test_sweeper_claims_what_is_left),
+        cmocka_unit_test(test_commits_that_were_put_away_are_known_again),
         cmocka_unit_test(test_name_is_found_where_no_delivery_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
