@@ -277,6 +277,24 @@ static void test_page_that_is_damaged_is_found(void **state)
     fixture_close(&f);
 }
 
+/* The list of free pages begins with one that is in use: only who writes next would stumble over it. */
+static void test_damage_that_no_reader_meets_is_found_on_the_copy(void **state)
+{
+    (void)state;
+    struct fixture f;
+    char path[128];
+    make_used(&f);
+    snprintf(path, sizeof path, "%s/state/db/trust.db", f.dir);
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 28, SEEK_SET), 0);
+    fputc(1, file);
+    assert_int_equal(fclose(file), 0);
+    expect("walked", &f, "fine: table trust: 0 entries", "", true);
+    expect("verified", &f, "error: ", "/db/trust.db is damaged", true);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_entries_that_cannot_be_decoded_are_named),
         cmocka_unit_test(test_dead_letters_and_quarantine_are_counted_and_named),
         cmocka_unit_test(test_page_that_is_damaged_is_found),
+        cmocka_unit_test(test_damage_that_no_reader_meets_is_found_on_the_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

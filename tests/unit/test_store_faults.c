@@ -151,6 +151,26 @@ static void test_damage_is_found_when_the_store_is_opened(void **state)
     }
 }
 
+/* So little that no page was written yet: all of it is in the log, and the regions alone know how long that was. */
+static void test_log_that_is_cut_off_before_any_page_is_written(void **state)
+{
+    (void)state;
+    char dir[64];
+    struct store *store = NULL;
+    struct err err = {0};
+    snprintf(dir, sizeof dir, "/tmp/prgate-unit-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(store_open(&store, dir, &err), ERR_OK);
+    fill(store, 0, 200);
+    store_close(store);
+    store = NULL;
+    run_in(dir, EACH_LOG("truncate -s 1000 $log") "; rm synced");
+    check_str("cut off", "code", err_code_name(store_open(&store, dir, &err)), "fatal");
+    check_contains("cut off", "text", err.text, "/db/log.0000000001 was cut off");
+    store_close(store);
+    remove_dir(dir);
+}
+
 static enum err_code read_all_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct buf key;
@@ -362,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_network_file_system_is_refused),
         cmocka_unit_test(test_damage_is_found_when_the_store_is_opened),
+        cmocka_unit_test(test_log_that_is_cut_off_before_any_page_is_written),
         cmocka_unit_test(test_table_that_is_cut_off_is_named_when_it_is_read),
         cmocka_unit_test(test_making_of_a_store_may_be_broken_off),
         cmocka_unit_test(test_wrong_owner_is_told_from_damage),
