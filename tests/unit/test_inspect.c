@@ -229,6 +229,38 @@ static void test_entries_that_cannot_be_decoded_are_named(void **state)
     }
 }
 
+static enum err_code misplace_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct event event = make_event(EVENT_OPENED, "d2");
+    struct record record = {.key = {.repo_id = 5, .number = 9}, .repo = "octo/repo"};
+    struct buf key, value;
+    (void)arg;
+    buf_init(&key);
+    buf_init(&value);
+    encode_pr_key(&key, &record.key);
+    record.key.number = 8;
+    record_encode(&record, &value);
+    enum err_code code = store_put(txn, TABLE_PR, buf_bytes(&key), buf_bytes(&value), err);
+    buf_release(&key);
+    buf_release(&value);
+    return code == ERR_OK ? table_append_event(txn, &record, &event, err) : code;
+}
+
+/* They can be decoded, and are somebody else's. */
+static void test_entries_under_another_key_are_named(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    make_used(&f);
+    fixture_open_gate(&f);
+    assert_int_equal(store_txn(f.gate.store, misplace_body, NULL, &err), ERR_OK);
+    gate_close(&f.gate);
+    expect("record", &f, "error: table pr: repository 5 #9: a record under another", "", true);
+    expect("delivery", &f, "error: table inbox: repository 5 #8 0: a delivery under another", "", true);
+    fixture_close(&f);
+}
+
 static enum err_code put_remains_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct pr_key pr = {.repo_id = 5, .number = 7};
@@ -303,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_other_user_is_refused),
         cmocka_unit_test(test_disk_and_clock_are_looked_at),
         cmocka_unit_test(test_entries_that_cannot_be_decoded_are_named),
+        cmocka_unit_test(test_entries_under_another_key_are_named),
         cmocka_unit_test(test_dead_letters_and_quarantine_are_counted_and_named),
         cmocka_unit_test(test_page_that_is_damaged_is_found),
         cmocka_unit_test(test_damage_that_no_reader_meets_is_found_on_the_copy),
