@@ -79,6 +79,18 @@ static enum err_code judge_ledger(const struct entry *entry, struct err *err)
     return good ? ERR_OK : damaged(entry, "an entry that is not a JSON object under a sequence number", err);
 }
 
+static enum err_code judge_head(const struct entry *entry, struct err *err)
+{
+    struct decoder d = decode_start(entry->value.data, entry->value.len);
+    struct head head;
+    decode_u8(&d); /* the version */
+    head_decode(&d, &head);
+    size_t len = strlen(head.sha.hex);
+    bool fits = decode_done(&d) && entry->key.len == PR_KEY_LEN + len &&
+                memcmp(entry->key.data + PR_KEY_LEN, head.sha.hex, len) == 0;
+    return fits ? ERR_OK : damaged(entry, "a commit that cannot be decoded, or under another one's key", err);
+}
+
 /* What starts with a number, or a time, of eight bytes. */
 static enum err_code judge_number(const struct entry *entry, struct err *err)
 {
@@ -108,6 +120,8 @@ enum err_code contents_judge(const struct entry *entry, struct err *err)
         return judge_dead(entry, err);
     case TABLE_LEDGER:
         return judge_ledger(entry, err);
+    case TABLE_HEAD:
+        return judge_head(entry, err);
     case TABLE_SEEN:
     case TABLE_NAME:
     case TABLE_TRUST:
@@ -129,6 +143,7 @@ static bool belongs_to_pull(enum store_table table)
     case TABLE_INTENT:
     case TABLE_DEAD:
     case TABLE_LEDGER:
+    case TABLE_HEAD:
         return true;
     case TABLE_NAME:
     case TABLE_TRUST:

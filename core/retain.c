@@ -141,24 +141,23 @@ static enum err_code has_entry(struct store_txn *txn, enum store_table table, st
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
-/* The ledger goes first, over several batches if it is long; a crash in between leaves the rest of it with its record. */
-static enum err_code drop_ledger(struct store_txn *txn, struct batch *batch, struct bytes pr, bool *all,
-                                 struct err *err)
+/* These go first, over several batches if there are many; a crash in between leaves the rest with the record. */
+static enum err_code drop_all(struct store_txn *txn, struct batch *batch, enum store_table table,
+                              struct bytes pr, struct err *err)
 {
     struct buf key;
     enum err_code code = ERR_OK;
     buf_init(&key);
     buf_add(&key, pr.data, pr.len);
-    while (batch->looked < BATCH && (code = store_next(txn, TABLE_LEDGER, pr, &key, NULL, err)) == ERR_OK) {
-        code = store_delete(txn, TABLE_LEDGER, buf_bytes(&key), err);
+    while (batch->looked < BATCH && (code = store_next(txn, table, pr, &key, NULL, err)) == ERR_OK) {
+        code = store_delete(txn, table, buf_bytes(&key), err);
         if (code != ERR_OK)
             break;
         batch->looked++;
         batch->removed++;
     }
     buf_release(&key);
-    *all = code == ERR_NOT_FOUND;
-    return code == ERR_NOT_FOUND ? ERR_OK : code;
+    return code; /* ERR_NOT_FOUND: none is left */
 }
 
 /* *stay: it is to be gone on with. The record is taken exclusively, so that nothing comes in meanwhile. */
@@ -178,17 +177,19 @@ static enum err_code look_at_pull(struct store_txn *txn, struct batch *batch, st
     record_release(&record);
     if (code == ERR_CORRUPT || code == ERR_NOT_FOUND || (code == ERR_OK && !old))
         return ERR_OK;
-    bool needed = false, all = false;
+    bool needed = false;
     for (size_t i = 0; i < sizeof rest / sizeof *rest && code == ERR_OK; i++)
         code = has_entry(txn, rest[i], key, &needed, err);
-    if (code == ERR_OK && !needed)
-        code = drop_ledger(txn, batch, key, &all, err);
-    if (code == ERR_OK && !needed && all) {
-        code = store_delete(txn, TABLE_PR, key, err);
-        batch->removed++;
-    }
-    *stay = !needed && !all;
-    return code;
+    if (code != ERR_OK || needed)
+        return code;
+    code = drop_all(txn, batch, TABLE_LEDGER, key, err);
+    if (code == ERR_NOT_FOUND)
+        code = drop_all(txn, batch, TABLE_HEAD, key, err);
+    *stay = code == ERR_OK;
+    if (code != ERR_NOT_FOUND)
+        return code;
+    batch->removed++;
+    return store_delete(txn, TABLE_PR, key, err);
 }
 
 /* Cheap and without a lock: most are open, or not old. */
@@ -225,6 +226,7 @@ static bool entry_is_old(const struct batch *batch, enum store_table table, cons
     case TABLE_NAME:
     case TABLE_SHARED:
     case TABLE_QUARANTINE:
+    case TABLE_HEAD:
     case TABLE_END:
         break;
     }

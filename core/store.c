@@ -839,6 +839,7 @@ static enum attempt attempt(struct store *store, store_body *body, void *arg, en
     /* A crash before the commit's log record is on disk undoes all of the body, after it none. */
     db = txn.txn->commit(txn.txn, DB_TXN_SYNC);
     if (db == 0 && home_is_there(store)) {
+        atomic_fetch_add(&store->transactions, 1);
         if (txn.wrote)
             atomic_fetch_add(&store->commits, 1);
         return ATTEMPT_DONE;
@@ -1086,6 +1087,7 @@ enum err_code store_checkpoint(struct store *store, struct err *err)
 struct store_stats store_get_stats(struct store *store)
 {
     return (struct store_stats){.commits = atomic_load(&store->commits),
+                                .transactions = atomic_load(&store->transactions),
                                 .retries = atomic_load(&store->retries),
                                 .recoveries = atomic_load(&store->recoveries)};
 }

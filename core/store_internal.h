@@ -30,7 +30,7 @@ struct store {
     atomic_bool replaced;   /* it is another by now, or gone: whoever comes opens anew */
     atomic_bool reopening;  /* and somebody is at it */
     atomic_bool stopping;
-    atomic_uint_fast64_t commits, retries, recoveries;
+    atomic_uint_fast64_t commits, transactions, retries, recoveries;
 };
 
 /* Of the file PATH/NAME, or of PATH itself where `name` is NULL; 0: there is none. */

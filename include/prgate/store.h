@@ -138,9 +138,10 @@ enum err_code store_remove(const char *state_dir, struct err *err);
 const char *store_network_name(long type);
 
 struct store_stats {
-    uint64_t commits;    /* by this process, of transactions that wrote something */
-    uint64_t retries;    /* transactions run again because another was in the way */
-    uint64_t recoveries; /* environments opened anew since the start */
+    uint64_t commits;      /* by this process, of transactions that wrote something */
+    uint64_t transactions; /* and of those that only read, too */
+    uint64_t retries;      /* transactions run again because another was in the way */
+    uint64_t recoveries;   /* environments opened anew since the start */
 };
 struct store_stats store_get_stats(struct store *store);
 

@@ -240,13 +240,13 @@ static uint64_t look_at_overview(struct bench *bench, double *ms)
 {
     struct err err = {0};
     cJSON *report;
-    uint64_t before = store_get_stats(bench->gate.store).commits;
+    uint64_t before = store_get_stats(bench->gate.store).transactions;
     double start = now_s();
     if (report_overview(&bench->gate, &report, &err) != ERR_OK)
         die("overview", &err);
     *ms = (now_s() - start) * 1000;
     cJSON_Delete(report);
-    return store_get_stats(bench->gate.store).commits - before;
+    return store_get_stats(bench->gate.store).transactions - before;
 }
 
 /* A whole pass, with all the pauses left out: each call is what a sweeper does in ten seconds. */
@@ -256,11 +256,11 @@ static unsigned retain_all(struct bench *bench, unsigned *calls)
     *calls = 0;
     simulated_ms += INT64_C(2) * 3600 * 1000;
     while (idle < 3) {
-        uint64_t before = store_get_stats(bench->gate.store).commits;
+        uint64_t before = store_get_stats(bench->gate.store).transactions;
         removed += retain_run(&bench->gate, 25);
         ++*calls;
         /* Resting is one transaction. */
-        idle = store_get_stats(bench->gate.store).commits - before == 1 ? idle + 1 : 0;
+        idle = store_get_stats(bench->gate.store).transactions - before == 1 ? idle + 1 : 0;
         checkpoint(bench);
     }
     return removed;

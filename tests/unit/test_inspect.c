@@ -212,8 +212,9 @@ static enum err_code put_junk_body(struct store_txn *txn, void *arg, struct err 
 static void test_entries_that_cannot_be_decoded_are_named(void **state)
 {
     (void)state;
-    static const enum store_table tables[] = {TABLE_PR,   TABLE_INBOX,  TABLE_SEEN, TABLE_INTENT,
-                                              TABLE_DEAD, TABLE_LEDGER, TABLE_NAME, TABLE_TRUST};
+    static const enum store_table tables[] = {TABLE_PR,     TABLE_INBOX, TABLE_SEEN,
+                                              TABLE_INTENT, TABLE_DEAD,  TABLE_LEDGER,
+                                              TABLE_NAME,   TABLE_TRUST, TABLE_HEAD};
     for (size_t i = 0; i < COUNT_OF(tables); i++) {
         struct fixture f;
         struct err err = {0};
