@@ -123,12 +123,31 @@ static bool only_blanks(const char *at, const char *end)
     return at == end;
 }
 
+static enum err_code refuse_nesting(struct err *err)
+{
+    return err_set(err, ERR_REJECT, 0, "body: nested more than %d levels deep", CJSON_NESTING_LIMIT);
+}
+
+/* Before anything is allocated for it. */
+static enum err_code check_values(const char *body, size_t len, struct err *err)
+{
+    if (len <= EVENT_VALUES_MAX)
+        return ERR_OK;
+    struct shape shape = shape_of(body, len);
+    if (shape.deepest > CJSON_NESTING_LIMIT)
+        return refuse_nesting(err);
+    if (shape.values > EVENT_VALUES_MAX)
+        return err_set(err, ERR_REJECT, 0,
+                       "body: more than %d JSON values, a hundred times what GitHub sends", EVENT_VALUES_MAX);
+    return ERR_OK;
+}
+
 /* cJSON tells only where it stopped: says why. */
 static enum err_code explain_failure(const char *body, size_t len, const char *stop, struct err *err)
 {
     struct shape shape = shape_of(body, len);
     if (shape.deepest > CJSON_NESTING_LIMIT)
-        return err_set(err, ERR_REJECT, 0, "body: nested more than %d levels deep", CJSON_NESTING_LIMIT);
+        return refuse_nesting(err);
     if (shape.open)
         return err_set(err, ERR_REJECT, 0, "body: cut off, or no JSON, after %zu bytes", len);
     return err_set(err, ERR_REJECT, 0, "body: no JSON at byte %zu", stop == NULL ? 0 : (size_t)(stop - body));
@@ -145,9 +164,8 @@ static enum err_code parse_json(const char *body, size_t len, cJSON **out, struc
         return err_set(err, ERR_REJECT, 0, "body: not UTF-8");
     if (has_escaped_nul(body, len))
         return err_set(err, ERR_REJECT, 0, "body: contains an escaped NUL (\\u0000)");
-    if (len > EVENT_VALUES_MAX && shape_of(body, len).values > EVENT_VALUES_MAX)
-        return err_set(err, ERR_REJECT, 0,
-                       "body: more than %d JSON values, a hundred times what GitHub sends", EVENT_VALUES_MAX);
+    if (check_values(body, len, err) != ERR_OK)
+        return ERR_REJECT;
     cJSON *root = cJSON_ParseWithLengthOpts(body, len, &stop, 0);
     if (root == NULL)
         return explain_failure(body, len, stop, err);

@@ -405,7 +405,7 @@ static void nesting_is_limited(void **state)
     }
 }
 
-/* Quadratic anything would take minutes here. */
+/* As many as values are allowed: GitHub itself allows 100. Quadratic anything would be noticed here. */
 static void very_many_labels_are_no_trouble(void **state)
 {
     struct event event;
@@ -414,11 +414,11 @@ static void very_many_labels_are_no_trouble(void **state)
     (void)state;
     buf_init(&labels);
     buf_adds(&labels, "[");
-    for (int i = 1; i <= 50000; i++)
+    for (int i = 1; i <= 16000; i++)
         buf_addf(&labels, "{\"id\":%d,\"name\":\"\\\\\\\\label %d\"},", i, i);
     replace(&body, "\"labels\":", "[", buf_text(&labels));
-    check_int("50,000 labels", "code", parse_exactly(&body, body.len, &event, &err), ERR_OK);
-    check_bool("50,000 labels", "labelled", event.pr.labelled, true);
+    check_int("16,000 labels", "code", parse_exactly(&body, body.len, &event, &err), ERR_OK);
+    check_bool("16,000 labels", "labelled", event.pr.labelled, true);
     buf_release(&body);
     buf_release(&labels);
 }
