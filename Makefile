@@ -41,7 +41,8 @@ CORE = err buf clock pr text log secrecy codec signature \
 	boot store store_backup tables heads contents ledger alive dump claims metrics salvage shared_tokens gate dead \
 	trust act inbox drain retain sweep report inspect
 FCGI = web door status routes connections serve_fcgi serve_cgi main
-CLI = cli cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_status prgatectl
+CLI = cli cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_replay cmd_status \
+	replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 
 CORE_OBJECTS = $(CORE:%=$(BUILD)/core/%.o)

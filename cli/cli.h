@@ -30,6 +30,7 @@ command_fn cmd_dump;
 command_fn cmd_load;
 command_fn cmd_dead;
 command_fn cmd_drain;
+command_fn cmd_replay;
 command_fn cmd_status;
 command_fn cmd_json;
 

@@ -8,4 +8,10 @@
 
 int64_t clock_now_ms(void); /* Unix time. Thread-safe. */
 
+/*
+ * From here on `now_ms` tells the time to all of this process; NULL: the system does. For a
+ * replay, in which days pass in no time. Call it before other threads start.
+ */
+void clock_use(int64_t (*now_ms)(void));
+
 #endif

@@ -1,0 +1,509 @@
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "prgate/text.h"
+#include "replay.h"
+
+enum { FILE_MAX = 32 * 1024 * 1024, SECOND_MS = 1000 };
+
+static const char people_file[] = "people.json";
+
+/* ---- files ---- */
+
+static enum err_code complain(struct err *err, const char *file, const char *what)
+{
+    return err_set(err, ERR_REJECT, 0, "%s: %s", file, what);
+}
+
+static enum err_code read_bytes(FILE *stream, const char *file, struct buf *out, struct err *err)
+{
+    struct stat st;
+    if (fstat(fileno(stream), &st) == 0 && !S_ISREG(st.st_mode))
+        return complain(err, file, "not a regular file");
+    size_t got;
+    do {
+        got = fread(buf_reserve(out, BUFSIZ), 1, BUFSIZ, stream);
+        out->len += got;
+    } while (got > 0 && out->len <= FILE_MAX);
+    if (ferror(stream))
+        return err_set(err, ERR_REJECT, errno, "%s: cannot be read: %s", file, strerror(errno));
+    return out->len <= FILE_MAX ? ERR_OK : complain(err, file, "over 32 MiB, which no delivery is");
+}
+
+/* *out is the caller's to cJSON_Delete(). */
+static enum err_code read_json(const char *dir, const char *file, cJSON **out, struct err *err)
+{
+    struct buf path, text;
+    buf_init(&path);
+    buf_init(&text);
+    buf_addf(&path, "%s/%s", dir, file);
+    FILE *stream = fopen(buf_text(&path), "re");
+    enum err_code code = ERR_OK;
+    if (stream == NULL)
+        code = err_set(err, ERR_REJECT, errno, "%s: cannot be opened: %s", file, strerror(errno));
+    else
+        code = read_bytes(stream, file, &text, err);
+    if (stream != NULL)
+        fclose(stream);
+    if (code == ERR_OK) {
+        const char *stop = NULL;
+        const char *start = buf_text(&text);
+        *out = cJSON_ParseWithOpts(start, &stop, true);
+        if (*out == NULL)
+            code = err_set(err, ERR_REJECT, 0, "%s: no JSON, or cut off, at byte %zu", file,
+                           stop == NULL ? 0 : (size_t)(stop - start));
+        else if (!cJSON_IsObject(*out)) {
+            code = complain(err, file, "not a JSON object");
+            cJSON_Delete(*out);
+        }
+    }
+    buf_release(&path);
+    buf_release(&text);
+    return code;
+}
+
+/* ---- one delivery ---- */
+
+static const char *text_of(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static const char *first_of(const char *a, const char *b)
+{
+    return a != NULL ? a : b;
+}
+
+/* Where a delivery's parts are: in prgate's own form, or in that of GitHub's API, below "request". */
+struct parts {
+    const char *event;
+    const char *delivery;
+    const cJSON *payload;
+};
+
+static enum err_code find_parts(const cJSON *root, const char *file, struct parts *out, struct err *err)
+{
+    const cJSON *request = cJSON_GetObjectItemCaseSensitive(root, "request");
+    const cJSON *headers = cJSON_GetObjectItem(request, "headers");
+    const cJSON *header = cJSON_GetObjectItem(headers, "X-GitHub-Event");
+    const cJSON *guid = cJSON_GetObjectItem(headers, "X-GitHub-Delivery");
+    out->event = first_of(text_of(root, "event"), cJSON_GetStringValue(header));
+    out->delivery = first_of(text_of(root, "delivery"), text_of(root, "guid"));
+    out->delivery = first_of(out->delivery, cJSON_GetStringValue(guid));
+    out->payload = cJSON_GetObjectItemCaseSensitive(request == NULL ? root : request, "payload");
+    if (out->event == NULL)
+        return complain(err, file,
+                        "no \"event\" and no request.headers.X-GitHub-Event: neither of the two forms");
+    if (strcmp(out->event, "pull_request") != 0)
+        return err_set(err, ERR_REJECT, 0, "%s: is a %.64s event; a replay takes pull_request events", file,
+                       out->event);
+    if (out->delivery == NULL || !text_is_delivery(out->delivery))
+        return complain(err, file, "no valid \"delivery\" or \"guid\": the id in X-GitHub-Delivery");
+    if (!cJSON_IsObject(out->payload) && !cJSON_IsString(out->payload))
+        return complain(err, file, "no \"payload\"");
+    return ERR_OK;
+}
+
+static enum err_code parse_delivery(struct event *out, const cJSON *root, const char *file,
+                                    const struct config *config, struct err *err)
+{
+    struct parts parts;
+    struct err why = {0};
+    enum err_code code = find_parts(root, file, &parts, err);
+    if (code != ERR_OK)
+        return code;
+    /* Where the hook sends forms, GitHub's API shows the payload as text. */
+    char *printed = cJSON_IsString(parts.payload) ? NULL : cJSON_PrintUnformatted(parts.payload);
+    const char *body = printed != NULL ? printed : parts.payload->valuestring;
+    code = event_parse(out, body, strlen(body), config, &why);
+    if (code == ERR_OK)
+        text_copy(out->delivery, sizeof out->delivery, parts.delivery);
+    else
+        err_set(err, code, 0, "%s: %s", file, why.text);
+    cJSON_free(printed);
+    return code;
+}
+
+/* ---- all of them ---- */
+
+static struct recording *recording_of(struct recordings *all, const struct event *event,
+                                      const struct config *config)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->pulls[i].key.repo_id == event->key.repo_id && all->pulls[i].key.number == event->key.number)
+            return &all->pulls[i];
+    all->pulls = mem_grow(all->pulls, (all->count + 1) * sizeof *all->pulls);
+    struct recording *new = &all->pulls[all->count++];
+    *new = (struct recording){.key = event->key, .policy = config_policy(config, event->repo)};
+    memcpy(new->repo, event->repo, sizeof new->repo);
+    return new;
+}
+
+static enum err_code check_place(const struct recording *pull, const struct event *event, const char *file,
+                                 struct err *err)
+{
+    if (pull->count == REPLAY_EVENTS_MAX)
+        return err_set(err, ERR_REJECT, 0, "%s: the %dth event of %s#%llu: a replay takes %d of each", file,
+                       REPLAY_EVENTS_MAX + 1, pull->repo, (unsigned long long)pull->key.number,
+                       REPLAY_EVENTS_MAX);
+    for (size_t i = 0; i < pull->count; i++)
+        if (strcmp(pull->events[i].event.delivery, event->delivery) == 0)
+            return err_set(err, ERR_REJECT, 0, "%s: the same delivery as %s: remove one of the two", file,
+                           pull->events[i].file);
+    if (pull->count > 0 && event->pr.updated_at < pull->events[pull->count - 1].event.pr.updated_at)
+        return err_set(err, ERR_REJECT, 0,
+                       "%s: its pull_request.updated_at is before that of %s: file names must sort as things "
+                       "happened",
+                       file, pull->events[pull->count - 1].file);
+    return ERR_OK;
+}
+
+static void add_note(struct recordings *all, const char *note)
+{
+    all->notes = mem_grow(all->notes, (all->note_count + 1) * sizeof *all->notes);
+    all->notes[all->note_count++] = mem_strdup(note);
+}
+
+static enum err_code add_file(struct recordings *all, const char *dir, const char *file,
+                              const struct config *config, struct err *err)
+{
+    cJSON *root = NULL;
+    struct event event;
+    struct err why = {0};
+    enum err_code code = read_json(dir, file, &root, err);
+    if (code != ERR_OK)
+        return code;
+    code = parse_delivery(&event, root, file, config, &why);
+    cJSON_Delete(root);
+    /* The gate itself passes over an action without a rule. A repository without a section it would, too: here
+     * it is a mistake. */
+    if (code == ERR_NOT_FOUND && config_policy(config, event.repo) != NULL) {
+        add_note(all, why.text);
+        return ERR_OK;
+    }
+    if (code != ERR_OK)
+        return err_set(err, ERR_REJECT, 0, "%s", why.text);
+    struct recording *pull = recording_of(all, &event, config);
+    code = check_place(pull, &event, file, err);
+    if (code != ERR_OK)
+        return code;
+    pull->events = mem_grow(pull->events, (pull->count + 1) * sizeof *pull->events);
+    pull->events[pull->count++] = (struct replay_event){.file = mem_strdup(file), .event = event};
+    return ERR_OK;
+}
+
+static int is_delivery_file(const struct dirent *entry)
+{
+    size_t len = strlen(entry->d_name);
+    return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".json") == 0 &&
+           strcmp(entry->d_name, people_file) != 0;
+}
+
+/* By bytes, not by locale: the same on every machine. */
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static enum err_code load_files(struct recordings *out, const char *dir, const struct config *config,
+                                struct err *err)
+{
+    struct dirent **names = NULL;
+    int count = scandir(dir, &names, is_delivery_file, by_name);
+    if (count < 0)
+        return err_set(err, ERR_REJECT, errno, "%s: cannot be read: %s", dir, strerror(errno));
+    enum err_code code = ERR_OK;
+    for (int i = 0; i < count; i++) {
+        if (code == ERR_OK)
+            code = add_file(out, dir, names[i]->d_name, config, err);
+        free(names[i]);
+    }
+    free(names);
+    if (code == ERR_OK && out->count == 0)
+        return err_set(err, ERR_REJECT, 0, "%s: no file *.json in it holds a delivery to replay", dir);
+    return code;
+}
+
+/* ---- what follows from the events ---- */
+
+/* Several in one second are spread over it, in their order. */
+static void set_times(struct recording *pull)
+{
+    for (size_t i = 0; i < pull->count;) {
+        int64_t second = pull->events[i].event.pr.updated_at;
+        size_t end = i;
+        while (end < pull->count && pull->events[end].event.pr.updated_at == second)
+            end++;
+        int64_t apart = SECOND_MS / (int64_t)(end - i + 1);
+        for (size_t k = i; k < end; k++)
+            pull->events[k].happened_ms = second * SECOND_MS + (int64_t)(k - i) * apart;
+        i = end;
+    }
+}
+
+/* null in a payload: what a later one says of the same commit is what the background job found. */
+static enum mergeable work_out(const struct recording *pull, size_t at)
+{
+    const struct snapshot *now = &pull->events[at].event.pr;
+    for (size_t i = at; i < pull->count && sha_equal(&pull->events[i].event.pr.head, &now->head); i++)
+        if (pull->events[i].event.pr.mergeable != MERGEABLE_UNKNOWN)
+            return pull->events[i].event.pr.mergeable;
+    for (size_t i = at; i-- > 0 && sha_equal(&pull->events[i].event.pr.head, &now->head);)
+        if (pull->events[i].event.pr.mergeable != MERGEABLE_UNKNOWN)
+            return pull->events[i].event.pr.mergeable;
+    return MERGEABLE_UNKNOWN;
+}
+
+static bool touches_label(const struct event *event)
+{
+    return event->label_is_gate && (event->action == EVENT_LABELED || event->action == EVENT_UNLABELED);
+}
+
+static void derive(struct recording *pull)
+{
+    set_times(pull);
+    for (size_t i = 0; i < pull->count; i++) {
+        struct replay_event *one = &pull->events[i];
+        one->worked_out = work_out(pull, i);
+        one->changes_label = i == 0 || touches_label(&one->event) ||
+                             one->event.pr.labelled != pull->events[i - 1].event.pr.labelled;
+    }
+}
+
+/* ---- people ---- */
+
+const struct person *replay_person(const struct recordings *recordings, const char *login)
+{
+    for (size_t i = 0; i < recordings->person_count; i++)
+        if (text_equal_fold(recordings->people[i].login, login))
+            return &recordings->people[i];
+    return NULL;
+}
+
+static struct person *person_of(struct recordings *all, const char *login)
+{
+    for (size_t i = 0; i < all->person_count; i++)
+        if (text_equal_fold(all->people[i].login, login))
+            return &all->people[i];
+    all->people = mem_grow(all->people, (all->person_count + 1) * sizeof *all->people);
+    struct person *new = &all->people[all->person_count++];
+    *new = (struct person){.permission = PERMISSION_READ};
+    text_copy(new->login, sizeof new->login, login);
+    return new;
+}
+
+static enum err_code add_right(struct person *person, const char *right, struct err *err)
+{
+    if (strcmp(right, "self") == 0) {
+        person->is_gate = true;
+        return ERR_OK;
+    }
+    if (permission_parse(right, &person->permission))
+        return ERR_OK;
+    if (!text_is_repo_name(right)) /* a team is written in the same way */
+        return err_set(
+            err, ERR_REJECT, 0,
+            "%s: \"%.64s\" of %s is no permission (none, read, triage, write, maintain, admin), no "
+            "team \"org/slug\" and not \"self\"",
+            people_file, right, person->login);
+    person->teams = mem_grow(person->teams, (person->team_count + 1) * sizeof *person->teams);
+    person->teams[person->team_count++] = mem_strdup(right);
+    return ERR_OK;
+}
+
+static enum err_code add_person(struct recordings *all, const cJSON *item, struct err *err)
+{
+    if (!text_is_login(item->string))
+        return err_set(err, ERR_REJECT, 0, "%s: \"%.64s\" is not a GitHub login", people_file, item->string);
+    struct person *person = person_of(all, item->string);
+    if (cJSON_IsString(item))
+        return add_right(person, item->valuestring, err);
+    if (!cJSON_IsArray(item))
+        return err_set(err, ERR_REJECT, 0, "%s: %s has neither a string nor a list of strings", people_file,
+                       item->string);
+    enum err_code code = ERR_OK;
+    for (const cJSON *right = item->child; right != NULL && code == ERR_OK; right = right->next) {
+        if (!cJSON_IsString(right))
+            return err_set(err, ERR_REJECT, 0, "%s: %s has something that is no string", people_file,
+                           item->string);
+        code = add_right(person, right->valuestring, err);
+    }
+    return code;
+}
+
+static enum err_code load_people(struct recordings *all, const char *dir, struct err *err)
+{
+    cJSON *root = NULL;
+    enum err_code code = read_json(dir, people_file, &root, err);
+    if (code != ERR_OK)
+        return code;
+    for (const cJSON *item = root->child; item != NULL && code == ERR_OK; item = item->next)
+        code = add_person(all, item, err);
+    cJSON_Delete(root);
+    return code;
+}
+
+/* What the events themselves tell, where nobody has said more. */
+static void guess_people(struct recordings *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        for (size_t k = 0; k < all->pulls[i].count; k++) {
+            const struct event *event = &all->pulls[i].events[k].event;
+            if (event->association == ASSOCIATION_INSIDER && event->pr.author.login[0] != '\0') {
+                struct person *author = person_of(all, event->pr.author.login);
+                author->permission = PERMISSION_WRITE;
+                author->all_teams = true;
+            }
+            if (!touches_label(event) || event->sender.login[0] == '\0')
+                continue;
+            struct person *sender = person_of(all, event->sender.login);
+            if (sender->permission < PERMISSION_TRIAGE)
+                sender->permission = PERMISSION_TRIAGE;
+        }
+    }
+}
+
+/* A bot that sets or removes the gate label on somebody else's pull request. */
+static enum err_code guess_gate(struct recordings *all, struct err *err)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        for (size_t k = 0; k < all->pulls[i].count; k++) {
+            const struct event *event = &all->pulls[i].events[k].event;
+            const struct user *sender = &event->sender;
+            if (!touches_label(event) || !sender->bot || sender->id == event->pr.author.id)
+                continue;
+            if (all->gate.login[0] != '\0' && !text_equal_fold(all->gate.login, sender->login))
+                return err_set(err, ERR_REJECT, 0,
+                               "%s: both %s and %s set or remove the gate label: say in %s which of them is "
+                               "prgate: {\"LOGIN\": \"self\"}",
+                               all->pulls[i].events[k].file, all->gate.login, sender->login, people_file);
+            all->gate = *sender;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code know_gate(struct recordings *all, const struct config *config, struct err *err)
+{
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; i < all->person_count; i++) {
+        if (!all->people[i].is_gate)
+            continue;
+        if (all->gate.login[0] != '\0')
+            return err_set(err, ERR_REJECT, 0, "%s: both %s and %s are \"self\"", people_file,
+                           all->gate.login, all->people[i].login);
+        text_copy(all->gate.login, sizeof all->gate.login, all->people[i].login);
+    }
+    if (all->gate.login[0] == '\0')
+        code = guess_gate(all, err);
+    if (all->gate.login[0] == '\0')
+        text_copy(all->gate.login, sizeof all->gate.login, "prgate[bot]");
+    size_t len = strlen(all->gate.login);
+    all->gate.bot = len > 5 && strcmp(all->gate.login + len - 5, "[bot]") == 0;
+    if (code == ERR_OK && config_credentials(config) == CREDENTIALS_APP && !all->gate.bot)
+        return err_set(err, ERR_REJECT, 0,
+                       "%s: \"self\" is %s, but the configuration has an App, whose login ends in [bot]",
+                       people_file, all->gate.login);
+    if (all->gate.id == 0)
+        all->gate.id = 1;
+    return code;
+}
+
+bool replay_is_member(const struct recordings *recordings, const char *login, const char *team)
+{
+    const struct person *person = replay_person(recordings, login);
+    if (person == NULL)
+        return false;
+    for (size_t i = 0; i < person->team_count; i++)
+        if (text_equal_fold(person->teams[i], team))
+            return true;
+    return person->all_teams;
+}
+
+enum permission replay_permission(const struct recordings *recordings, const char *login)
+{
+    const struct person *person = replay_person(recordings, login);
+    return person == NULL ? PERMISSION_READ : person->permission;
+}
+
+bool replay_is_trusted(const struct recordings *recordings, const struct policy *policy, const char *login)
+{
+    if (login[0] == '\0')
+        return false;
+    if (string_list_has(&policy->trusted_users, login))
+        return true;
+    for (size_t i = 0; i < policy->trusted_teams.count; i++)
+        if (replay_is_member(recordings, login, policy->trusted_teams.items[i]))
+            return true;
+    return policy->permission_trusts && replay_permission(recordings, login) >= policy->trusted_permission;
+}
+
+/* Somebody but prgate takes the label off, or goes back to a draft: CI may have started before, or not any more. */
+static void find_taken_back(const struct recordings *all, struct recording *pull)
+{
+    for (size_t i = 0; i < pull->count; i++) {
+        const struct event *event = &pull->events[i].event;
+        bool by_gate = text_equal_fold(event->sender.login, all->gate.login);
+        if ((event->action == EVENT_UNLABELED && event->label_is_gate && !by_gate) ||
+            event->action == EVENT_CONVERTED_TO_DRAFT)
+            pull->taken_back = pull->events[i].file;
+    }
+}
+
+/* ---- the whole ---- */
+
+static bool has_people_file(const char *dir)
+{
+    struct stat st;
+    struct buf path;
+    buf_init(&path);
+    buf_addf(&path, "%s/%s", dir, people_file);
+    bool has = stat(buf_text(&path), &st) == 0 || errno != ENOENT;
+    buf_release(&path);
+    return has;
+}
+
+enum err_code replay_load(struct recordings *out, const char *dir, const struct config *config,
+                          struct err *err)
+{
+    *out = (struct recordings){0};
+    enum err_code code = load_files(out, dir, config, err);
+    if (code != ERR_OK)
+        return code;
+    for (size_t i = 0; i < out->count; i++)
+        derive(&out->pulls[i]);
+    if (has_people_file(dir))
+        code = load_people(out, dir, err);
+    else
+        guess_people(out);
+    if (code == ERR_OK)
+        code = know_gate(out, config, err);
+    for (size_t i = 0; i < out->count; i++)
+        find_taken_back(out, &out->pulls[i]);
+    return code;
+}
+
+void replay_unload(struct recordings *recordings)
+{
+    for (size_t i = 0; i < recordings->count; i++) {
+        for (size_t k = 0; k < recordings->pulls[i].count; k++)
+            free(recordings->pulls[i].events[k].file);
+        free(recordings->pulls[i].events);
+    }
+    for (size_t i = 0; i < recordings->person_count; i++) {
+        for (size_t k = 0; k < recordings->people[i].team_count; k++)
+            free(recordings->people[i].teams[k]);
+        free(recordings->people[i].teams);
+    }
+    for (size_t i = 0; i < recordings->note_count; i++)
+        free(recordings->notes[i]);
+    free(recordings->pulls);
+    free(recordings->people);
+    free(recordings->notes);
+    *recordings = (struct recordings){0};
+}
