@@ -443,16 +443,69 @@ bool replay_is_trusted(const struct recordings *recordings, const struct policy 
     return policy->permission_trusts && replay_permission(recordings, login) >= policy->trusted_permission;
 }
 
-/* Somebody but prgate takes the label off, or goes back to a draft: CI may have started before, or not any more. */
+/*
+ * Somebody takes the label off a commit that had it, or goes back to a draft: CI may have started before, or not
+ * any more. prgate's own removal takes back nothing where the label was set for an earlier commit.
+ */
+static bool takes_back(const struct recordings *all, const struct recording *pull, size_t at)
+{
+    const struct event *event = &pull->events[at].event;
+    if (event->action == EVENT_CONVERTED_TO_DRAFT)
+        return true;
+    if (event->action != EVENT_UNLABELED || !event->label_is_gate)
+        return false;
+    bool set_for_it = !text_equal_fold(event->sender.login, all->gate.login);
+    for (size_t i = 0; i < at; i++)
+        set_for_it |= touches_label(&pull->events[i].event) &&
+                      pull->events[i].event.action == EVENT_LABELED &&
+                      sha_equal(&pull->events[i].event.pr.head, &event->pr.head);
+    return set_for_it;
+}
+
+/* The base branch has moved on, and what could be merged cannot any more: CI may have started before. */
+static const char *find_new_conflict(const struct recording *pull)
+{
+    const struct replay_event *last = &pull->events[pull->count - 1];
+    bool could = false;
+    for (size_t i = 0; i < pull->count && last->worked_out == MERGEABLE_NO; i++) {
+        const struct replay_event *one = &pull->events[i];
+        if (!sha_equal(&one->event.pr.head, &last->event.pr.head))
+            could = false;
+        else if (one->worked_out != MERGEABLE_NO)
+            could = true;
+        else if (could)
+            return one->file;
+    }
+    return NULL;
+}
+
+/* Allows it anew, for the commit that is the last head. */
+static bool gives_again(const struct recordings *all, const struct recording *pull, const struct event *event,
+                        bool trusted)
+{
+    const struct snapshot *last = &pull->events[pull->count - 1].event.pr;
+    bool by_gate = text_equal_fold(event->sender.login, all->gate.login);
+    bool approved = event->action == EVENT_LABELED && event->label_is_gate && !by_gate &&
+                    sha_equal(&event->pr.head, &last->head) &&
+                    replay_permission(all, event->sender.login) >= pull->policy->approver_permission;
+    bool opening = event->action == EVENT_REOPENED || event->action == EVENT_READY_FOR_REVIEW;
+    return approved || (opening && trusted && !event->pr.draft);
+}
+
 static void find_taken_back(const struct recordings *all, struct recording *pull)
 {
+    const struct snapshot *last = &pull->events[pull->count - 1].event.pr;
+    bool trusted = replay_is_trusted(all, pull->policy, last->author.login);
     for (size_t i = 0; i < pull->count; i++) {
         const struct event *event = &pull->events[i].event;
-        bool by_gate = text_equal_fold(event->sender.login, all->gate.login);
-        if ((event->action == EVENT_UNLABELED && event->label_is_gate && !by_gate) ||
-            event->action == EVENT_CONVERTED_TO_DRAFT)
+        /* Only a trusted author's permission goes on to later commits. */
+        if (takes_back(all, pull, i) && (trusted || sha_equal(&event->pr.head, &last->head)))
             pull->taken_back = pull->events[i].file;
+        if (gives_again(all, pull, event, trusted))
+            pull->taken_back = NULL;
     }
+    if (pull->taken_back == NULL)
+        pull->taken_back = find_new_conflict(pull);
 }
 
 /* ---- the whole ---- */

@@ -195,8 +195,10 @@ static void tell_head(struct world *world, const struct head *head, struct buf *
     buf_addf(out, "commit %.12s: ci %s, started %u times, check \"%s\"", head->sha.hex,
              ci_state_name(head->ci), started(world, &head->sha), check_of(world, &head->sha));
     if (!head_is_triggered(head))
-        buf_addf(out, ", waits for %s, approved %s, covered by the label %s",
-                 wait_reason_name(head->check_reason), yes_no(head->approved), yes_no(head->label_granted));
+        buf_addf(out, ", waits for %s, allowed by %s", wait_reason_name(head->check_reason),
+                 head->approved        ? "an approval"
+                 : head->label_granted ? "the label"
+                                       : "nobody");
     buf_addc(out, '\n');
 }
 
@@ -227,22 +229,27 @@ static void tell_all(struct world *world, struct record *record, struct buf *out
                      world->checks[i].sha.hex, check_of(world, &world->checks[i].sha));
 }
 
-/* What people rely on. Of a closed pull request it depends on the time how far CI had come. */
+/*
+ * What people rely on. Of a closed pull request it depends on the time how far CI had come; of one in conflict,
+ * whether an earlier commit got the label. Of the check only whether it waits: what it says of the reason
+ * depends on what the gate has seen, that a label did its work or was for an older commit.
+ */
 static void tell_relied(struct world *world, const struct record *record, struct buf *out)
 {
     struct snapshot view = world_view(world);
-    buf_addf(out, "state: %s\n", record->view.closed ? "closed" : "open");
+    const struct world_check *check = world_find_check(world, &view.head);
+    bool open = world->recording->taken_back != NULL;
+    bool conflict = !open && record_state(record) == RECORD_CONFLICT;
+    buf_addf(out, "state: %s\n", view.closed ? "closed" : conflict ? "open, in conflict" : "open");
     buf_addf(out, "head: %.12s\n", view.head.hex);
     if (view.closed)
         return;
-    /* What the check says of the reason depends on what the gate has seen: that a label did its work, or was
-     * for an older commit. */
-    const struct world_check *check = world_find_check(world, &view.head);
-    buf_addf(out, "label: %s\n", view.labelled ? "on" : "off");
-    buf_addf(out, "commit %.12s: started %u times, check %s\n", view.head.hex, started(world, &view.head),
-             check == NULL      ? "missing"
-             : check->completed ? "done"
-                                : "waits");
+    if (!conflict && !open)
+        buf_addf(out, "label: %s\n", view.labelled ? "on" : "off");
+    if (!open)
+        buf_addf(out, "commit %.12s: started %u times\n", view.head.hex, started(world, &view.head));
+    bool agrees = check != NULL && check->completed == (started(world, &view.head) > 0);
+    buf_addf(out, "check: %s\n", agrees ? "says whether CI was started" : "WRONG, or missing");
 }
 
 /* ---- what must never be ---- */
@@ -288,6 +295,8 @@ static void tell_wrong(const struct world *world, const struct look *look, struc
             buf_addf(out, "commit %.12s was started, and nobody who may had agreed to it\n",
                      trigger->sha.hex);
     }
+    if (look->record.view.closed != world_view(world).closed)
+        buf_adds(out, "the record and GitHub disagree whether it is closed\n");
     if (look->record.claim.held || look->waits)
         buf_adds(out, "the claim is held, or something waits, though nothing is to come\n");
     struct snapshot view = world_view(world);

@@ -145,9 +145,12 @@ static bool newest_view(const struct record *record, const struct event *event, 
     if (chosen == NULL)
         return false;
     *view = *chosen;
-    /* Working out `mergeable` does not move updated_at, so the last read knows best. */
+    /* Working out `mergeable` does not move updated_at, so the last read knows best, if it was for an earlier
+     * delivery of the same batch, too. */
     if (have_read && sha_equal(&facts->read.head, &view->head))
         view->mergeable = facts->read.mergeable;
+    else if (record->read_ms > event->received_ms && sha_equal(&record->view.head, &view->head))
+        view->mergeable = record->view.mergeable;
     return true;
 }
 
@@ -155,6 +158,13 @@ static bool newest_view(const struct record *record, const struct event *event, 
 static bool label_stands(const struct record *record, const struct snapshot *view)
 {
     return view->labelled || (sha_is_set(&view->head) && sha_equal(&record->label_removed, &view->head));
+}
+
+/* The label was set for the very commit that is the head, and is there: it depends on who did it. */
+static bool may_approve_head(const struct record *record, const struct event *event,
+                             const struct snapshot *view)
+{
+    return is_gate_labeled(event) && is_about_head(event, view) && label_stands(record, view);
 }
 
 static bool needs_read(const struct record *record, const struct event *event)
@@ -183,14 +193,14 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
     struct snapshot view;
     if (!knows(facts, FACT_READ) && needs_read(record, event))
         return FACT_READ;
-    if (!newest_view(record, event, facts, now_ms, &view) || view.closed)
+    if (!newest_view(record, event, facts, now_ms, &view))
         return (enum fact)0;
     const struct head *head = record_find_head(record, &view.head);
     if (head != NULL && head_is_triggered(head)) {
-        bool may_want_label = is_new_opening(record, event) && !view.draft && !view.labelled;
+        bool may_want_label = is_new_opening(record, event) && !view.closed && !view.draft && !view.labelled;
         return may_want_label ? unless_known(facts, FACT_AUTHOR) : (enum fact)0;
     }
-    if (is_gate_labeled(event) && is_about_head(event, &view) && label_stands(record, &view)) {
+    if (may_approve_head(record, event, &view)) {
         if (!knows(facts, FACT_IDENTITY))
             return FACT_IDENTITY;
         if (!facts->sender_is_prgate && !knows(facts, FACT_SENDER))
@@ -198,7 +208,10 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
         if (!facts->sender_is_prgate && facts->sender_may_approve)
             return (enum fact)0; /* approved: the author does not matter */
     }
-    if (head != NULL && head->approved && label_stands(record, &view))
+    if (view.closed)
+        return (enum fact)0;
+    /* The author does not matter then, but for an opening, which may be owed for longer than the approval lasts. */
+    if (head != NULL && head->approved && label_stands(record, &view) && !is_new_opening(record, event))
         return (enum fact)0;
     return unless_known(facts, FACT_AUTHOR);
 }
@@ -280,6 +293,7 @@ static enum rule judge_label(struct record *record, struct head *head, const str
 /*
  * The label lets a trusted author's pushes through. On a draft only if it was set
  * since it became one: converting to a draft puts later commits back to waiting.
+ * A push may come before the label that was set on that draft for an earlier commit.
  */
 static bool label_covers_push(const struct record *record, const struct event *event,
                               const struct facts *facts)
@@ -287,9 +301,11 @@ static bool label_covers_push(const struct record *record, const struct event *e
     const struct snapshot *view = &record->view;
     bool pushed = event->action == EVENT_SYNCHRONIZE ||
                   (is_gate_labeled(event) && facts->sender_is_prgate); /* a push overtook our own label */
-    bool draft_is_covered = !view->draft || record->draft_label_at > record->drafted_at;
-    return pushed && is_about_head(event, view) && facts->author_trusted && view->labelled &&
-           draft_is_covered;
+    bool overtook = is_gate_labeled(event) && event->pr.draft && view->draft;
+    /* Within one second: the payload says that it was a draft when the label was set, so the label came last. */
+    bool set_on_draft = record->draft_label_at > 0 && record->draft_label_at >= record->drafted_at;
+    return (is_about_head(event, view) ? pushed : overtook) && facts->author_trusted && view->labelled &&
+           (!view->draft || set_on_draft);
 }
 
 /* After the receiver has said no for good, somebody has to ask again: prgate's own echo and mere edits do not. */
@@ -304,13 +320,16 @@ static enum rule find_grant(struct record *record, struct head *head, const stru
 {
     if (head->ci == CI_REFUSED && !asks_again(record, event, judged))
         return RULE_LATER;
+    /* What is owed or covered must not depend on whether an approval or an opening came before or after. */
+    if (record->view.draft || (knows(facts, FACT_AUTHOR) && !facts->author_trusted))
+        record->opening_owed = false;
+    if (label_covers_push(record, event, facts))
+        head->label_granted = true;
     if (head->approved && label_stands(record, &record->view))
         return RULE_APPROVED;
     if (record->opening_owed && facts->author_trusted && !record->view.draft)
         return RULE_OPENED;
     record->opening_owed = false;
-    if (label_covers_push(record, event, facts))
-        head->label_granted = true;
     if (head->label_granted && record->view.labelled)
         return RULE_PUSHED;
     return RULE_LATER;
@@ -333,8 +352,15 @@ static void complete_check(struct head *head, struct decision *out)
     head->check_reason = WAIT_NOTHING;
 }
 
-static void decide_closed(struct record *record, int64_t now_ms, struct decision *out)
+/*
+ * No more CI. An approval is remembered all the same: it may have been given before the closing and come late,
+ * and counts for this commit should the pull request be reopened with the label on.
+ */
+static void decide_closed(struct record *record, const struct event *event, const struct facts *facts,
+                          int64_t now_ms, struct decision *out)
 {
+    if (may_approve_head(record, event, &record->view))
+        judge_label(record, record_add_head(record, &record->view.head, now_ms), event, facts, now_ms);
     out->rule = RULE_CLOSED;
     out->drop_intents = true;
     record->opening_owed = false;
@@ -456,7 +482,7 @@ void decide(struct record *record, const struct event *event, const struct facts
     }
     remember(record, event, facts, &view);
     if (view.closed) {
-        decide_closed(record, now_ms, out);
+        decide_closed(record, event, facts, now_ms, out);
         return;
     }
     struct head *head = record_add_head(record, &view.head, now_ms);
