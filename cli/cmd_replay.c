@@ -97,11 +97,12 @@ enum exit_status cmd_replay(const struct config *config, char **arguments)
         cli_complain(&err);
     } else {
         for (size_t i = 0; i < recordings.note_count; i++)
-            printf("passed over %s\n", recordings.notes[i]);
+            puts(recordings.notes[i]);
         if (replay_all(&recordings, config, arguments[0], seed))
             status = EXIT_OK;
     }
     replay_unload(&recordings);
+    fflush(stdout);
     if (interrupted != 0)
         raise(interrupted);
     return status;

@@ -46,8 +46,10 @@ struct recording {
     const struct policy *policy;
     struct replay_event *events;
     size_t count;
-    const char
-        *taken_back; /* file of the last event with which somebody took a permission back; NULL: none did */
+    /* The file of the event that did it, NULL: none. What it means for the comparison is in replay_load.c. */
+    const char *redrafted;
+    const char *taken_back;
+    const char *refused;
 };
 
 struct person {
@@ -65,7 +67,7 @@ struct recordings {
     struct person *people;
     size_t person_count;
     struct user gate; /* who prgate itself is in the recording */
-    char **notes;     /* files that were passed over, and why */
+    char **notes;     /* for people: files passed over, gaps */
     size_t note_count;
 };
 

@@ -183,7 +183,11 @@ static enum err_code add_file(struct recordings *all, const char *dir, const cha
     /* The gate itself passes over an action without a rule. A repository without a section it would, too: here
      * it is a mistake. */
     if (code == ERR_NOT_FOUND && config_policy(config, event.repo) != NULL) {
-        add_note(all, why.text);
+        struct buf note;
+        buf_init(&note);
+        buf_addf(&note, "passed over %s", why.text);
+        add_note(all, buf_text(&note));
+        buf_release(&note);
         return ERR_OK;
     }
     if (code != ERR_OK)
@@ -264,7 +268,17 @@ static bool touches_label(const struct event *event)
     return event->label_is_gate && (event->action == EVENT_LABELED || event->action == EVENT_UNLABELED);
 }
 
-static void derive(struct recording *pull)
+/* Something has changed since `before`, and the event is not the one that tells of it: a recording with a gap. */
+static const char *find_gap(const struct event *before, const struct event *event)
+{
+    if (!sha_equal(&before->pr.head, &event->pr.head) && event->action != EVENT_SYNCHRONIZE)
+        return "the head";
+    if (before->pr.labelled != event->pr.labelled && !touches_label(event))
+        return "the gate label";
+    return NULL;
+}
+
+static void derive(struct recordings *all, struct recording *pull)
 {
     set_times(pull);
     for (size_t i = 0; i < pull->count; i++) {
@@ -272,6 +286,14 @@ static void derive(struct recording *pull)
         one->worked_out = work_out(pull, i);
         one->changes_label = i == 0 || touches_label(&one->event) ||
                              one->event.pr.labelled != pull->events[i - 1].event.pr.labelled;
+        const char *gap = i == 0 ? NULL : find_gap(&pull->events[i - 1].event, &one->event);
+        if (gap == NULL)
+            continue;
+        struct buf note;
+        buf_init(&note);
+        buf_addf(&note, "a gap before %s: %s has changed, and no delivery tells of it", one->file, gap);
+        add_note(all, buf_text(&note));
+        buf_release(&note);
     }
 }
 
@@ -508,6 +530,42 @@ static void find_taken_back(const struct recordings *all, struct recording *pull
         pull->taken_back = find_new_conflict(pull);
 }
 
+/*
+ * Draft, label, ready, draft again, push: the label is of the earlier draft and does not cover the push, but
+ * whoever has not heard of what was between cannot know.
+ */
+static void find_redrafted(struct recording *pull)
+{
+    bool labelled = false, ready = false;
+    for (size_t i = 0; i < pull->count; i++) {
+        const struct event *event = &pull->events[i].event;
+        labelled |= event->action == EVENT_LABELED && touches_label(event) && event->pr.draft;
+        ready |= labelled && !event->pr.draft;
+        if (ready && event->pr.draft && pull->redrafted == NULL)
+            pull->redrafted = pull->events[i].file;
+    }
+    if (!pull->events[pull->count - 1].event.pr.draft)
+        pull->redrafted = NULL;
+}
+
+/*
+ * Somebody who may not approve sets the label, for a commit that waits for one: it stays on, unless the push, heard
+ * of later, takes it off.
+ */
+static void find_refused(const struct recordings *all, struct recording *pull)
+{
+    const struct snapshot *last = &pull->events[pull->count - 1].event.pr;
+    for (size_t i = 0; i < pull->count; i++) {
+        const struct event *event = &pull->events[i].event;
+        if (event->action == EVENT_LABELED && touches_label(event) &&
+            sha_equal(&event->pr.head, &last->head) &&
+            !text_equal_fold(event->sender.login, all->gate.login) &&
+            replay_permission(all, event->sender.login) < pull->policy->approver_permission &&
+            !replay_is_trusted(all, pull->policy, last->author.login))
+            pull->refused = pull->events[i].file;
+    }
+}
+
 /* ---- the whole ---- */
 
 static bool has_people_file(const char *dir)
@@ -529,15 +587,18 @@ enum err_code replay_load(struct recordings *out, const char *dir, const struct 
     if (code != ERR_OK)
         return code;
     for (size_t i = 0; i < out->count; i++)
-        derive(&out->pulls[i]);
+        derive(out, &out->pulls[i]);
     if (has_people_file(dir))
         code = load_people(out, dir, err);
     else
         guess_people(out);
     if (code == ERR_OK)
         code = know_gate(out, config, err);
-    for (size_t i = 0; i < out->count; i++)
+    for (size_t i = 0; i < out->count; i++) {
         find_taken_back(out, &out->pulls[i]);
+        find_redrafted(&out->pulls[i]);
+        find_refused(out, &out->pulls[i]);
+    }
     return code;
 }
 

@@ -449,8 +449,13 @@ static enum wait_reason why_waiting(const struct record *record, const struct he
 static void decide_wait(struct record *record, struct head *head, const struct event *event,
                         const struct facts *facts, struct decision *out)
 {
-    /* Only a label from before the push goes: one that was set since was meant for this commit. */
-    if (is_push_of_head(event, &record->view) && event->pr.labelled && !facts->author_trusted)
+    /*
+     * Only a label from before the push goes: one that was set since was meant for this commit. A push that was
+     * heard of while the pull request was closed has left the label on: reopening makes up for it.
+     */
+    bool may_be_left_over = event->action == EVENT_SYNCHRONIZE || event->action == EVENT_REOPENED;
+    if (may_be_left_over && is_about_head(event, &record->view) && event->pr.labelled &&
+        !facts->author_trusted)
         remove_label(record, head, out);
     enum wait_reason reason = why_waiting(record, head, facts);
     if (out->rule == RULE_LATER)

@@ -20,6 +20,7 @@
 static const char *const sha_old = "0000000000000000000000000000000000000000";
 static const char *const sha_a = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 static const char *const sha_b = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+static const char *const sha_c = "cccccccccccccccccccccccccccccccccccccccc";
 
 enum { THEN = 100, NOW = 200, NOW_MS = 1000000, EARLIER_MS = 900000 };
 
@@ -479,6 +480,168 @@ static void test_converting_to_draft_puts_later_pushes_back(void **state)
     record_release(&life.record);
 }
 
+/* The push is heard of first, then the label that had been set on the draft for the commit before. */
+static void test_push_that_overtakes_the_label_on_a_draft_goes_through(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    life.github.draft = true;
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    life.github.updated_at++;
+    struct event labeled = event_now(&life, EVENT_LABELED);
+    push(&life, sha_b);
+    expect(&life, RULE_WAIT_DRAFT);
+    deliver(&life, &labeled);
+    expect(&life, RULE_PUSHED);
+    assert_true(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
+/* The label of before it became a draft covers nothing, in any order; one of the same second is of the draft. */
+static void test_label_from_before_the_draft_does_not_cover_a_push(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    life.github.labelled = true;
+    life.github.updated_at++;
+    struct event labeled = event_now(&life, EVENT_LABELED);
+    life.github.draft = true;
+    push(&life, sha_b);
+    expect(&life, RULE_WAIT_DRAFT);
+    deliver(&life, &labeled);
+    expect(&life, RULE_STALE_APPROVAL);
+    happen(&life, EVENT_CONVERTED_TO_DRAFT);
+    labeled.pr.draft = true;
+    labeled.pr.updated_at = life.github.updated_at;
+    deliver(&life, &labeled);
+    life.github.updated_at++;
+    push(&life, sha_c);
+    expect(&life, RULE_PUSHED);
+    record_release(&life.record);
+}
+
+/* It was given before the closing and comes while the pull request is closed. */
+static void test_approval_that_comes_after_the_closing_counts_when_reopened(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    life.github.updated_at++;
+    struct event labeled = event_now(&life, EVENT_LABELED);
+    life.github.closed = true;
+    happen(&life, EVENT_CLOSED);
+    deliver(&life, &labeled);
+    expect(&life, RULE_CLOSED);
+    assert_int_equal(life.decision.intent_count, 0);
+    life.github.closed = false;
+    happen(&life, EVENT_REOPENED);
+    expect(&life, RULE_APPROVED);
+    record_release(&life.record);
+}
+
+/* The push was heard of while the pull request was closed: reopening takes off the label that it left on. */
+static void test_reopening_takes_off_the_label_of_before_the_push(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    life.github.labelled = true;
+    life.github.closed = true;
+    happen(&life, EVENT_CLOSED);
+    push(&life, sha_b);
+    expect(&life, RULE_CLOSED);
+    life.github.closed = false;
+    happen(&life, EVENT_REOPENED);
+    expect(&life, RULE_WAIT_UNTRUSTED);
+    assert_true(does(&life, INTENT_REMOVE_LABEL));
+    record_release(&life.record);
+}
+
+/* Nobody who may has agreed: closed or not. */
+static void test_refused_label_on_a_closed_one_approves_nothing_when_reopened(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    life.may_approve = false;
+    happen(&life, EVENT_OPENED);
+    life.github.closed = true;
+    happen(&life, EVENT_CLOSED);
+    life.github.labelled = true;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_CLOSED);
+    life.github.closed = false;
+    happen(&life, EVENT_REOPENED);
+    expect(&life, RULE_NOT_APPROVER);
+    assert_false(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
+/* An untrusted author's opening, or that of a draft, is owed nothing, though an approval was heard of first. */
+static void test_opening_that_comes_after_the_approval_is_owed_only_to_the_trusted(void **state)
+{
+    (void)state;
+    struct life life;
+    for (int i = 0; i < 3; i++) {
+        begin(&life, i > 0);
+        life.github.draft = i == 1;
+        life.github.mergeable = MERGEABLE_NO;
+        struct event opened = event_now(&life, EVENT_OPENED);
+        life.github.labelled = true;
+        happen(&life, EVENT_LABELED);
+        expect(&life, RULE_CONFLICT);
+        deliver(&life, &opened);
+        expect(&life, RULE_CONFLICT);
+        assert_int_equal(life.record.opening_owed, i == 2);
+        record_release(&life.record);
+    }
+}
+
+/* Pushed while the label was there: that counts on though the opening, too, would have let it through. */
+static void test_push_is_covered_whether_the_opening_came_before_or_after_it(void **state)
+{
+    (void)state;
+    struct life life;
+    for (int i = 0; i < 2; i++) {
+        begin(&life, true);
+        life.github.mergeable = MERGEABLE_NO;
+        life.github.labelled = true;
+        struct event opened = event_now(&life, EVENT_OPENED);
+        if (i == 0)
+            deliver(&life, &opened);
+        push(&life, sha_b);
+        if (i == 1)
+            deliver(&life, &opened);
+        expect(&life, RULE_CONFLICT);
+        struct sha b = sha(sha_b);
+        assert_true(record_find_head(&life.record, &b)->label_granted);
+        record_release(&life.record);
+    }
+}
+
+/* Of the same second, and taken before the last read: its payload's word on mergeable is the older one. */
+static void test_last_read_knows_best_about_mergeable_for_the_whole_queue(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    life.github.updated_at++;
+    struct event labeled = event_now(&life, EVENT_LABELED);
+    struct event edited = event_now(&life, EVENT_EDITED);
+    labeled.pr.mergeable = MERGEABLE_NO;
+    deliver(&life, &edited);
+    deliver(&life, &labeled);
+    expect(&life, RULE_APPROVED);
+    record_release(&life.record);
+}
+
 static void test_unlabeling_puts_later_pushes_back(void **state)
 {
     (void)state;
@@ -849,6 +1012,14 @@ int main(void)
         cmocka_unit_test(test_a_second_time_adds_nothing),
         cmocka_unit_test(test_label_set_on_a_draft_lets_later_pushes_through),
         cmocka_unit_test(test_converting_to_draft_puts_later_pushes_back),
+        cmocka_unit_test(test_push_that_overtakes_the_label_on_a_draft_goes_through),
+        cmocka_unit_test(test_label_from_before_the_draft_does_not_cover_a_push),
+        cmocka_unit_test(test_approval_that_comes_after_the_closing_counts_when_reopened),
+        cmocka_unit_test(test_reopening_takes_off_the_label_of_before_the_push),
+        cmocka_unit_test(test_refused_label_on_a_closed_one_approves_nothing_when_reopened),
+        cmocka_unit_test(test_opening_that_comes_after_the_approval_is_owed_only_to_the_trusted),
+        cmocka_unit_test(test_push_is_covered_whether_the_opening_came_before_or_after_it),
+        cmocka_unit_test(test_last_read_knows_best_about_mergeable_for_the_whole_queue),
         cmocka_unit_test(test_unlabeling_puts_later_pushes_back),
         cmocka_unit_test(test_own_label_approves_nothing),
         cmocka_unit_test(test_own_label_overtaken_by_a_push_counts_as_that_push),
