@@ -2,7 +2,7 @@
 
 #include "replay.h"
 
-enum { SLOW_MS = 5000, PAUSE_MS = 3000, MOMENT_MS = 1 };
+enum { SLOW_MS = 5000, PAUSE_MS = 3000, LATER_MS = 300000, MOMENT_MS = 1 };
 
 /* ---- dice ---- */
 
@@ -59,7 +59,7 @@ static void plan_dropped(struct schedule *out, const struct recording *recording
         if (dice_roll(dice, 2) == 0)
             add(out, order[i], 0, now);
     }
-    now += 60 * SLOW_MS;
+    now += LATER_MS;
     for (size_t i = 0; i < recording->count; i++)
         add(out, i, 0, now);
 }

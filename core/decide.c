@@ -167,6 +167,12 @@ static bool may_approve_head(const struct record *record, const struct event *ev
     return is_gate_labeled(event) && is_about_head(event, view) && label_stands(record, view);
 }
 
+/* Of a closed draft: a push, or the label that such a push came before. Others start by the reopening alone. */
+static bool may_cover_draft(const struct event *event, const struct snapshot *view)
+{
+    return view->draft && view->labelled && (event->action == EVENT_SYNCHRONIZE || is_gate_labeled(event));
+}
+
 static bool needs_read(const struct record *record, const struct event *event)
 {
     const struct snapshot *view = &record->view;
@@ -209,7 +215,7 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
             return (enum fact)0; /* approved: the author does not matter */
     }
     if (view.closed)
-        return (enum fact)0;
+        return may_cover_draft(event, &view) ? unless_known(facts, FACT_AUTHOR) : (enum fact)0;
     /* The author does not matter then, but for an opening, which may be owed for longer than the approval lasts. */
     if (head != NULL && head->approved && label_stands(record, &view) && !is_new_opening(record, event))
         return (enum fact)0;
@@ -353,7 +359,7 @@ static void complete_check(struct head *head, struct decision *out)
 }
 
 /*
- * No more CI. An approval is remembered all the same: it may have been given before the closing and come late,
+ * No more CI. What allows it is remembered all the same: it may be of before the closing and have come late,
  * and counts for this commit should the pull request be reopened with the label on.
  */
 static void decide_closed(struct record *record, const struct event *event, const struct facts *facts,
@@ -361,6 +367,8 @@ static void decide_closed(struct record *record, const struct event *event, cons
 {
     if (may_approve_head(record, event, &record->view))
         judge_label(record, record_add_head(record, &record->view.head, now_ms), event, facts, now_ms);
+    if (may_cover_draft(event, &record->view) && label_covers_push(record, event, facts))
+        record_add_head(record, &record->view.head, now_ms)->label_granted = true;
     out->rule = RULE_CLOSED;
     out->drop_intents = true;
     record->opening_owed = false;

@@ -562,6 +562,32 @@ static void test_reopening_takes_off_the_label_of_before_the_push(void **state)
     record_release(&life.record);
 }
 
+/* A trusted author's push on a labelled draft, heard of while it is closed, before the label is or after. */
+static void test_covered_push_on_a_closed_draft_counts_when_reopened(void **state)
+{
+    (void)state;
+    struct life life;
+    for (int i = 0; i < 2; i++) {
+        begin(&life, true);
+        life.github.draft = true;
+        life.github.labelled = true;
+        struct event labeled = event_now(&life, EVENT_LABELED);
+        if (i == 0)
+            deliver(&life, &labeled);
+        life.github.closed = true;
+        happen(&life, EVENT_CLOSED);
+        push(&life, sha_b);
+        expect(&life, RULE_CLOSED);
+        if (i == 1)
+            deliver(&life, &labeled);
+        expect(&life, RULE_CLOSED);
+        life.github.closed = false;
+        happen(&life, EVENT_REOPENED);
+        expect(&life, RULE_PUSHED);
+        record_release(&life.record);
+    }
+}
+
 /* Nobody who may has agreed: closed or not. */
 static void test_refused_label_on_a_closed_one_approves_nothing_when_reopened(void **state)
 {
@@ -1016,6 +1042,7 @@ int main(void)
         cmocka_unit_test(test_label_from_before_the_draft_does_not_cover_a_push),
         cmocka_unit_test(test_approval_that_comes_after_the_closing_counts_when_reopened),
         cmocka_unit_test(test_reopening_takes_off_the_label_of_before_the_push),
+        cmocka_unit_test(test_covered_push_on_a_closed_draft_counts_when_reopened),
         cmocka_unit_test(test_refused_label_on_a_closed_one_approves_nothing_when_reopened),
         cmocka_unit_test(test_opening_that_comes_after_the_approval_is_owed_only_to_the_trusted),
         cmocka_unit_test(test_push_is_covered_whether_the_opening_came_before_or_after_it),
