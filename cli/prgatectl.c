@@ -38,8 +38,7 @@ static const struct command commands[] = {
     {"load", "", 0, 0, "make a store from a dump on stdin", cmd_load},
     {"status", "[OWNER/REPO#N]", 0, 1, "show all open pull requests, or one and its ledger", cmd_status},
     {"json", "[OWNER/REPO#N]", 0, 1, "the same as JSON", cmd_json},
-    {"replay", "DIR [SEED]", 1, 2, "deliver a recording in many orders, compare what comes of it",
-     cmd_replay},
+    {"replay", "DIR [SEED]", 1, 2, "deliver a recording in many orders, compare the ends", cmd_replay},
 };
 
 static void print_usage(FILE *out)
