@@ -24,19 +24,21 @@ static enum err_code make_dir(char **out, struct err *err)
         temporary = "/tmp";
     buf_init(&path);
     buf_addf(&path, "%s/prgate-replay.XXXXXX", access(memory, W_OK | X_OK) == 0 ? memory : temporary);
-    *out = mem_strdup(buf_text(&path));
+    char *dir = mem_strdup(buf_text(&path));
+    enum err_code code = ERR_OK;
+    if (mkdtemp(dir) == NULL)
+        code = err_set(err, ERR_FATAL, errno, "cannot create %s: %s; set TMPDIR to where there is room",
+                       buf_text(&path), strerror(errno));
+    else
+        *out = mem_strdup(dir); /* only what was made here is ever removed */
+    free(dir);
     buf_release(&path);
-    if (mkdtemp(*out) != NULL)
-        return ERR_OK;
-    return err_set(err, ERR_FATAL, errno, "cannot create %s: %s; set TMPDIR to where there is room", *out,
-                   strerror(errno));
+    return code;
 }
 
 enum err_code replay_open(struct replay *replay, struct err *err)
 {
-    char *dir;
-    enum err_code code = make_dir(&dir, err);
-    replay->config.state_dir = dir;
+    enum err_code code = make_dir(&replay->config.state_dir, err);
     if (code == ERR_OK)
         code = gate_open(&replay->gate, &replay->config, err);
     replay->worker = (struct worker){.gate = &replay->gate};
