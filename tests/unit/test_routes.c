@@ -101,7 +101,8 @@ static void test_part_that_is_missing_counts_as_empty(void **state)
 static void test_prefix_that_it_is_mounted_below_does_not_matter(void **state)
 {
     (void)state;
-    static const char *const prefixes[] = {"/cgi-bin/prgate.fcgi", "/gate", "/webhook", "/status", "/a b/%2e"};
+    static const char *const prefixes[] = {"/cgi-bin/prgate.fcgi", "/gate", "/webhook", "/status",
+                                           "/a b/%2e"};
     struct fixture f;
     open_gate(&f);
     for (size_t i = 0; i < COUNT_OF(prefixes); i++)
