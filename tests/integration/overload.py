@@ -9,7 +9,7 @@ import pathlib
 import resource
 
 from gate_site import webhook_headers
-from processes import with_environment
+from processes import running_below
 from workspace import ROOT
 
 MIB = 1024 * 1024
@@ -145,7 +145,7 @@ class Members:
 
     def pids(self):
         found = []
-        for pid in with_environment("PRGATE_CONF", str(self.workspace.conf)):
+        for pid in running_below(self.workspace.dir):
             with contextlib.suppress(OSError):
                 if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "prgate.fcgi":
                     found.append(pid)
@@ -161,8 +161,15 @@ def use_of(pid):
 
 
 def files_of(pid):
-    """But for the store's log, which a process opens at its first commit."""
-    for one in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            if "/db/log." not in os.readlink(one):
-                yield one
+    """But for the store's log, which a process opens at its first commit. prgate shows them to nobody but root."""
+    with contextlib.suppress(PermissionError):
+        for one in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if "/db/log." not in os.readlink(one):
+                    yield one
+
+
+def accepted(path):
+    """How many connections of a Unix socket somebody has accepted: those in the backlog have no inode yet."""
+    lines = [line.split() for line in pathlib.Path("/proc/net/unix").read_text().splitlines()]
+    return sum(line[-1] == str(path) and line[5] == "03" and line[6] != "0" for line in lines)

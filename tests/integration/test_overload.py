@@ -19,7 +19,7 @@ from fastcgi import END_OF_BODY, Connection, head, stdin, webhook
 from gate import make_repo, views
 from gate_site import Site, signature
 from lives import LATENCY, is_idle
-from overload import MIB, Flood, Members, allow_files, payload, post, summary
+from overload import MIB, Flood, Members, accepted, allow_files, payload, post, summary
 from processes import wait_until
 from servers import Pool4Nginx
 from workspace import Workspace
@@ -214,7 +214,7 @@ def test_a_stop_waits_for_what_is_being_read(alone):
     before = alone.members.use()
     with Connection(alone.server.pool.socket) as one:
         one.send(webhook(body, "during-stop") + stdin(body[:5000]))
-        wait_until(lambda: accepted_by(alone, before), 30, "somebody accepts")
+        wait_until(lambda: accepted(alone.server.pool.socket) == 1, 30, "somebody accepts")
         for pid in before:
             os.kill(pid, signal.SIGTERM)
         wait_until(lambda: len(set(before) & set(alone.members.pids())) == 1, 30, "all but one ended")
@@ -225,10 +225,6 @@ def test_a_stop_waits_for_what_is_being_read(alone):
                "all replaced")
     wait_idle(alone)
     assert decided(alone, [600_000]) >= {"during-stop"}
-
-
-def accepted_by(site, before):
-    return any(one.files > before[pid].files for pid, one in site.members.use().items() if pid in before)
 
 
 def test_kept_connections_starve_nobody(alone, use):
