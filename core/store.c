@@ -672,7 +672,10 @@ static void try_to_catch_up(struct store *store)
     pthread_rwlock_unlock(&store->guard);
 }
 
-/* The directory is gone, or emptied: every transaction fails until it is back. True: nothing else is to be done now. */
+/*
+ * The directory is gone, or emptied: every transaction fails until it is back. True: nothing else is to be done now.
+ * *missing_since is negative once it was told.
+ */
 static bool watch_directory(struct store *store, int64_t *missing_since)
 {
     unsigned long directory = store_inode(store->home, NULL);
@@ -690,9 +693,12 @@ static bool watch_directory(struct store *store, int64_t *missing_since)
     if (*missing_since == 0)
         *missing_since = now;
     /* Whoever recovers takes the regions away, too, for a moment, but never the directory. */
-    if (directory != 0 && now - *missing_since < REGION_MISSING_MS)
+    if (directory != 0 && *missing_since > 0 && now - *missing_since < REGION_MISSING_MS)
         return true;
-    if (!atomic_exchange(&store->replaced, true))
+    bool told = *missing_since < 0;
+    *missing_since = -now;
+    atomic_store(&store->replaced, true);
+    if (!told)
         log_error("the state directory is gone or was emptied: nothing is taken until it is back",
                   LOG_STR("home", store->home));
     return true;
