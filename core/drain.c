@@ -225,25 +225,10 @@ static enum err_code postpone_body(struct store_txn *txn, void *arg, struct err 
     return table_put_record(txn, &run->record, err);
 }
 
-/* Told by GitHub to wait: nobody in the pool calls before then. */
-static void heed_rate_limit(struct run *run, const struct err *err)
-{
-    bool limited = (err->number == 403 || err->number == 429) && err->retry_at_ms > 0;
-    if (!limited)
-        return;
-    int64_t latest = clock_now_ms() + RETRY_AT_MOST_MS;
-    int64_t until = err->retry_at_ms < latest ? err->retry_at_ms : latest;
-    if (until <= metrics_get(run->gate->metrics, METRIC_RATE_BLOCKED_MS))
-        return;
-    metrics_set(run->gate->metrics, METRIC_RATE_BLOCKED_MS, until);
-    log_warning("GitHub's rate limit is used up", LOG_INT("blocked_until_ms", until),
-                LOG_STR("error", err->text));
-}
-
 static enum err_code postpone_failure(struct run *run, const struct err *why, struct err *err)
 {
     char name[PR_NAME_SIZE];
-    heed_rate_limit(run, why);
+    gate_heed_rate_limit(run->gate, why);
     run->result = (struct act_result){.retry_at_ms = why->retry_at_ms};
     enum err_code code = store_txn(run->gate->store, postpone_body, run, err);
     log_warning("put off", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
@@ -612,7 +597,7 @@ static enum err_code perform_intent(struct run *run, struct err *err)
         run->result = give_up(&run->intent);
     run->duration_ms = clock_now_ms() - start_ms;
     if (!is_for_own_ci(run))
-        heed_rate_limit(run, &run->result.err);
+        gate_heed_rate_limit(run->gate, &run->result.err);
     lose_patience(run, start_ms);
     /* A crash here, before the result is committed, repeats the intent: see act.h for why that is harmless. */
     enum err_code code = store_txn(run->gate->store, result_body, run, err);

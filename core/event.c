@@ -68,6 +68,12 @@ static bool action_from_name(const char *name, enum event_action *out)
     return false;
 }
 
+bool event_has_rule(const char *name, const char *action)
+{
+    enum event_action known;
+    return event_is_of_concern(name) && action_from_name(action, &known);
+}
+
 /* ---- from bytes to a tree ---- */
 
 /* A backslash escapes the character after it, so escapes are stepped over in pairs: "\\u0000" is none. */

@@ -1,7 +1,10 @@
 #include "prgate/gate.h"
 
+#include "prgate/clock.h"
 #include "prgate/log.h"
 #include "prgate/shared_tokens.h"
+
+enum { RATE_WAIT_AT_MOST_MS = 3600000 }; /* no answer is believed beyond this */
 
 enum err_code gate_open(struct gate *gate, const struct config *config, struct err *err)
 {
@@ -30,6 +33,25 @@ void gate_close(struct gate *gate)
     /* Last: until here this process's claims must not look free. */
     alive_close(gate->alive);
     *gate = (struct gate){0};
+}
+
+void gate_heed_rate_limit(struct gate *gate, const struct err *err)
+{
+    bool limited = (err->number == 403 || err->number == 429) && err->retry_at_ms > 0;
+    if (!limited)
+        return;
+    int64_t latest = clock_now_ms() + RATE_WAIT_AT_MOST_MS;
+    int64_t until = err->retry_at_ms < latest ? err->retry_at_ms : latest;
+    if (until <= metrics_get(gate->metrics, METRIC_RATE_BLOCKED_MS))
+        return;
+    metrics_set(gate->metrics, METRIC_RATE_BLOCKED_MS, until);
+    log_warning("GitHub's rate limit is used up", LOG_INT("blocked_until_ms", until),
+                LOG_STR("error", err->text));
+}
+
+bool gate_is_rate_blocked(const struct gate *gate, int64_t now_ms)
+{
+    return metrics_get(gate->metrics, METRIC_RATE_BLOCKED_MS) > now_ms;
 }
 
 /* Counts each call and tells the whole pool what GitHub said of its rate limit. */

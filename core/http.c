@@ -19,6 +19,7 @@ struct http_curl {
     struct http http; /* first: a `struct http *` is a pointer to the whole */
     CURL *curl;
     long timeout_ms;
+    const atomic_bool *stop; /* NULL: nothing but the time-out ends an exchange */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -221,6 +222,17 @@ static int on_send(void *arg, char *peer_ip, char *own_ip, int peer_port, int ow
     return CURL_PREREQFUNC_OK;
 }
 
+/* Called about once a second, also while nothing moves; not 0 breaks the exchange off. */
+static int on_progress(void *arg, curl_off_t to_get, curl_off_t got, curl_off_t to_put, curl_off_t put)
+{
+    (void)to_get;
+    (void)got;
+    (void)to_put;
+    (void)put;
+    const atomic_bool *stop = arg;
+    return atomic_load(stop) ? 1 : 0;
+}
+
 /* ---- one exchange ---- */
 
 /* `ok` is a variable of the function around it. */
@@ -256,6 +268,17 @@ static bool set_callbacks(CURL *curl, struct exchange *exchange)
     SET(CURLOPT_WRITEDATA, exchange);
     SET(CURLOPT_PREREQFUNCTION, on_send);
     SET(CURLOPT_PREREQDATA, exchange);
+    return ok;
+}
+
+static bool set_stop(CURL *curl, const atomic_bool *stop)
+{
+    bool ok = true;
+    if (stop == NULL)
+        return true;
+    SET(CURLOPT_NOPROGRESS, 0L);
+    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(CURLOPT_XFERINFODATA, stop);
     return ok;
 }
 
@@ -344,7 +367,7 @@ static enum err_code http_perform(struct http *http, const struct http_request *
     if (code != ERR_OK)
         goto out;
     if (!set_limits(self, request->url) || !set_callbacks(self->curl, &exchange) ||
-        !set_request(self->curl, request, headers)) {
+        !set_stop(self->curl, self->stop) || !set_request(self->curl, request, headers)) {
         code = err_set(err, ERR_RETRY, 0, "libcurl refuses an option, or is out of memory");
         goto out;
     }
@@ -405,6 +428,12 @@ void http_close(struct http *http)
         return;
     curl_easy_cleanup(self->curl);
     free(self);
+}
+
+void http_stop_when(struct http *http, const atomic_bool *stop)
+{
+    struct http_curl *self = (struct http_curl *)http;
+    self->stop = stop;
 }
 
 void http_reply_init(struct http_reply *reply)

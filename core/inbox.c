@@ -7,7 +7,8 @@
 
 struct put {
     struct gate *gate;
-    const struct event *event;
+    const struct event *events; /* of one pull request */
+    size_t count;
     bool may_claim;
     struct claim claim; /* made beforehand, so that no other thread takes the record's for left over */
     struct receipt receipt;
@@ -26,6 +27,42 @@ static enum err_code note_name(struct store_txn *txn, struct record *record, con
     return table_put_name(txn, record->repo, record->key.repo_id, err);
 }
 
+/* ERR_CONFLICT: it was seen before. */
+static enum err_code add_event(struct store_txn *txn, struct record *record, const struct event *event,
+                               struct err *err)
+{
+    enum err_code code = note_name(txn, record, event, err);
+    if (code == ERR_OK)
+        code = table_see_delivery(txn, &record->key, event->delivery, event->received_ms, err);
+    return code == ERR_OK ? table_append_event(txn, record, event, err) : code;
+}
+
+static enum err_code add_events(struct store_txn *txn, struct put *put, struct record *record,
+                                struct err *err)
+{
+    put->receipt.duplicate = true;
+    for (size_t i = 0; i < put->count; i++) {
+        enum err_code code = add_event(txn, record, &put->events[i], err);
+        if (code == ERR_OK)
+            put->receipt.duplicate = false;
+        else if (code != ERR_CONFLICT)
+            return code;
+    }
+    return ERR_OK;
+}
+
+static void take_claim(struct put *put, struct record *record)
+{
+    /* A closing does not wait for the failing work that it voids. */
+    bool due = record->due_ms <= put->events[0].received_ms || put->events[0].action == EVENT_CLOSED;
+    if (!put->may_claim || !due || !claims_is_free(put->gate->claims, &record->claim))
+        return;
+    put->taken_over = record->claim.held;
+    record->claim = put->claim;
+    put->receipt.claimed = true;
+    put->receipt.claim = put->claim;
+}
+
 static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct put *put = arg;
@@ -33,41 +70,21 @@ static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
     put->taken_over = false;
     struct record record;
     record_init(&record);
-
-    enum err_code code = salvage_get_record(txn, &put->event->key, &record, &put->salvaged, err);
+    enum err_code code = salvage_get_record(txn, &put->events[0].key, &record, &put->salvaged, err);
     if (code == ERR_OK || code == ERR_NOT_FOUND)
-        code = note_name(txn, &record, put->event, err);
-    if (code == ERR_OK)
-        code = table_see_delivery(txn, &record.key, put->event->delivery, put->event->received_ms, err);
-    if (code == ERR_CONFLICT) {
-        put->receipt.duplicate = true;
-        code = put->salvaged ? table_put_record(txn, &record, err) : ERR_OK;
-        goto done;
-    }
-    if (code != ERR_OK)
-        goto done;
-
-    code = table_append_event(txn, &record, put->event, err);
-    if (code != ERR_OK)
-        goto done;
-    /* A closing does not wait for the failing work that it voids. */
-    bool due = record.due_ms <= put->event->received_ms || put->event->action == EVENT_CLOSED;
-    if (put->may_claim && due && claims_is_free(put->gate->claims, &record.claim)) {
-        put->taken_over = record.claim.held;
-        record.claim = put->claim;
-        put->receipt.claimed = true;
-        put->receipt.claim = put->claim;
-    }
-    code = table_put_record(txn, &record, err);
-done:
+        code = add_events(txn, put, &record, err);
+    if (code == ERR_OK && !put->receipt.duplicate)
+        take_claim(put, &record);
+    if (code == ERR_OK && (put->salvaged || !put->receipt.duplicate))
+        code = table_put_record(txn, &record, err);
     record_release(&record);
     return code;
 }
 
-enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
-                        struct err *err)
+enum err_code inbox_put_all(struct gate *gate, const struct event *events, size_t count, bool may_claim,
+                            struct receipt *out, struct err *err)
 {
-    struct put put = {.gate = gate, .event = event, .may_claim = may_claim};
+    struct put put = {.gate = gate, .events = events, .count = count, .may_claim = may_claim};
     if (may_claim)
         put.claim = claims_new(gate->claims);
     enum err_code code = store_txn(gate->store, put_body, &put, err);
@@ -76,9 +93,15 @@ enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_c
     if (code != ERR_OK)
         return err_wrap(err, "storing the delivery");
     if (put.salvaged)
-        salvage_tell(gate->metrics, &event->key);
+        salvage_tell(gate->metrics, &events[0].key);
     if (put.taken_over)
         metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
     *out = put.receipt;
     return ERR_OK;
+}
+
+enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
+                        struct err *err)
+{
+    return inbox_put_all(gate, event, 1, may_claim, out, err);
 }

@@ -63,6 +63,10 @@ static const struct {
     [METRIC_TXN_RETRIES] = {"prgate_store_transactions_total{outcome=\"retried\"}", "counter", NULL},
     [METRIC_CUT] = {"prgate_connections_cut_total", "counter",
                     "Connections from the web server that took too long and were ended."},
+    [METRIC_REDELIVERIES] = {"prgate_redeliveries_total", "counter",
+                             "Failed deliveries that GitHub was asked to send again."},
+    [METRIC_RECONCILED] = {"prgate_reconciled_total", "counter",
+                           "Pull requests that differed from GitHub without a webhook having told."},
 };
 
 enum err_code metrics_open(struct metrics **out, const char *state_dir, struct err *err)

@@ -154,6 +154,28 @@ enum err_code table_find_name(struct store_txn *txn, uint64_t repo_id, char repo
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
+enum err_code table_next_name(struct store_txn *txn, char name[REPO_NAME_SIZE], uint64_t *repo_id,
+                              struct err *err)
+{
+    struct buf key, value;
+    buf_init(&key);
+    buf_init(&value);
+    buf_adds(&key, name);
+    if (key.len > 0)
+        buf_addc(&key, '\0');
+    enum err_code code = store_next(txn, TABLE_NAME, (struct bytes){0}, &key, &value, err);
+    if (code == ERR_OK) {
+        struct decoder d = decode_start(value.data, value.len);
+        *repo_id = decode_u64(&d);
+        if (!decode_done(&d) || !text_copy(name, REPO_NAME_SIZE, buf_text(&key)))
+            code = err_set(err, ERR_CORRUPT, 0, "the entry of repository %s is damaged", buf_text(&key));
+        text_copy_cut(name, REPO_NAME_SIZE, buf_text(&key));
+    }
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
 /* ---- delivery ids -------------------------------------------------------- */
 
 enum err_code table_see_delivery(struct store_txn *txn, const struct pr_key *pr, const char *delivery,

@@ -86,10 +86,12 @@ struct config {
     int accept_threads;
     int drain_threads;
     int sweep_interval_s;
-    int give_up_after_s;  /* an action that has been failing for that long becomes a dead letter */
-    int keep_seen_days;   /* ids of deliveries */
-    int keep_ledger_days; /* entries of the ledger, dead letters */
-    int keep_closed_days; /* pull requests, from their closing on */
+    int give_up_after_s;      /* an action that has been failing for that long becomes a dead letter */
+    int keep_seen_days;       /* ids of deliveries */
+    int keep_ledger_days;     /* entries of the ledger, dead letters */
+    int keep_closed_days;     /* pull requests, from their closing on */
+    int redeliver_interval_s; /* 0: failed deliveries are not asked for again */
+    int reconcile_interval_s; /* 0: open pull requests are not compared with GitHub */
     enum log_level log_level;
     enum log_format log_format;
     enum log_target log_target;

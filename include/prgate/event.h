@@ -45,9 +45,9 @@ struct event {
     struct user sender;
     struct snapshot pr;           /* as it was when GitHub made the event */
     enum association association; /* of the pull request's author */
+    bool label_is_gate;           /* labeled, unlabeled: it is the policy's gate label */
     char label[LABEL_SIZE];       /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
-    bool label_is_gate; /* labeled, unlabeled: it is the policy's gate label */
 };
 
 /*
@@ -58,6 +58,9 @@ enum { EVENT_VALUES_MAX = 50000 };
 
 /* Is this X-GitHub-Event one that event_parse() understands? The others need not be parsed. */
 bool event_is_of_concern(const char *name);
+
+/* Would event_parse() find a rule for it? `action` is "" where the event has none. */
+bool event_has_rule(const char *name, const char *action);
 
 /*
  * Parses a body of event `pull_request`. The delivery id and time are left for the

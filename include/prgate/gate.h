@@ -31,10 +31,19 @@ struct gate {
     struct metrics *metrics;
     atomic_bool stopping;       /* finish the step at hand, give up claims, return */
     atomic_size_t large_bodies; /* bytes of large bodies in memory: see door.h */
+    atomic_bool told_of_hooks;  /* the log says already that webhooks' deliveries are not to be seen */
+    atomic_bool told_of_events; /* the same of pull requests' events */
 };
 
 enum err_code gate_open(struct gate *gate, const struct config *config, struct err *err);
 void gate_close(struct gate *gate); /* also after a failed gate_open() */
+
+/*
+ * After a call that failed: if GitHub said to wait, nobody in the pool calls before then, at most for an
+ * hour. Thread-safe.
+ */
+void gate_heed_rate_limit(struct gate *gate, const struct err *err);
+bool gate_is_rate_blocked(const struct gate *gate, int64_t now_ms);
 
 /* One thread's connection to GitHub. */
 struct worker {

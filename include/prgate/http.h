@@ -19,6 +19,7 @@
 #ifndef PRGATE_HTTP_H
 #define PRGATE_HTTP_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,6 +84,12 @@ void http_shutdown(void);
 /* *out is the caller's to close. The time-out covers one exchange whole; connecting gets a third of it. */
 enum err_code http_open(struct http **out, int timeout_s, struct err *err);
 void http_close(struct http *http);
+
+/*
+ * From here on an exchange is broken off, within about a second, when *stop becomes true: as if it had timed out.
+ * For reading, or where nothing is lost. `stop` is borrowed until http_close().
+ */
+void http_stop_when(struct http *http, const atomic_bool *stop);
 
 void http_reply_init(struct http_reply *reply);
 void http_reply_clear(struct http_reply *reply); /* as initialised, but keeps the body's memory */

@@ -10,6 +10,7 @@
 #define PRGATE_INBOX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "prgate/event.h"
 #include "prgate/gate.h"
@@ -23,5 +24,12 @@ struct receipt {
 /* `may_claim`: this process has room to work on one more. ERR_RETRY: not stored, the sender should try again. */
 enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
                         struct err *err);
+
+/*
+ * The same for `count` of one pull request that belong together, in that order: all are stored or none is. A
+ * duplicate among them is left out; out->duplicate: all were.
+ */
+enum err_code inbox_put_all(struct gate *gate, const struct event *events, size_t count, bool may_claim,
+                            struct receipt *out, struct err *err);
 
 #endif

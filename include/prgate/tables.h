@@ -37,6 +37,13 @@ enum err_code table_find_name(struct store_txn *txn, uint64_t repo_id, char repo
                               struct err *err);
 enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *repo_id, struct err *err);
 
+/*
+ * The next one after `name` in the order of lower-case names, "" for the first: replaces `name` and sets *repo_id.
+ * ERR_NOT_FOUND: none. ERR_CORRUPT: the entry is damaged; `name` is set, so that a walk goes on behind it.
+ */
+enum err_code table_next_name(struct store_txn *txn, char name[REPO_NAME_SIZE], uint64_t *repo_id,
+                              struct err *err);
+
 /* ---- delivery ids ---- */
 
 /* ERR_CONFLICT: it was seen before. */

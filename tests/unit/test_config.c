@@ -116,6 +116,8 @@ static void check_default_top(const struct config *config)
     check_int("default", "keep_seen_days", config->keep_seen_days, 7);
     check_int("default", "keep_ledger_days", config->keep_ledger_days, 90);
     check_int("default", "keep_closed_days", config->keep_closed_days, 90);
+    check_int("default", "redeliver_interval", config->redeliver_interval_s, 300);
+    check_int("default", "reconcile_interval", config->reconcile_interval_s, 3600);
     check_int("default", "log_level", config->log_level, LOG_LEVEL_INFO);
     check_int("default", "log_format", config->log_format, LOG_FORMAT_TEXT);
     check_int("default", "log_target", config->log_target, LOG_TARGET_STDERR);
@@ -151,8 +153,8 @@ static const char every_key[] =
     "state_dir = \"/s\"\nwebhook_secret_file = {\"@/secret\", \"@/old\"}\ndry_run = true\n"
     "public_url = \"https://p.example\"\ntrust_ttl = 0\naccept_threads = 256\ndrain_threads = 3\n"
     "sweep_interval = 3600\ngive_up_after = 60\nkeep_seen_days = 4\nkeep_ledger_days = 1\n"
-    "keep_closed_days = 3650\nlog_level = \"debug\"\nlog_format = \"json\"\nlog_target = "
-    "\"syslog\"\n"
+    "keep_closed_days = 3650\nredeliver_interval = 0\nreconcile_interval = 86400\n"
+    "log_level = \"debug\"\nlog_format = \"json\"\nlog_target = \"syslog\"\n"
     "github { api_url = \"https://ghe.example/api/v3\" app_id = 5000000000 private_key_file = \"@/key\" "
     "request_timeout = 600 }\n"
     "repo \"o/r\" { label = \"go \xf0\x9f\x9a\x80\" label_id = 10404216443 trusted_users = {\"a\", "
@@ -177,6 +179,8 @@ static void check_every_top_key(const struct config *config)
     check_int("set", "keep_seen_days", config->keep_seen_days, 4);
     check_int("set", "keep_ledger_days", config->keep_ledger_days, 1);
     check_int("set", "keep_closed_days", config->keep_closed_days, 3650);
+    check_int("set", "redeliver_interval", config->redeliver_interval_s, 0);
+    check_int("set", "reconcile_interval", config->reconcile_interval_s, 86400);
     check_int("set", "log_level", config->log_level, LOG_LEVEL_DEBUG);
     check_int("set", "log_format", config->log_format, LOG_FORMAT_JSON);
     check_int("set", "log_target", config->log_target, LOG_TARGET_SYSLOG);
@@ -467,6 +471,10 @@ static void test_mistakes_at_the_top_are_named(void **state)
         {"too many threads", TOP "drain_threads = 257\n" GITHUB REPO, 3, "drain_threads", "\"257\"",
          "from 1 to 256"},
         {"no pause", TOP "sweep_interval = 0\n" GITHUB REPO, 3, "sweep_interval", "\"0\"", "from 1 to 3600"},
+        {"redeliver too seldom", TOP "redeliver_interval = 86401\n" GITHUB REPO, 3, "redeliver_interval",
+         "\"86401\"", "from 0 to 86400"},
+        {"reconcile before", TOP "reconcile_interval = -1\n" GITHUB REPO, 3, "reconcile_interval", "\"-1\"",
+         "from 0 to 86400"},
         {"not a boolean", TOP "dry_run = \"maybe\"\n" GITHUB REPO, 3, "dry_run", "\"maybe\"",
          "must be true or false"},
         {"number for a boolean", TOP "dry_run = 2\n" GITHUB REPO, 3, "dry_run", "\"2\"",

@@ -263,6 +263,10 @@ static void test_of_no_concern_is_told_apart_from_malformed(void **state)
     check_contains("action", "reason", err.text, "assigned");
     assert_true(event_is_of_concern("pull_request"));
     assert_false(event_is_of_concern("push"));
+    assert_true(event_has_rule("pull_request", "labeled"));
+    assert_false(event_has_rule("pull_request", "assigned"));
+    assert_false(event_has_rule("pull_request", ""));
+    assert_false(event_has_rule("push", "labeled"));
 }
 
 /* ---- actions ---- */

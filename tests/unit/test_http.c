@@ -457,6 +457,36 @@ static void test_timeout_lasts_as_told(void **state)
     free(server);
 }
 
+static void *stop_soon(void *arg)
+{
+    atomic_bool *stop = arg;
+    usleep(300000);
+    atomic_store(stop, true);
+    return NULL;
+}
+
+/* A time-out of a minute, for which nobody is kept waiting. */
+static void test_exchange_is_broken_off_when_told(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {{NULL, SILENCE, 0}};
+    struct server *server = server_start(steps, COUNT(steps));
+    atomic_bool stop = false;
+    pthread_t thread;
+    struct client client;
+    client_open(&client, 60);
+    http_stop_when(client.http, &stop);
+    assert_int_equal(pthread_create(&thread, NULL, stop_soon, &stop), 0);
+    want_code("amid it", ask(&client, "GET", server->port, "/"), ERR_UNKNOWN, &client.err);
+    if (client.reply.duration_ms > 20000)
+        fail_msg("got an end after %lld ms, want one soon", (long long)client.reply.duration_ms);
+    pthread_join(thread, NULL);
+    want_code("before it", ask(&client, "GET", server->port, "/"), ERR_RETRY, &client.err);
+    client_close(&client);
+    server_stop(server);
+    free(server);
+}
+
 static void test_not_sent(void **state)
 {
     (void)state;
@@ -794,6 +824,7 @@ int main(void)
         cmocka_unit_test(test_kept_connection_breaks),
         cmocka_unit_test(test_broken_replies),
         cmocka_unit_test(test_timeout_lasts_as_told),
+        cmocka_unit_test(test_exchange_is_broken_off_when_told),
         cmocka_unit_test(test_not_sent),
         cmocka_unit_test(test_connect_timeout),
         cmocka_unit_test(test_no_tls),

@@ -412,6 +412,55 @@ static void test_record_of_a_later_version_refuses_the_delivery_and_stays(void *
     fixture_close(&f);
 }
 
+static void expect_order(struct fixture *f, const char *const *want)
+{
+    struct err err = {0};
+    struct queue queue = {.pr = {5, 7}};
+    assert_int_equal(store_txn(f->gate.store, read_queue_body, &queue, &err), ERR_OK);
+    for (size_t i = 0; i < queue.count; i++, want++)
+        check_str("queue", "delivery", queue.events[i].delivery, *want == NULL ? "(no more)" : *want);
+    assert_null(*want);
+}
+
+static void test_several_are_stored_together_without_their_duplicates(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct receipt receipt;
+    fixture_open(&f, "");
+    struct event first[] = {make_event(EVENT_LABELED, "d1"), make_event(EVENT_OPENED, "d2")};
+    assert_int_equal(inbox_put_all(&f.gate, first, 2, true, &receipt, &err), ERR_OK);
+    check_bool("both new", "duplicate", receipt.duplicate, false);
+    check_bool("both new", "claimed", receipt.claimed, true);
+    struct event second[] = {make_event(EVENT_OPENED, "d2"), make_event(EVENT_EDITED, "d3")};
+    assert_int_equal(inbox_put_all(&f.gate, second, 2, true, &receipt, &err), ERR_OK);
+    check_bool("one new", "duplicate", receipt.duplicate, false);
+    check_bool("one new", "claimed", receipt.claimed, false);
+    assert_int_equal(inbox_put_all(&f.gate, second, 2, true, &receipt, &err), ERR_OK);
+    check_bool("none new", "duplicate", receipt.duplicate, true);
+    expect_order(&f, (const char *[]){"d1", "d2", "d3", NULL});
+    fixture_close(&f);
+}
+
+static void test_several_are_all_stored_or_none(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct receipt receipt;
+    fixture_open(&f, "");
+    struct event events[] = {make_event(EVENT_LABELED, "d1"), make_event(EVENT_OPENED, "d2")};
+    fill_disk();
+    assert_int_equal(inbox_put_all(&f.gate, events, 2, false, &receipt, &err), ERR_RETRY);
+    free_disk();
+    check_u64("full disk", "inbox", count_table(&f, TABLE_INBOX), 0);
+    check_u64("full disk", "seen", count_table(&f, TABLE_SEEN), 0);
+    assert_int_equal(inbox_put_all(&f.gate, events, 2, false, &receipt, &err), ERR_OK);
+    expect_order(&f, (const char *[]){"d1", "d2", NULL});
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +482,8 @@ int main(void)
         cmocka_unit_test(test_one_of_many_threads_gets_the_claim),
         cmocka_unit_test(test_delivery_that_could_not_be_stored_can_come_again),
         cmocka_unit_test(test_record_of_a_later_version_refuses_the_delivery_and_stays),
+        cmocka_unit_test(test_several_are_stored_together_without_their_duplicates),
+        cmocka_unit_test(test_several_are_all_stored_or_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

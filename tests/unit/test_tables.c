@@ -138,6 +138,43 @@ static enum err_code names_body(struct store_txn *txn, void *arg, struct err *er
     return ERR_OK;
 }
 
+static void expect_name(struct store_txn *txn, char name[REPO_NAME_SIZE], const char *want, uint64_t want_id)
+{
+    uint64_t id = 0;
+    struct err err = {0};
+    enum err_code want_code = want == NULL ? ERR_NOT_FOUND : want_id == 0 ? ERR_CORRUPT : ERR_OK;
+    check_code("next", table_next_name(txn, name, &id, &err), want_code);
+    if (want != NULL)
+        check_str("next", "name", name, want);
+    if (want_id != 0)
+        check_u64("next", "id", id, want_id);
+}
+
+static enum err_code walk_names_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    (void)arg;
+    char name[REPO_NAME_SIZE] = "";
+    expect_name(txn, name, NULL, 0);
+    table_put_name(txn, "octo/repo-2", 7, err);
+    table_put_name(txn, "Octo/Repo", 5, err);
+    table_put_name(txn, "acme/x", 6, err);
+    store_put(txn, TABLE_NAME, (struct bytes){"octo/bad", 8}, (struct bytes){"12345", 5}, err);
+    expect_name(txn, name, "acme/x", 6);
+    expect_name(txn, name, "octo/bad", 0);
+    expect_name(txn, name, "octo/repo", 5);
+    expect_name(txn, name, "octo/repo-2", 7);
+    expect_name(txn, name, NULL, 0);
+    snprintf(name, sizeof name, "octo/m"); /* a name that is not there will do */
+    expect_name(txn, name, "octo/repo", 5);
+    return ERR_OK;
+}
+
+static void test_names_are_walked_in_their_order(void **state)
+{
+    (void)state;
+    in_transaction(walk_names_body);
+}
+
 static void test_names_know_no_case(void **state)
 {
     (void)state;
@@ -466,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_records_are_walked_in_the_order_of_their_numbers),
         cmocka_unit_test(test_damaged_record_is_named_and_can_be_passed),
         cmocka_unit_test(test_names_know_no_case),
+        cmocka_unit_test(test_names_are_walked_in_their_order),
         cmocka_unit_test(test_delivery_is_seen_once_for_each_pull_request),
         cmocka_unit_test(test_deliveries_of_one_pull_request_come_in_order),
         cmocka_unit_test(test_intents_are_dropped_for_one_pull_request_only),
