@@ -316,12 +316,14 @@ static enum err_code each_on_page(struct github *github, const struct github_lis
 static enum err_code each_of_page(struct github *github, const struct github_list *list, struct buf *url,
                                   struct err *err)
 {
-    struct github_ask ask = {.method = "GET", .url = buf_text(url)};
+    struct github_ask ask = {.method = "GET", .url = buf_text(url), .role = list->role};
     bool enough = false;
     cJSON *page = NULL;
     struct http_reply reply;
     http_reply_init(&reply);
     enum err_code code = github_fetch(github, &ask, &reply, err);
+    if (list->long_ids)
+        github_quote_long_numbers(&reply.body);
     if (code == ERR_OK)
         code = github_parse(github, &ask, &reply, &page, err);
     if (code == ERR_OK)

@@ -9,6 +9,7 @@
  *   github_issue.c    labels and comments
  *   github_check.c    check runs and commit statuses
  *   github_actions.c  dispatches and workflow runs
+ *   github_hooks.c    webhooks and their deliveries
  */
 #ifndef PRGATE_GITHUB_INTERNAL_H
 #define PRGATE_GITHUB_INTERNAL_H
@@ -83,8 +84,10 @@ enum github_seen { GITHUB_GO_ON, GITHUB_ENOUGH, GITHUB_ODD /* not what GitHub do
 
 struct github_list {
     const char *url;
+    enum github_role role;
     const char *member; /* the list is this member of the reply; NULL: it is the reply */
     const char *odd;    /* what to call an odd item: "a label without name" */
+    bool long_ids; /* whole numbers that a double cannot hold come as text: github_json_id() reads either */
     enum github_seen (*item)(void *arg, const cJSON *item);
     void *arg;
 };
@@ -136,6 +139,15 @@ enum err_code github_odd_reply(const struct github *github, const struct github_
 const cJSON *github_json(const cJSON *object, const char *path);
 const char *github_json_text(const cJSON *object, const char *path); /* valid as long as the object */
 bool github_json_u64(const cJSON *object, const char *path, uint64_t *out);
+
+/* `user` is null when the account was deleted: nobody, which *out is already. false: not a user at all. */
+bool github_json_user(const cJSON *user, struct user *out);
+
+/* The same as github_json_u64() for a list with long_ids. */
+bool github_json_id(const cJSON *object, const char *path, uint64_t *out);
+
+/* Puts numbers of more than 15 digits in quotes: JSON's own are doubles to cJSON. */
+void github_quote_long_numbers(struct buf *json);
 
 /* Is the item a label, and if so the gate label? false: it is no label at all. */
 bool github_json_label(const cJSON *item, const struct policy *policy, bool *is_gate);

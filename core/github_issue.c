@@ -95,6 +95,73 @@ enum err_code github_remove_label(struct github *github, uint64_t number, const 
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
+/* ---- who set the label ---- */
+
+struct label_history {
+    const struct policy *policy;
+    struct github_label_event *out;
+};
+
+/* What moves a branch other than forward. */
+static bool moves_head(const char *name)
+{
+    static const char *const names[] = {"head_ref_force_pushed", "head_ref_deleted", "head_ref_restored"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The events of labels tell a label's name, not its id; of one name there is one label at a time. */
+static bool is_gate_name(const struct policy *policy, const cJSON *item)
+{
+    const char *label = github_json_text(item, "label.name");
+    return label != NULL && text_equal_fold(policy->label, label);
+}
+
+static enum github_seen see_issue_event(void *arg, const cJSON *item)
+{
+    struct label_history *history = arg;
+    struct github_label_event *out = history->out;
+    const char *name = github_json_text(item, "event");
+    const char *time = github_json_text(item, "created_at");
+    int64_t at = time == NULL ? -1 : text_to_time(time);
+    if (name == NULL || at < 0)
+        return GITHUB_ODD;
+    bool labeled = strcmp(name, "labeled") == 0;
+    if (moves_head(name) && at >= out->moved_at) {
+        out->moved_twice = at == out->moved_at;
+        out->moved_at = at;
+    }
+    if ((labeled || strcmp(name, "unlabeled") == 0) && is_gate_name(history->policy, item)) {
+        out->set = labeled;
+        out->set_at = at;
+        out->actor = (struct user){0};
+        if (!github_json_user(github_json(item, "actor"), &out->actor))
+            return GITHUB_ODD;
+    }
+    return GITHUB_GO_ON;
+}
+
+enum err_code github_get_label_event(struct github *github, uint64_t number, const struct policy *policy,
+                                     struct github_label_event *out, struct err *err)
+{
+    struct github_label_event event = {0};
+    struct label_history history = {.policy = policy, .out = &event};
+    struct buf url;
+    buf_init(&url);
+    add_issue(github, &url, number, "/events?per_page=100");
+    struct github_list list = {.url = buf_text(&url),
+                               .odd = "an event without name or time",
+                               .item = see_issue_event,
+                               .arg = &history};
+    enum err_code code = github_each(github, &list, err);
+    if (code == ERR_OK)
+        *out = event;
+    buf_release(&url);
+    return code;
+}
+
 /* ---- comments ---- */
 
 struct comment_search {

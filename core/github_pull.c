@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "github_internal.h"
+#include "prgate/log.h"
 #include "prgate/text.h"
 
 static bool read_sha(const cJSON *pull, struct sha *out)
@@ -14,19 +15,6 @@ static bool read_ref(const cJSON *pull, const char *path, char out[REF_SIZE])
 {
     const char *ref = github_json_text(pull, path);
     return ref != NULL && text_is_ref(ref) && text_copy(out, REF_SIZE, ref);
-}
-
-/* `user` is null when the account was deleted: nobody, which *out is already. */
-static bool read_author(const cJSON *pull, struct user *out)
-{
-    const cJSON *user = github_json(pull, "user");
-    if (user == NULL || cJSON_IsNull(user))
-        return true;
-    const char *login = github_json_text(user, "login");
-    const char *type = github_json_text(user, "type");
-    out->bot = type != NULL && strcmp(type, "Bot") == 0;
-    return login != NULL && text_is_login(login) && text_copy(out->login, sizeof out->login, login) &&
-           github_json_u64(user, "id", &out->id);
 }
 
 static bool read_state(const cJSON *pull, struct snapshot *out)
@@ -77,7 +65,7 @@ static const char *read_pull(const cJSON *pull, const struct policy *policy, str
         return "no valid base.ref";
     if (title == NULL)
         return "no title";
-    if (!read_author(pull, &out->author))
+    if (!github_json_user(github_json(pull, "user"), &out->author))
         return "no valid user.login, or no user.id";
     if (!read_state(pull, out))
         return "no state, draft or updated_at";
@@ -114,6 +102,51 @@ enum err_code github_get_pull(struct github *github, uint64_t number, const stru
     github_add_repo(github, &url);
     buf_addf(&url, "/pulls/%" PRIu64, number);
     enum err_code code = get_pull(github, buf_text(&url), policy, out, err);
+    buf_release(&url);
+    return code;
+}
+
+/* ---- all that are open ---- */
+
+struct open_pulls {
+    const struct policy *policy;
+    github_pull_fn *fn;
+    void *arg;
+};
+
+static enum github_seen see_pull(void *arg, const cJSON *item)
+{
+    struct open_pulls *pulls = arg;
+    struct github_pull pull = {0};
+    const char *repo = github_json_text(item, "base.repo.full_name");
+    if (repo == NULL || !text_copy(pull.repo, sizeof pull.repo, repo) ||
+        !github_json_u64(item, "number", &pull.key.number) ||
+        !github_json_u64(item, "base.repo.id", &pull.key.repo_id))
+        return GITHUB_ODD;
+    /* One that is odd would be refused at the door, too: the others are not to suffer for it. */
+    const char *odd = read_pull(item, pulls->policy, &pull.snapshot);
+    if (odd != NULL) {
+        log_warning("a pull request in GitHub's list is passed over", LOG_STR("repo", pull.repo),
+                    LOG_INT("number", pull.key.number), LOG_STR("reason", odd));
+        return GITHUB_GO_ON;
+    }
+    return pulls->fn(pulls->arg, &pull) ? GITHUB_GO_ON : GITHUB_ENOUGH;
+}
+
+/* Oldest first, so that one which is opened meanwhile moves no other to a page that was read already. */
+enum err_code github_each_open_pull(struct github *github, const struct policy *policy, github_pull_fn *fn,
+                                    void *arg, struct err *err)
+{
+    struct open_pulls pulls = {.policy = policy, .fn = fn, .arg = arg};
+    struct buf url;
+    buf_init(&url);
+    github_add_repo(github, &url);
+    buf_adds(&url, "/pulls?state=open&sort=created&direction=asc&per_page=100");
+    struct github_list list = {.url = buf_text(&url),
+                               .odd = "a pull request without number or base repository",
+                               .item = see_pull,
+                               .arg = &pulls};
+    enum err_code code = github_each(github, &list, err);
     buf_release(&url);
     return code;
 }

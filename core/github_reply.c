@@ -147,6 +147,52 @@ bool github_json_u64(const cJSON *object, const char *path, uint64_t *out)
     return true;
 }
 
+bool github_json_id(const cJSON *object, const char *path, uint64_t *out)
+{
+    const char *text = github_json_text(object, path);
+    return text == NULL ? github_json_u64(object, path, out) : text_to_u64(text, INT64_MAX, out);
+}
+
+void github_quote_long_numbers(struct buf *json)
+{
+    enum { LONG_DIGITS = 16 };
+    struct buf quoted;
+    buf_init(&quoted);
+    const char *text = buf_text(json);
+    for (size_t i = 0; i < json->len;) {
+        size_t len = 1;
+        if (text[i] == '"') {
+            while (i + len < json->len && text[i + len] != '"')
+                len += text[i + len] == '\\' ? 2 : 1;
+            len++;
+        } else if (text[i] >= '0' && text[i] <= '9') {
+            len = strspn(text + i, "0123456789");
+        }
+        if (len > json->len - i)
+            len = json->len - i;
+        bool whole = (i == 0 || strchr("+-.eE", text[i - 1]) == NULL) &&
+                     (text[i + len] == '\0' || strchr(".eE", text[i + len]) == NULL);
+        bool quote = text[i] != '"' && len >= LONG_DIGITS && whole;
+        buf_adds(&quoted, quote ? "\"" : "");
+        buf_add(&quoted, text + i, len);
+        buf_adds(&quoted, quote ? "\"" : "");
+        i += len;
+    }
+    buf_release(json);
+    *json = quoted;
+}
+
+bool github_json_user(const cJSON *user, struct user *out)
+{
+    if (user == NULL || cJSON_IsNull(user))
+        return true;
+    const char *login = github_json_text(user, "login");
+    const char *type = github_json_text(user, "type");
+    out->bot = type != NULL && strcmp(type, "Bot") == 0;
+    return login != NULL && text_is_login(login) && text_copy(out->login, sizeof out->login, login) &&
+           github_json_u64(user, "id", &out->id);
+}
+
 bool github_json_label(const cJSON *item, const struct policy *policy, bool *is_gate)
 {
     uint64_t id = 0; /* stays 0 where it is not told, which no pinned id equals */

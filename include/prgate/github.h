@@ -101,6 +101,19 @@ bool github_can_read(const struct github *github);
 enum err_code github_get_pull(struct github *github, uint64_t number, const struct policy *policy,
                               struct snapshot *out, struct err *err);
 
+/*
+ * GET /repos/{o}/{r}/pulls?state=open, all pages. `fn` gets each until it returns false. What the list
+ * does not tell: snapshot.mergeable is MERGEABLE_UNKNOWN.
+ */
+struct github_pull {
+    struct pr_key key;
+    char repo[REPO_NAME_SIZE]; /* as GitHub spells it now; another one after a renaming */
+    struct snapshot snapshot;
+};
+typedef bool github_pull_fn(void *arg, const struct github_pull *pull);
+enum err_code github_each_open_pull(struct github *github, const struct policy *policy, github_pull_fn *fn,
+                                    void *arg, struct err *err);
+
 /* Who prgate itself is: GET /user (token) or GET /app (App: "slug[bot]"; its id is not told, 0). */
 enum err_code github_whoami(struct github *github, struct user *out, struct err *err);
 
@@ -115,6 +128,20 @@ enum err_code github_is_team_member(struct github *github, const char *team, con
 /* GET /repos/{o}/{r}/issues/{n}/labels, all pages. */
 enum err_code github_has_label(struct github *github, uint64_t number, const struct policy *policy, bool *out,
                                struct err *err);
+
+/*
+ * GET /repos/{o}/{r}/issues/{n}/events, all pages: what happened last to the gate label, and when the branch
+ * was last moved other than by a plain push, which GitHub does not list.
+ */
+struct github_label_event {
+    bool set;          /* the last thing that happened to the label is that it was set */
+    int64_t set_at;    /* Unix seconds */
+    struct user actor; /* nobody: a deleted account */
+    int64_t moved_at;  /* newest force push, deletion or restoring of the branch, Unix seconds; 0 = none */
+    bool moved_twice;  /* more than once in that second */
+};
+enum err_code github_get_label_event(struct github *github, uint64_t number, const struct policy *policy,
+                                     struct github_label_event *out, struct err *err);
 
 /* POST /repos/{o}/{r}/issues/{n}/labels. ERR_REJECT if what is on it then is not the pinned one. */
 enum err_code github_add_label(struct github *github, uint64_t number, const struct policy *policy,
@@ -169,6 +196,40 @@ enum err_code github_workflow_dispatch(struct github *github, const char *workfl
  */
 enum err_code github_find_run(struct github *github, const char *event, const char *key, int64_t since,
                               bool *out, struct err *err);
+
+/*
+ * One attempt of GitHub's to deliver an event. A redelivery has the guid of the first attempt (it is what
+ * X-GitHub-Delivery says) and an id of its own.
+ */
+struct github_delivery {
+    uint64_t id;
+    char guid[DELIVERY_SIZE];
+    char event[32];       /* "pull_request"; cut where it is longer */
+    char action[32];      /* "opened"; "" = none */
+    int64_t delivered_at; /* Unix seconds */
+    int status;           /* HTTP's; 0: no answer came */
+};
+typedef bool github_delivery_fn(void *arg, const struct github_delivery *delivery);
+
+/* The App's webhook; any other is a repository's. */
+enum { GITHUB_APP_HOOK = 0 };
+
+/*
+ * GET /app/hook/deliveries, or /repos/{o}/{r}/hooks/{hook}/deliveries; all pages, newest first. `fn` gets each
+ * until it returns false.
+ */
+enum err_code github_each_delivery(struct github *github, uint64_t hook, github_delivery_fn *fn, void *arg,
+                                   struct err *err);
+
+/* POST .../deliveries/{id}/attempts: GitHub delivers it again, soon. */
+enum err_code github_redeliver(struct github *github, uint64_t hook, uint64_t delivery, struct err *err);
+
+/*
+ * GET /repos/{o}/{r}/hooks, all pages: prgate's own among the repository's active webhooks for pull requests. It is
+ * the one whose URL is `url`, or else the only one whose path ends in "/webhook". ERR_CONFLICT: there are several
+ * of the latter. ERR_NOT_FOUND with err.number 0: there is none; with 404: it is not for these credentials to see.
+ */
+enum err_code github_find_hook(struct github *github, const char *url, uint64_t *hook, struct err *err);
 
 /*
  * A call to somewhere else, for the `http` trigger (see trigger.h): no credentials, User-Agent
