@@ -18,6 +18,8 @@ enum exit_status cmd_drain(const struct config *config, char **arguments)
         status = cli_complain(&err);
     } else {
         sweep_run(&worker);
+        if (sweep_catch_up(&worker) > 0)
+            sweep_run(&worker);
         retain_run(&gate, RETAIN_BATCHES);
         if (store_checkpoint(gate.store, &err) != ERR_OK)
             status = cli_complain(&err);

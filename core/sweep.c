@@ -8,6 +8,8 @@
 
 #include "prgate/clock.h"
 #include "prgate/log.h"
+#include "prgate/reconcile.h"
+#include "prgate/redeliver.h"
 #include "prgate/retain.h"
 #include "prgate/salvage.h"
 
@@ -136,13 +138,70 @@ unsigned sweep_run(struct worker *worker)
     return worked;
 }
 
-/* ---- the thread ---------------------------------------------------------------- */
+/* ---- catching up --------------------------------------------------------------- */
+
+static enum pace_result result_of(bool done, unsigned count)
+{
+    if (!done)
+        return PACE_FAILED;
+    return count > 0 ? PACE_EFFECT : PACE_DONE;
+}
+
+static void ask_for_missed(struct worker *worker)
+{
+    struct gate *gate = worker->gate;
+    struct turn turn;
+    unsigned asked = 0;
+    if (!redeliver_is_wanted(gate->config) ||
+        !pace_take(gate, PACE_REDELIVER, gate->config->redeliver_interval_s, &turn))
+        return;
+    bool done = redeliver_pass(worker, &turn, &asked);
+    pace_end(gate, &turn, result_of(done, asked));
+}
+
+static unsigned compare_with_github(struct worker *worker)
+{
+    const struct config *config = worker->gate->config;
+    struct turn turn;
+    unsigned told = 0;
+    if (!reconcile_is_wanted(config) ||
+        !pace_take(worker->gate, PACE_RECONCILE, config->reconcile_interval_s, &turn))
+        return 0;
+    bool done = reconcile_pass(worker, &turn, &told);
+    pace_end(worker->gate, &turn, result_of(done, told));
+    return told;
+}
+
+/* A webhook tells more than a list: what GitHub was asked for comes first. */
+static bool missed_are_in(struct gate *gate)
+{
+    return !redeliver_is_wanted(gate->config) ||
+           pace_is_settled(gate, PACE_REDELIVER, gate->config->redeliver_interval_s);
+}
+
+static bool may_call(const struct gate *gate)
+{
+    return !atomic_load(&gate->stopping) && !gate_is_rate_blocked(gate, clock_now_ms());
+}
+
+unsigned sweep_catch_up(struct worker *worker)
+{
+    if (may_call(worker->gate))
+        ask_for_missed(worker);
+    if (may_call(worker->gate) && missed_are_in(worker->gate))
+        return compare_with_github(worker);
+    return 0;
+}
+
+/* ---- the threads -------------------------------------------------------------- */
 
 struct sweep {
     struct gate *gate;
     struct drain *drain;
     int interval_s;
     pthread_t thread;
+    pthread_t catch_up_thread;
+    bool catches_up; /* there is such a thread */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     bool closing;
@@ -220,6 +279,49 @@ static void *run_sweep(void *arg)
     return NULL;
 }
 
+static void join_pool(struct gate *gate, bool starting)
+{
+    if (redeliver_is_wanted(gate->config))
+        pace_join(gate, PACE_REDELIVER, starting);
+    if (reconcile_is_wanted(gate->config))
+        pace_join(gate, PACE_RECONCILE, starting);
+}
+
+static void *run_catch_up(void *arg)
+{
+    struct sweep *sweep = arg;
+    struct err err = {0};
+    struct worker worker;
+    if (worker_open(&worker, sweep->gate, &err) != ERR_OK) {
+        log_error("the thread that catches up cannot start", LOG_STR("error", err.text));
+        worker_close(&worker);
+        return NULL;
+    }
+    /* It only reads, or asks for what may be asked for twice: a call need not be waited for. */
+    http_stop_when(worker.http, &sweep->gate->stopping);
+    join_pool(sweep->gate, true);
+    do {
+        join_pool(sweep->gate, false);
+        sweep_catch_up(&worker);
+    } while (wait_for_turn(sweep));
+    worker_close(&worker);
+    return NULL;
+}
+
+static int start_threads(struct sweep *sweep)
+{
+    const struct config *config = sweep->gate->config;
+    int code = pthread_create(&sweep->thread, NULL, run_sweep, sweep);
+    if (code != 0 || !(redeliver_is_wanted(config) || reconcile_is_wanted(config)))
+        return code;
+    code = pthread_create(&sweep->catch_up_thread, NULL, run_catch_up, sweep);
+    sweep->catches_up = code == 0;
+    /* The gate works without: said, and not a reason to refuse deliveries. */
+    if (code != 0)
+        log_error("the thread that catches up cannot start", LOG_STR("error", strerror(code)));
+    return 0;
+}
+
 enum err_code sweep_open(struct sweep **out, struct gate *gate, struct drain *drain, int interval_s,
                          struct err *err)
 {
@@ -227,7 +329,7 @@ enum err_code sweep_open(struct sweep **out, struct gate *gate, struct drain *dr
     *sweep = (struct sweep){.gate = gate, .drain = drain, .interval_s = interval_s};
     pthread_mutex_init(&sweep->mutex, NULL);
     pthread_cond_init(&sweep->wake, NULL);
-    int code = pthread_create(&sweep->thread, NULL, run_sweep, sweep);
+    int code = start_threads(sweep);
     if (code != 0) {
         free(sweep);
         return err_set(err, ERR_FATAL, code, "cannot start the sweeper: %s", strerror(code));
@@ -242,9 +344,11 @@ void sweep_close(struct sweep *sweep)
         return;
     pthread_mutex_lock(&sweep->mutex);
     sweep->closing = true;
-    pthread_cond_signal(&sweep->wake);
+    pthread_cond_broadcast(&sweep->wake);
     pthread_mutex_unlock(&sweep->mutex);
     pthread_join(sweep->thread, NULL);
+    if (sweep->catches_up)
+        pthread_join(sweep->catch_up_thread, NULL);
     pthread_cond_destroy(&sweep->wake);
     pthread_mutex_destroy(&sweep->mutex);
     free(sweep);

@@ -6,6 +6,7 @@
 #include "fixture.h"
 #include "prgate/intent.h"
 #include "prgate/sweep.h"
+#include "prgate/text.h"
 
 /* ---- pull requests with work ---------------------------------------------------- */
 
@@ -386,6 +387,143 @@ static void test_thread_tidies_up_after_the_dead(void **state)
     fixture_close(&f);
 }
 
+/* ---- catching up ------------------------------------------------------------------ */
+
+static int list_status, hooks_status;
+
+/* A webhook at which one delivery failed, and a list with one pull request that nobody has told of. */
+static enum err_code answer(const struct http_request *request, struct http_reply *reply, struct err *err)
+{
+    (void)err;
+    char time[TEXT_TIME_SIZE];
+    text_from_time(clock_now_ms() / 1000 - 60, time);
+    reply->status = 200;
+    if (strcmp(request->method, "POST") == 0) {
+        reply->status = 202;
+        buf_adds(&reply->body, "{}");
+    } else if (strstr(request->url, "/deliveries") != NULL) {
+        buf_addf(&reply->body,
+                 "[{\"id\":1,\"guid\":\"g\",\"delivered_at\":\"%s\",\"status_code\":503,"
+                 "\"event\":\"pull_request\",\"action\":\"opened\"}]",
+                 time);
+    } else if (strstr(request->url, "/hooks") != NULL) {
+        reply->status = hooks_status;
+        buf_adds(&reply->body, "[{\"id\":44,\"active\":true,\"events\":[\"*\"],\"config\":{\"url\":"
+                               "\"https://p.example/webhook\"}}]");
+    } else {
+        reply->status = list_status;
+        buf_addf(&reply->body,
+                 "[{\"number\":7,\"state\":\"open\",\"title\":\"t\",\"draft\":false,\"updated_at\":\"%s\","
+                 "\"user\":null,\"head\":{\"sha\":\"%s\",\"ref\":\"x\"},\"base\":{\"ref\":\"main\",\"repo\":"
+                 "{\"id\":5,\"full_name\":\"octo/repo\"}},\"labels\":[]}]",
+                 time, SHA_A);
+    }
+    return ERR_OK;
+}
+
+static void open_catching_up(struct fixture *f, const char *top_keys)
+{
+    *f = (struct fixture){0};
+    list_status = hooks_status = 200;
+    fixture_configure(f, top_keys, "");
+    fixture_open_gate(f);
+    fixture_open_worker(f);
+    f->fake.answer = answer;
+}
+
+static void expect_catch_up(struct fixture *f, const char *row, unsigned told, int calls)
+{
+    f->fake.count = 0;
+    check_int(row, "told", sweep_catch_up(&f->worker), told);
+    check_int(row, "calls", f->fake.count, calls);
+}
+
+static void test_missed_deliveries_come_before_the_comparison(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_catching_up(&f, "redeliver_interval = 300\nreconcile_interval = 300");
+    expect_catch_up(&f, "asked for", 0, 3); /* webhook, list, attempt; and now what was asked for comes */
+    expect_catch_up(&f, "it is on its way", 0, 0);
+    check_u64("it is on its way", "inbox", count_table(&f, TABLE_INBOX), 0);
+    fixture_close(&f);
+}
+
+static void test_comparison_does_not_wait_for_what_nobody_may_ask_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_catching_up(&f, "redeliver_interval = 300\nreconcile_interval = 300");
+    hooks_status = 404;
+    expect_catch_up(&f, "not permitted", 1, 2);
+    check_u64("not permitted", "inbox", count_table(&f, TABLE_INBOX), 1);
+    expect_catch_up(&f, "not due", 0, 0);
+    fixture_close(&f);
+}
+
+static void test_each_can_be_switched_off(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_catching_up(&f, "redeliver_interval = 0\nreconcile_interval = 300");
+    expect_catch_up(&f, "comparison alone", 1, 1);
+    fixture_close(&f);
+    open_catching_up(&f, "redeliver_interval = 300\nreconcile_interval = 0");
+    expect_catch_up(&f, "deliveries alone", 0, 3);
+    fixture_close(&f);
+    open_catching_up(&f, "redeliver_interval = 0\nreconcile_interval = 0");
+    expect_catch_up(&f, "neither", 0, 0);
+    fixture_close(&f);
+}
+
+static void test_dry_run_asks_for_nothing_and_compares(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_catching_up(&f, "dry_run = true\nredeliver_interval = 300\nreconcile_interval = 300");
+    expect_catch_up(&f, "dry run", 1, 1);
+    fixture_close(&f);
+}
+
+static void test_failed_comparison_comes_again_later(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_catching_up(&f, "redeliver_interval = 0\nreconcile_interval = 1");
+    list_status = 502;
+    expect_catch_up(&f, "fails", 0, 1);
+    expect_catch_up(&f, "not at once", 0, 0);
+    fixture_close(&f);
+}
+
+static void test_nothing_is_called_while_github_has_blocked_the_pool(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_catching_up(&f, "redeliver_interval = 300\nreconcile_interval = 300");
+    metrics_set(f.gate.metrics, METRIC_RATE_BLOCKED_MS, clock_now_ms() + 60000);
+    expect_catch_up(&f, "blocked", 0, 0);
+    metrics_set(f.gate.metrics, METRIC_RATE_BLOCKED_MS, 0);
+    atomic_store(&f.gate.stopping, true);
+    expect_catch_up(&f, "stopping", 0, 0);
+    atomic_store(&f.gate.stopping, false);
+    expect_catch_up(&f, "free", 0, 3);
+    fixture_close(&f);
+}
+
+/* Nothing listens where GitHub should be: the thread fails, and neither the hand-out nor the end waits for it. */
+static void test_threads_end_while_github_is_away(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    fixture_configure(&f, "redeliver_interval = 1\nreconcile_interval = 1", "");
+    fixture_open_gate(&f);
+    put_off_work(&f, 5, 1);
+    look_once(&f);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 0);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +543,13 @@ int main(void)
         cmocka_unit_test(test_thread_tells_the_pool_what_the_store_did),
         cmocka_unit_test(test_thread_looks_again_after_its_interval),
         cmocka_unit_test(test_thread_tidies_up_after_the_dead),
+        cmocka_unit_test(test_missed_deliveries_come_before_the_comparison),
+        cmocka_unit_test(test_comparison_does_not_wait_for_what_nobody_may_ask_for),
+        cmocka_unit_test(test_each_can_be_switched_off),
+        cmocka_unit_test(test_dry_run_asks_for_nothing_and_compares),
+        cmocka_unit_test(test_failed_comparison_comes_again_later),
+        cmocka_unit_test(test_nothing_is_called_while_github_has_blocked_the_pool),
+        cmocka_unit_test(test_threads_end_while_github_is_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
