@@ -1,14 +1,17 @@
 """The test's side of the simulator: POST /_sim/NAME with the arguments as a JSON object.
 
-    arrange   app, repo, label_definition, role, team, token, mergeable, ci, settings, reset
+    arrange   app, repo, label_definition, role, team, token, mergeable, ci, hook, settings, reset
     a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment:
               each returns [{"event", "delivery", "payload"}], the payload being the exact text
+    webhook   send (posts a delivery to the hook, as GitHub does), delivered (says what was answered
+              to one that the test posted itself), redeliver, attempts, forget_deliveries
     faults    fault (see faults.py), clear_faults, expire_tokens
     look      calls, overlaps, violations, state, outbox (drains it), triggers, load
     batch     [[name, arguments], ...] in one go, returns the list of results
 
 Looking works with GET as well, arguments in the query.
 """
+from . import hooks
 from .reply import Reply
 from .world import NoSuchThing
 
@@ -76,6 +79,46 @@ def mergeable(sim, **arguments):
 @operation()
 def ci(sim, secret=None):
     sim.ci.secret = secret
+
+
+@operation()
+def hook(sim, url=None, secret=None):
+    """Where deliveries are posted; None: the outbox has them."""
+    sim.world.hook = hooks.Hook(url, secret) if url else None
+
+
+@operation()
+def send(sim, delivery):
+    """Returns the status of the answer, which the list of deliveries shows from now on."""
+    one = sim.world.attempts(delivery)[-1]
+    one.status = sim.world.hook.post(one)
+    return one.status
+
+
+@operation()
+def delivered(sim, delivery, status, at=None):
+    """The last attempt had that answer; `at` moves it, Unix seconds."""
+    one = sim.world.attempts(delivery)[-1]
+    one.status = status
+    if at is not None:
+        one.at = at
+
+
+@operation()
+def forget_deliveries(sim):
+    """As after the three days for which they are kept."""
+    sim.world.deliveries.clear()
+
+
+@operation()
+def redeliver(sim, delivery):
+    """Somebody presses the button."""
+    sim.world.redeliver(sim.world.attempts(delivery)[-1])
+
+
+@operation()
+def attempts(sim, delivery):
+    return [{"id": one.id, "status": one.status, "redelivery": one.redelivery} for one in sim.world.attempts(delivery)]
 
 
 @operation()

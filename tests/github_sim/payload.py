@@ -239,7 +239,38 @@ def workflow_run(place, run):
 
 def delivery(one):
     body = json.loads(one.body)
+    good = 200 <= one.status < 300
+    text = "OK" if good else f"Invalid HTTP Response: {one.status}" if one.status else "timed out"
     return {"id": one.id, "guid": one.guid, "delivered_at": iso(one.at), "redelivery": one.redelivery,
-            "duration": 0.03, "status": "OK", "status_code": 202, "event": one.event,
+            "duration": 0.03, "status": text, "status_code": one.status, "event": one.event,
             "action": body.get("action"), "installation_id": one.repo.installation,
             "repository_id": one.repo.id, "throttled_at": None}
+
+
+def hook(place):
+    url = f"{API}/repos/{place.full_name}/hooks/{place.hook_id}"
+    return {"type": "Repository", "id": place.hook_id, "name": "web", "active": True, "events": ["pull_request"],
+            "config": {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": place.hook_url},
+            "updated_at": NEVER, "created_at": NEVER, "url": url, "test_url": f"{url}/test",
+            "ping_url": f"{url}/pings", "deliveries_url": f"{url}/deliveries",
+            "last_response": {"code": 202, "status": "active", "message": "OK"}}
+
+
+def issue_event(one, noted):
+    """Of a label it tells name and colour, not the id."""
+    url = f"{API}/repos/{one.repo.full_name}/issues/events/{noted['id']}"
+    event = {"id": noted["id"], "node_id": node_id("LE", noted["id"]), "url": url, "actor": user(noted["actor"]),
+             "event": noted["event"], "commit_id": None, "commit_url": None, "created_at": iso(noted["created_at"]),
+             "performed_via_github_app": None}
+    if noted["label"]:
+        event["label"] = {"name": noted["label"].name, "color": noted["label"].color}
+    return event
+
+
+# What a list of pull requests leaves out.
+ONLY_OF_ONE = ("merged", "mergeable", "rebaseable", "mergeable_state", "merged_by", "comments", "review_comments",
+               "maintainer_can_modify", "commits", "additions", "deletions", "changed_files")
+
+
+def listed_pull(one, when=None):
+    return {name: value for name, value in pull(one, when).items() if name not in ONLY_OF_ONE}

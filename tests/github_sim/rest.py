@@ -178,7 +178,8 @@ def _of_app(one):
     return one.repo.installation is not None
 
 
-def _of_hook(ask):
+def _of_hook(ask, level):
+    _need_hooks(ask, level)
     if ask.params["hook"] != str(ask.repo.hook_id):
         raise not_found()
     return lambda one: one.repo is ask.repo
@@ -195,14 +196,27 @@ def redeliver_app(ask):
     return Reply(202, {})
 
 
+def _need_hooks(ask, level):
+    """A repository's webhooks are its administrators' to see; for anybody else they are not there."""
+    ask.credential.require(f"repository_hooks:{level}")
+    if ask.credential.kind == "personal" and ask.world.role(ask.repo, ask.credential.actor.login) != "admin":
+        raise not_found()
+
+
+@route("GET", "/repos/{o}/{r}/hooks")
+def list_hooks(ask):
+    _need_hooks(ask, "read")
+    return ask.page([payload.hook(ask.repo)])
+
+
 @route("GET", "/repos/{o}/{r}/hooks/{hook}/deliveries")
 def list_hook_deliveries(ask):
-    return _deliveries(ask, _of_hook(ask))
+    return _deliveries(ask, _of_hook(ask, "read"))
 
 
 @route("POST", "/repos/{o}/{r}/hooks/{hook}/deliveries/{id}/attempts")
 def redeliver_hook(ask):
-    ask.world.redeliver(_delivery(ask, _of_hook(ask)))
+    ask.world.redeliver(_delivery(ask, _of_hook(ask, "write")))
     return Reply(202, {})
 
 
@@ -236,9 +250,30 @@ def get_repo(ask):
 
 @route("GET", "/repos/{o}/{r}/pulls", permission="pull_requests:read")
 def list_pulls(ask):
-    state = ask.query.get("state", "open")
-    shown = [one for one in reversed(ask.repo.pulls.values()) if one.at(ask.when) is not None]
-    return ask.page([payload.pull(one, ask.when) for one in shown if state in ("all", one.at(ask.when)["state"])])
+    state = _choice(ask, "state", "open", "closed", "all")
+    sort = _choice(ask, "sort", "created", "updated", "popularity", "long-running")
+    direction = _choice(ask, "direction", "desc" if "sort" not in ask.query or sort == "created" else "asc", "asc",
+                        "desc")
+    shown = [one for one in ask.repo.pulls.values() if one.at(ask.when) is not None]
+    shown = [one for one in shown if state in ("all", one.at(ask.when)["state"])]
+    shown.sort(key=lambda one: one.id if sort == "created" else one.at(ask.when)["updated_at"],
+               reverse=direction == "desc")
+    return ask.page([payload.listed_pull(one, ask.when) for one in shown])
+
+
+def _choice(ask, name, *values):
+    """A field of the query, the first value if it is not there."""
+    value = ask.query.get(name, values[0])
+    if value not in values:
+        raise Refusal(422, "Validation Failed", violation=f"{name}={value} is none of {', '.join(values)}")
+    return value
+
+
+@route("GET", "/repos/{o}/{r}/issues/{n}/events", permission="issues:read")
+def list_issue_events(ask):
+    pull = ask.pull()
+    shown = [one for one in pull.events if ask.when is None or one["at"] <= ask.when]
+    return ask.page([payload.issue_event(pull, one) for one in shown])
 
 
 @route("GET", "/repos/{o}/{r}/pulls/{n}", permission="pull_requests:read")

@@ -17,6 +17,9 @@ FIRST_ID = 2**31 + 1_000_003  # ids have outgrown 31 bits
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")
 FOLDED = {"triage": "read", "maintain": "write"}
 KEPT_DELIVERIES = 2000
+# webhook's action -> the name of the issue's event
+NOTED = {"closed": "closed", "reopened": "reopened", "converted_to_draft": "convert_to_draft",
+         "ready_for_review": "ready_for_review"}
 SHA = re.compile(r"[0-9a-f]{40}\Z")
 
 
@@ -74,6 +77,7 @@ class Repo:
         self.id, self.full_name, self.owner = id_, full_name, owner
         self.installation, self.private, self.default_branch = installation, private, default_branch
         self.hook_id = None
+        self.hook_url = "https://prgate.example/webhook"
         self.labels = {}  # lower-case name -> Label
         self.roles = {}  # lower-case login -> role
         self.pulls = {}  # number -> Pull
@@ -96,6 +100,7 @@ class Pull(Versioned):
         super().__init__(**fields)
         self.repo, self.id, self.number, self.author, self.head_repo = repo, id_, number, author, head_repo
         self.comments = []  # [Versioned]
+        self.events = []  # what the issue's list of events shows, oldest first
         self.heads = [fields["head_sha"]]
 
     @property
@@ -111,9 +116,12 @@ class Pull(Versioned):
 
 
 class Delivery:
+    """One attempt. `status` is what the receiver answered, 0 for nothing; who delivers by hand need not tell."""
+
     def __init__(self, id_, guid, event, body, repo, redelivery=False):
         self.id, self.guid, self.event, self.body, self.repo = id_, guid, event, body, repo
         self.redelivery, self.at = redelivery, time.time()
+        self.status = 202
 
     def json(self):
         return {"event": self.event, "delivery": self.guid, "payload": self.body}
@@ -130,6 +138,7 @@ class World:
         self.check_runs = {}  # id -> (Repo, Versioned)
         self.deliveries = collections.deque(maxlen=KEPT_DELIVERIES)
         self.outbox = []
+        self.hook = None  # hooks.Hook: redeliveries are posted there, and not left in the outbox
         self.runs_delay = 0.05
 
     # People and places
@@ -228,6 +237,8 @@ class World:
         sender = self.user(by or author or "ghost")
         given = [self._label_of(repo, name) for name in labels]
         pull.set(labels=tuple(given))
+        for label in given:
+            self._note(pull, "labeled", sender, label)
         sent = [self._pull_event(pull, "opened", sender)]
         sent += [self._pull_event(pull, "labeled", sender, label=payload.label(repo, label)) for label in given]
         return sent
@@ -243,11 +254,13 @@ class World:
     def _label_of(self, repo, name):
         return repo.label(name) or self.define_label(repo.full_name, name)
 
-    def push(self, repo, number, by=None, sha=None, mergeable=True, mergeable_after_ms=0):
+    def push(self, repo, number, by=None, sha=None, mergeable=True, mergeable_after_ms=0, force=False):
         pull = self.pull(repo, number)
         before, after = pull.now["head_sha"], sha or self.new_sha()
         self._change(pull, head_sha=after, mergeable=mergeable,
                      mergeable_from=time.monotonic() + mergeable_after_ms / 1000)
+        if force or after in pull.heads:  # going forward never leads back
+            self._note(pull, "head_ref_force_pushed", self._actor(pull, by))
         pull.heads.append(after)
         pull.repo.pull_of_sha[after] = pull
         return [self._pull_event(pull, "synchronize", self._actor(pull, by), before=before, after=after)]
@@ -260,6 +273,7 @@ class World:
         if any(one.id == label.id for one in pull.now["labels"]):
             return []
         self._change(pull, labels=pull.now["labels"] + (label,))
+        self._note(pull, "labeled", actor, label)
         return [self._pull_event(pull, "labeled", actor, label=payload.label(pull.repo, label))]
 
     def unlabel(self, repo, number, label, by):
@@ -269,6 +283,7 @@ class World:
 
     def remove_label(self, pull, label, actor):
         self._change(pull, labels=tuple(one for one in pull.now["labels"] if one.id != label.id))
+        self._note(pull, "unlabeled", actor, label)
         return [self._pull_event(pull, "unlabeled", actor, label=payload.label(pull.repo, label))]
 
     def close(self, repo, number, by=None, merged=False):
@@ -293,6 +308,8 @@ class World:
     def _act(self, repo, number, by, action, **changes):
         pull = self.pull(repo, number)
         self._change(pull, **changes)
+        if action in NOTED:
+            self._note(pull, NOTED[action], self._actor(pull, by))
         return [self._pull_event(pull, action, self._actor(pull, by))]
 
     def _actor(self, pull, by):
@@ -317,6 +334,10 @@ class World:
     def _change(self, pull, **changes):
         pull.set(updated_at=max(int(time.time()), pull.now["updated_at"]), **changes)
 
+    def _note(self, pull, event, actor, label=None):
+        pull.events.append({"id": next(self.ids), "event": event, "actor": actor, "label": label,
+                            "created_at": pull.now["updated_at"], "at": time.monotonic()})
+
     # Events
 
     def _pull_event(self, pull, action, sender, **extra):
@@ -329,10 +350,24 @@ class World:
         return delivery
 
     def redeliver(self, delivery):
+        """Again under the same guid. With a hook it is really posted, a moment later; then the list has it."""
         again = Delivery(next(self.ids), delivery.guid, delivery.event, delivery.body, delivery.repo, True)
-        self.deliveries.append(again)
-        self.outbox.append(again)
-        return again
+        if self.hook is None:
+            self.deliveries.append(again)
+            self.outbox.append(again)
+            return
+
+        def posted(status):
+            again.status = status
+            self.deliveries.append(again)
+        self.hook.post_later(again, posted)
+
+    def attempts(self, guid):
+        """Every attempt to deliver that event, oldest first."""
+        found = [one for one in self.deliveries if one.guid == guid]
+        if not found:
+            raise NoSuchThing(f"delivery {guid}")
+        return found
 
     # What only programs do
 

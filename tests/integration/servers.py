@@ -55,6 +55,7 @@ class Pool:
 
     def stop(self):
         self.process.stop()
+        self.socket.unlink(missing_ok=True)
 
 
 class HttpServer:

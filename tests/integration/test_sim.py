@@ -3,6 +3,7 @@ import base64
 import hashlib
 import hmac
 import http.client
+import http.server
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from github_sim import client
+from processes import wait_until
 
 REPO = "acme/rocket"
 HEADERS = {"User-Agent": "test", "Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28",
@@ -367,6 +369,79 @@ def test_deliveries_can_be_listed_and_asked_for_again(sim, app):
     assert app()("POST", f"/app/hook/deliveries/{listed[1][0]['id']}/attempts")[0] == 202
     again, = sim.outbox()
     assert again["delivery"] == listed[1][0]["guid"]
+
+
+def test_attempts_show_what_was_answered(sim, app):
+    pushed, = sim.push(repo=REPO, number=1)
+    sim.delivered(delivery=pushed["delivery"], status=503)
+    listed = app()("GET", "/app/hook/deliveries?per_page=1")[1][0]
+    assert (listed["guid"], listed["status_code"], listed["redelivery"]) == (pushed["delivery"], 503, False)
+    sim.delivered(delivery=pushed["delivery"], status=0)
+    assert app()("GET", "/app/hook/deliveries?per_page=1")[1][0]["status"] == "timed out"
+
+
+def test_redeliveries_are_really_posted(sim, app):
+    got = []
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            got.append((self.headers["X-GitHub-Delivery"], self.headers["X-Hub-Signature-256"], body))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sim.hook(url=f"http://127.0.0.1:{server.server_port}/webhook", secret="s")
+    pushed, = sim.push(repo=REPO, number=1)
+    sim.delivered(delivery=pushed["delivery"], status=503)
+    first = sim.attempts(delivery=pushed["delivery"])[0]["id"]
+    assert app()("POST", f"/app/hook/deliveries/{first}/attempts")[0] == 202
+    wait_until(lambda: len(sim.attempts(delivery=pushed["delivery"])) == 2, 10, "posted")
+    server.shutdown()
+    again = sim.attempts(delivery=pushed["delivery"])[1]
+    assert (again["status"], again["redelivery"], again["id"] != first) == (202, True, True)
+    signature = "sha256=" + hmac.new(b"s", pushed["payload"].encode(), hashlib.sha256).hexdigest()
+    assert got == [(pushed["delivery"], signature, pushed["payload"].encode())]
+    assert sim.outbox() == []
+    sim.hook()
+
+
+def test_webhooks_are_for_administrators(sim, api):
+    assert api("GET", repo_path("hooks"))[0] == 404
+    sim.role(repo=REPO, login="gatekeeper", role="admin")
+    listed = api("GET", repo_path("hooks"))
+    assert listed[0] == 200 and listed[1][0]["events"] == ["pull_request"]
+    assert api("GET", repo_path(f"hooks/{listed[1][0]['id']}/deliveries"))[0] == 200
+    assert api("GET", repo_path("hooks/1/deliveries"))[0] == 404
+
+
+def test_open_pull_requests_are_listed_without_what_only_one_shows(sim, api):
+    sim.open(repo=REPO, author="bob", number=2)
+    sim.open(repo=REPO, author="bob", number=3)
+    sim.close(repo=REPO, number=2)
+    listed = api("GET", repo_path("pulls?state=open&sort=created&direction=asc"))[1]
+    assert [one["number"] for one in listed] == [1, 3]
+    assert "mergeable" not in listed[0] and listed[0]["base"]["repo"]["full_name"] == REPO
+    assert [one["number"] for one in api("GET", repo_path("pulls?state=all"))[1]] == [3, 2, 1]
+    assert sim.violations() == []
+    assert api("GET", repo_path("pulls?sort=number"))[0] == 422
+    assert len(sim.violations()) == 1
+
+
+def test_issue_events_tell_who_and_when_but_not_of_plain_pushes(sim, api):
+    first = head(sim)
+    sim.push(repo=REPO, number=1)
+    sim.label(repo=REPO, number=1, label="CICD", by="tim")
+    sim.push(repo=REPO, number=1, sha=first)
+    sim.unlabel(repo=REPO, number=1, label="CICD", by="ann")
+    events = api("GET", repo_path("issues/1/events"))[1]
+    assert [one["event"] for one in events[-3:]] == ["labeled", "head_ref_force_pushed", "unlabeled"]
+    assert events[-3]["label"]["name"] == "CICD" and "id" not in events[-3]["label"]
+    assert [one["actor"]["login"] for one in events[-3:]] == ["tim", "bob", "ann"]
 
 
 # Faults

@@ -44,12 +44,15 @@ CONFIG = """\
 state_dir = "{dir}/state"
 webhook_secret_file = {{"{dir}/webhook.secret", "{dir}/webhook.old"}}
 log_level = "debug"
+{pace}
 github {{
   api_url = "{api}"
   {credentials}
   request_timeout = {timeout}
 }}
 """
+# Nothing calls GitHub but what a delivery leads to, unless a test is about that.
+QUIET = "redeliver_interval = 0\nreconcile_interval = 0\n"
 CREDENTIALS = {
     "app": f'app_id = {APP_ID}\n  private_key_file = "{{dir}}/app.pem"',
     "token": 'token_file = "{dir}/token"',
@@ -58,7 +61,7 @@ CREDENTIALS = {
 
 
 class Workspace:
-    def __init__(self, api, credentials="app", key_pem=None, timeout=5, extra=""):
+    def __init__(self, api, credentials="app", key_pem=None, timeout=5, extra="", pace=QUIET):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="prgate-test-"))
         self.api, self.credentials = api, credentials
         self.conf = self.dir / "prgate.conf"
@@ -68,7 +71,7 @@ class Workspace:
         self._copy_programs()
         self._write_secrets(key_pem)
         self.state.mkdir()
-        self.conf.write_text(self._config(credentials, timeout) + extra)
+        self.conf.write_text(self._config(credentials, timeout, pace) + extra)
         self._give_away()
 
     def _copy_programs(self):
@@ -81,9 +84,10 @@ class Workspace:
                            "token": TOKEN, "app.pem": key_pem or ""}.items():
             (self.dir / name).write_text(text)
 
-    def _config(self, credentials, timeout):
+    def _config(self, credentials, timeout, pace):
         odd_label = ODD_LABEL.replace('"', '\\"')
-        fill = {"dir": self.dir, "api": self.api, "odd_label": odd_label, "timeout": timeout}
+        fill = {"dir": self.dir, "api": self.api, "odd_label": odd_label, "timeout": timeout,
+                "pace": pace}
         text = CONFIG.format(credentials=CREDENTIALS[credentials].format(**fill), **fill)
         for owner, policy in POLICIES.items():
             text += REPO_SECTION.format(owner=owner, policy=policy.format(**fill))

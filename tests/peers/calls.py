@@ -17,11 +17,13 @@ from github_sim import client
 import cut_openapi
 from gate import Gate
 from gate_site import Site
-from processes import Process, accepts, free_port
+from processes import Process, accepts, free_port, wait_until
 from recorder import Recorder
 from servers import Nginx
 from workspace import APP_ID, APP_SLUG, ODD_LABEL, TOKEN, TOKEN_USER, Workspace
 
+PASSES_S = 30
+PACE = "redeliver_interval = 1\nreconcile_interval = 1\n"
 HERE = pathlib.Path(__file__).resolve().parent
 DESCRIPTION = HERE / "node_modules/@octokit/openapi/generated/api.github.com.json"
 PRISM = HERE / "node_modules/.bin/prism"
@@ -95,8 +97,20 @@ def hook_of_the_repository(site):
     gate.settled()
 
 
+def missed(site):
+    """A label that nobody told of, and a delivery that failed; the passes come by themselves, each second."""
+    gate = Gate(site)
+    site.sim.role(repo=gate.repo, login=TOKEN_USER, role="admin")
+    gate.do("open", author="bob")
+    gate.happen("label", label="CICD", by="tim")
+    wait_until(lambda: gate.pull.started, PASSES_S, "compared with GitHub")
+    pushed, = gate.happen("push")
+    site.sim.delivered(delivery=pushed["delivery"], status=503)
+    wait_until(lambda: len(site.sim.attempts(delivery=pushed["delivery"])) == 2, PASSES_S, "asked for again")
+
+
 STORIES = [approve, trusted, trusted_by_team, odd_label, odd_label_taken_off, conflict, workflow, lost_trigger,
-           hook_of_the_repository]
+           hook_of_the_repository, missed]
 
 
 # What they run in
@@ -120,7 +134,7 @@ def make_key(sim):
 
 def tell(sim, recorder, key_pem, credentials, report):
     """All stories to one prgate."""
-    workspace = Workspace(recorder.url, credentials, key_pem, extra=ASKED)
+    workspace = Workspace(recorder.url, credentials, key_pem, extra=ASKED, pace=PACE)
     site = None
     try:
         site = Site(Nginx, workspace, sim)
