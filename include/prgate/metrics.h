@@ -40,8 +40,8 @@ enum metric {
     METRIC_COMMITS,         /* by processes that stay */
     METRIC_TXN_RETRIES,
     METRIC_CUT,
-    METRIC_REDELIVERIES,    /* failed deliveries that GitHub was asked to send again */
-    METRIC_RECONCILED,      /* pull requests that differed from GitHub without a webhook having told */
+    METRIC_REDELIVERIES, /* failed deliveries that GitHub was asked to send again */
+    METRIC_RECONCILED,   /* pull requests that differed from GitHub without a webhook having told */
     METRIC_END
 };
 
