@@ -119,6 +119,8 @@ static enum github_seen see_pull(void *arg, const cJSON *item)
     struct open_pulls *pulls = arg;
     struct github_pull pull = {0};
     const char *repo = github_json_text(item, "base.repo.full_name");
+    const char *created_at = github_json_text(item, "created_at");
+    pull.created_at = created_at == NULL ? -1 : text_to_time(created_at);
     if (repo == NULL || !text_copy(pull.repo, sizeof pull.repo, repo) ||
         !github_json_u64(item, "number", &pull.key.number) ||
         !github_json_u64(item, "base.repo.id", &pull.key.repo_id))

@@ -24,7 +24,9 @@ static enum err_code note_name(struct store_txn *txn, struct record *record, con
     if (late || strcmp(record->repo, event->repo) == 0)
         return ERR_OK;
     memcpy(record->repo, event->repo, sizeof record->repo);
-    return table_put_name(txn, record->repo, record->key.repo_id, err);
+    int64_t since_ms;
+    enum err_code code = table_note_repo(txn, record->repo, event->received_ms, &since_ms, err);
+    return code == ERR_OK ? table_put_name(txn, record->repo, record->key.repo_id, err) : code;
 }
 
 /* ERR_CONFLICT: it was seen before. */

@@ -157,12 +157,24 @@ static void tell_label(struct story *story, enum event_action action, int64_t at
         event->sender = story->view->label->actor;
 }
 
+/*
+ * It was opened before prgate was there: whoever looked after it then has seen to its CI. Were it taken for just opened,
+ * all pull requests of trusted authors would start CI at once on the day that prgate is installed.
+ */
+static bool is_older_than_prgate(const struct reconcile_view *view)
+{
+    return view->pull->created_at < view->since_ms / 1000; /* GitHub's times are whole seconds */
+}
+
 static void tell_opening(struct story *story)
 {
     const struct snapshot *known = known_view(story->view);
     const struct snapshot *now = &story->view->pull->snapshot;
-    if (known == NULL || !story->view->record->opened)
+    bool not_opened = known == NULL || !story->view->record->opened;
+    if (not_opened && !is_older_than_prgate(story->view))
         tell(story, EVENT_OPENED, now->updated_at)->sender = now->author;
+    else if (known == NULL)
+        return;
     else if (known->closed)
         tell(story, EVENT_REOPENED, now->updated_at);
     else if (known->draft && !now->draft)
@@ -182,7 +194,8 @@ static void tell_open(struct story *story)
         tell(story, EVENT_CONVERTED_TO_DRAFT, now->updated_at);
     if (known != NULL && known->labelled && !now->labelled)
         tell_label(story, EVENT_UNLABELED, now->updated_at);
-    if (label == LABEL_OVERTAKEN || (has_new_head(story->view) && label != LABEL_SET))
+    bool is_news = has_new_head(story->view) || (known == NULL && story->count == 0);
+    if (label == LABEL_OVERTAKEN || (is_news && label != LABEL_SET))
         tell(story, EVENT_SYNCHRONIZE, now->updated_at);
     /* Nothing to act on, but the record is to agree from here on. */
     if (story->count == 0 && known != NULL && known->labelled != now->labelled)
@@ -218,6 +231,7 @@ struct pass {
     struct github_pull *pulls;
     size_t count;
     size_t cap;
+    int64_t since_ms;
     bool broke_off; /* the list is not whole: what it does not show may be open all the same */
 };
 
@@ -300,6 +314,7 @@ static enum err_code look_at(struct pass *pass, const struct github_pull *pull, 
     struct reconcile_view view = {.policy = pass->policy,
                                   .record = known.found ? &known.record : NULL,
                                   .pull = pull,
+                                  .since_ms = pass->since_ms,
                                   .now_ms = clock_now_ms()};
     /* Work that hangs on GitHub may be what a closing voids; all else comes when it is done. */
     bool wait = known.busy && !pull->snapshot.closed;
@@ -424,8 +439,11 @@ static enum err_code look_at_repo(struct pass *pass, struct err *err)
     pass->broke_off = false;
     pass->policy = config_policy(pass->gate->config, pass->name);
     pass->ids = repos_ids(pass->gate, pass->name);
+    enum err_code code = repos_known_since(pass->gate, pass->name, &pass->since_ms, err);
+    if (code != ERR_OK)
+        return code;
     github_use(pass->worker->github, pass->name, pass->ids.installation);
-    enum err_code code = github_each_open_pull(pass->worker->github, pass->policy, collect, pass, err);
+    code = github_each_open_pull(pass->worker->github, pass->policy, collect, pass, err);
     if (code == ERR_OK && pass->broke_off)
         code = err_set(err, ERR_RETRY, 0, "interrupted");
     if (code != ERR_OK)

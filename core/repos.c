@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "prgate/clock.h"
 #include "prgate/log.h"
 #include "prgate/tables.h"
 #include "prgate/text.h"
@@ -93,4 +94,24 @@ struct repo_ids repos_ids(struct gate *gate, const char *name)
         log_warning("what is known of a repository cannot be read", LOG_STR("repo", name),
                     LOG_STR("error", err.text));
     return code == ERR_OK ? step.ids : (struct repo_ids){0};
+}
+
+struct since_step {
+    const char *name;
+    int64_t now_ms;
+    int64_t since_ms;
+};
+
+static enum err_code since_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct since_step *step = arg;
+    return table_note_repo(txn, step->name, step->now_ms, &step->since_ms, err);
+}
+
+enum err_code repos_known_since(struct gate *gate, const char *name, int64_t *since_ms, struct err *err)
+{
+    struct since_step step = {.name = name, .now_ms = clock_now_ms()};
+    enum err_code code = store_txn(gate->store, since_body, &step, err);
+    *since_ms = step.since_ms;
+    return code;
 }

@@ -101,6 +101,33 @@ static struct bytes fold_name(const char *repo, char folded[REPO_NAME_SIZE])
     return (struct bytes){.data = folded, .len = strlen(folded)};
 }
 
+/* A number and a text, as all rows of that table. */
+enum err_code table_note_repo(struct store_txn *txn, const char *repo, int64_t now_ms, int64_t *since_ms,
+                              struct err *err)
+{
+    char folded[REPO_NAME_SIZE];
+    struct bytes name = fold_name(repo, folded);
+    struct buf key, value;
+    buf_init(&key);
+    buf_init(&value);
+    buf_adds(&key, "since/");
+    buf_add(&key, name.data, name.len);
+    enum err_code code = store_get(txn, TABLE_SHARED, buf_bytes(&key), STORE_READ, &value, err);
+    if (code == ERR_OK) {
+        struct decoder d = decode_start(value.data, value.len);
+        *since_ms = decode_i64(&d);
+    } else if (code == ERR_NOT_FOUND) {
+        *since_ms = now_ms;
+        buf_clear(&value);
+        encode_i64(&value, now_ms);
+        encode_text(&value, "");
+        code = store_put(txn, TABLE_SHARED, buf_bytes(&key), buf_bytes(&value), err);
+    }
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
 enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err)
 {
     char folded[REPO_NAME_SIZE];

@@ -108,6 +108,7 @@ enum err_code github_get_pull(struct github *github, uint64_t number, const stru
 struct github_pull {
     struct pr_key key;
     char repo[REPO_NAME_SIZE]; /* as GitHub spells it now; another one after a renaming */
+    int64_t created_at;        /* Unix seconds; -1: not told */
     struct snapshot snapshot;
 };
 typedef bool github_pull_fn(void *arg, const struct github_pull *pull);

@@ -37,6 +37,7 @@ struct reconcile_view {
     const struct record *record;            /* NULL: not known */
     const struct github_pull *pull;         /* as GitHub lists or shows it now */
     const struct github_label_event *label; /* NULL: not asked for, or not to be had */
+    int64_t since_ms;                       /* when prgate first heard of the repository */
     int64_t now_ms;
 };
 

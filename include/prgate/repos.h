@@ -20,4 +20,7 @@ struct repo_ids {
 };
 struct repo_ids repos_ids(struct gate *gate, const char *name);
 
+/* When prgate first heard of it, by a webhook or by this very call. */
+enum err_code repos_known_since(struct gate *gate, const char *name, int64_t *since_ms, struct err *err);
+
 #endif

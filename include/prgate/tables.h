@@ -31,6 +31,13 @@ enum err_code table_prev_record(struct store_txn *txn, struct pr_key *pr, struct
 
 /* ---- repository names ---- */
 
+/*
+ * When prgate first heard of the repository: *since_ms is that time; `now_ms` if it is now. What was there before then
+ * is not for prgate to start by itself.
+ */
+enum err_code table_note_repo(struct store_txn *txn, const char *repo, int64_t now_ms, int64_t *since_ms,
+                              struct err *err);
+
 enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err);
 /* By its id, for when nothing else tells it: looks through all names. ERR_OK with "" where there is none. */
 enum err_code table_find_name(struct store_txn *txn, uint64_t repo_id, char repo[REPO_NAME_SIZE],

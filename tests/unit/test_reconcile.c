@@ -22,6 +22,7 @@ struct row {
     bool asked; /* who set the label is known */
     int64_t set_at, moved_at;
     bool unset, moved_twice;
+    bool older;       /* was there before prgate */
     const char *want; /* the actions, in order */
 };
 
@@ -68,6 +69,7 @@ static void run_row(const struct row *row)
                                   .record = row->known == NULL ? NULL : &record,
                                   .pull = &pull,
                                   .label = row->asked ? &label : NULL,
+                                  .since_ms = row->older ? 1000 : 999,
                                   .now_ms = NOW_MS};
     struct event events[RECONCILE_EVENTS_MAX];
     char got[256] = "";
@@ -134,6 +136,29 @@ static void test_what_a_list_shows_by_itself(void **state)
          .not_opened = true,
          .now = "H",
          .want = "opened"},
+        {.name = "older than prgate", .older = true, .now = "H", .want = "synchronize"},
+        {.name = "older than prgate, a draft", .older = true, .now = "HD", .want = "synchronize"},
+        {.name = "older than prgate, and known by now",
+         .older = true,
+         .known = "H",
+         .not_opened = true,
+         .now = "H",
+         .at = 5,
+         .want = ""},
+        {.name = "older than prgate, and pushed",
+         .older = true,
+         .known = "H",
+         .not_opened = true,
+         .now = "N",
+         .at = 5,
+         .want = "synchronize"},
+        {.name = "older than prgate, and reopened",
+         .older = true,
+         .known = "HC",
+         .not_opened = true,
+         .now = "H",
+         .at = 5,
+         .want = "reopened"},
         {.name = "pushed", .known = "H", .now = "N", .at = 5, .want = "synchronize"},
         {.name = "pushed in the same second", .known = "H", .now = "N", .want = "synchronize"},
         {.name = "closed", .known = "H", .now = "HC", .at = 5, .want = "closed"},
@@ -341,6 +366,18 @@ static void test_label_on_a_head_that_is_new(void **state)
          .want = "synchronize"},
         {.name = "nobody may say who set it", .known = "H", .now = "NL", .at = 5, .want = "synchronize"},
         {.name = "not known, labelled last", .now = "HL", .asked = true, .want = "labeled opened"},
+        {.name = "older than prgate, labelled last",
+         .older = true,
+         .now = "HL",
+         .asked = true,
+         .want = "labeled"},
+        {.name = "older than prgate, something came after",
+         .older = true,
+         .now = "HL",
+         .at = 5,
+         .asked = true,
+         .set_at = 4,
+         .want = "synchronize"},
         {.name = "not known, something came after",
          .now = "HL",
          .at = 5,
@@ -405,9 +442,11 @@ static void test_ids_say_what_they_are_made_of(void **state)
 
 #define TIME "2023-11-14T22:13:20Z"
 #define LATER "2023-11-14T22:14:20Z"
+#define CREATED "2099-01-01T00:00:00Z" /* after prgate first heard of the repository */
 #define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define PULL(number, state, sha, time, labels)                                                               \
-    "{\"number\":" #number ",\"state\":\"" state "\",\"title\":\"t\",\"draft\":false,\"updated_at\":\"" time \
+    "{\"number\":" #number ",\"state\":\"" state                                                             \
+    "\",\"title\":\"t\",\"draft\":false,\"created_at\":\"" CREATED "\",\"updated_at\":\"" time               \
     "\",\"user\":{\"id\":2,\"login\":\"bob\"},\"head\":{\"sha\":\"" sha "\",\"ref\":\"topic\"},"             \
     "\"base\":{\"ref\":\"main\",\"repo\":{\"id\":5,\"full_name\":\"" REPO_NAME "\"}},\"labels\":[" labels    \
     "]}"
@@ -549,6 +588,24 @@ static void test_pass_over_what_agrees_costs_a_call_and_writes_nothing(void **st
     check_int("agrees", "inbox", (int64_t)count_table(&f, TABLE_INBOX), 0);
     check_int("agrees", "seen", (int64_t)count_table(&f, TABLE_SEEN), 0);
     check_int("agrees", "ledger", (int64_t)count_table(&f, TABLE_LEDGER), 0);
+    fixture_close(&f);
+}
+
+/* On the day that it is installed: whoever looked after them before has seen to their CI. */
+static void test_first_pass_starts_nothing_that_was_there_before(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pass(&f, "");
+    answer_with(
+        0, "/pulls?", 200,
+        "[{\"number\":7,\"state\":\"open\",\"title\":\"t\",\"draft\":false,\"created_at\":\"" TIME
+        "\",\"updated_at\":\"" LATER "\",\"user\":{\"id\":2,\"login\":\"ann\"},\"head\":{\"sha\":\"" SHA_B
+        "\",\"ref\":\"topic\"},\"base\":{\"ref\":\"main\",\"repo\":{\"id\":5,\"full_name\":\"" REPO_NAME
+        "\"}},\"labels\":[]}," PULL(8, "open", SHA_B, LATER, "") "]");
+    expect_pass(&f, "first", true, 2);
+    expect_queue(&f, "there before", 7, "synchronize");
+    expect_queue(&f, "opened since", 8, "opened");
     fixture_close(&f);
 }
 
@@ -759,6 +816,7 @@ int main(void)
         cmocka_unit_test(test_move_in_the_second_of_the_view),
         cmocka_unit_test(test_ids_say_what_they_are_made_of),
         cmocka_unit_test(test_pass_over_what_agrees_costs_a_call_and_writes_nothing),
+        cmocka_unit_test(test_first_pass_starts_nothing_that_was_there_before),
         cmocka_unit_test(test_pass_tells_each_difference_once),
         cmocka_unit_test(test_label_is_asked_about_only_where_it_matters),
         cmocka_unit_test(test_who_may_not_ask_about_labels_waits_and_says_so_once),
