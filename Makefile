@@ -40,7 +40,7 @@ CORE = err buf clock pr text log secrecy codec signature \
 	github_check github_actions github_hooks trigger wording \
 	boot store store_backup tables heads contents ledger alive dump claims metrics salvage shared_tokens gate dead \
 	pace repos trust act inbox drain retain redeliver reconcile sweep report inspect
-FCGI = web door status routes connections serve_fcgi serve_cgi main
+FCGI = web door status routes connections reload serve_fcgi serve_cgi main
 CLI = cli cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_replay cmd_status \
 	replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))

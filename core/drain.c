@@ -660,9 +660,12 @@ struct drain {
     struct gate *gate;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
+    pthread_cond_t idle;
     struct job queue[QUEUE_MAX]; /* ring */
     size_t first;
     size_t count;
+    unsigned busy;  /* threads in drain_run() */
+    unsigned ready; /* threads that can work */
     bool closing;
     pthread_t *threads;
     int thread_count;
@@ -678,9 +681,38 @@ static bool next_job(struct drain *drain, struct job *job)
         *job = drain->queue[drain->first];
         drain->first = (drain->first + 1) % QUEUE_MAX;
         drain->count--;
+        drain->busy++;
     }
     pthread_mutex_unlock(&drain->mutex);
     return found;
+}
+
+static void job_is_done(struct drain *drain)
+{
+    pthread_mutex_lock(&drain->mutex);
+    drain->busy--;
+    if (drain->busy == 0 && drain->count == 0)
+        pthread_cond_broadcast(&drain->idle);
+    pthread_mutex_unlock(&drain->mutex);
+}
+
+void drain_wait(struct drain *drain)
+{
+    if (drain == NULL)
+        return;
+    pthread_mutex_lock(&drain->mutex);
+    while (drain->busy > 0 || (drain->count > 0 && drain->ready > 0))
+        pthread_cond_wait(&drain->idle, &drain->mutex);
+    pthread_mutex_unlock(&drain->mutex);
+}
+
+static void cannot_work(struct drain *drain, const struct err *err)
+{
+    log_error("a working thread cannot start", LOG_STR("error", err->text));
+    pthread_mutex_lock(&drain->mutex);
+    drain->ready--;
+    pthread_cond_broadcast(&drain->idle);
+    pthread_mutex_unlock(&drain->mutex);
 }
 
 static void *work(void *arg)
@@ -690,13 +722,15 @@ static void *work(void *arg)
     struct worker worker;
     struct job job;
     if (worker_open(&worker, drain->gate, &err) != ERR_OK) {
-        log_error("a working thread cannot start", LOG_STR("error", err.text));
+        cannot_work(drain, &err);
         worker_close(&worker);
         return NULL;
     }
     /* While stopping, drain_run() gives each queued claim up without working on it. */
-    while (next_job(drain, &job))
+    while (next_job(drain, &job)) {
         drain_run(&worker, &job.pr, &job.claim);
+        job_is_done(drain);
+    }
     worker_close(&worker);
     return NULL;
 }
@@ -704,9 +738,10 @@ static void *work(void *arg)
 enum err_code drain_open(struct drain **out, struct gate *gate, int threads, struct err *err)
 {
     struct drain *drain = mem_alloc(sizeof *drain);
-    *drain = (struct drain){.gate = gate};
+    *drain = (struct drain){.gate = gate, .ready = (unsigned)threads};
     pthread_mutex_init(&drain->mutex, NULL);
     pthread_cond_init(&drain->wake, NULL);
+    pthread_cond_init(&drain->idle, NULL);
     drain->threads = mem_alloc((size_t)threads * sizeof *drain->threads);
     while (drain->thread_count < threads) {
         int code = pthread_create(&drain->threads[drain->thread_count], NULL, work, drain);
@@ -731,6 +766,7 @@ void drain_close(struct drain *drain)
     for (int i = 0; i < drain->thread_count; i++)
         pthread_join(drain->threads[i], NULL);
     pthread_cond_destroy(&drain->wake);
+    pthread_cond_destroy(&drain->idle);
     pthread_mutex_destroy(&drain->mutex);
     free(drain->threads);
     free(drain);
@@ -740,7 +776,7 @@ void drain_close(struct drain *drain)
 bool drain_has_room(struct drain *drain)
 {
     pthread_mutex_lock(&drain->mutex);
-    bool room = drain->count < QUEUE_MAX / 2 && !drain->closing;
+    bool room = drain->count < QUEUE_MAX / 2 && !drain->closing && !atomic_load(&drain->gate->stopping);
     pthread_mutex_unlock(&drain->mutex);
     return room;
 }

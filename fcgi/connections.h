@@ -21,7 +21,7 @@
 
 enum {
     CONNECTION_MAX_MS = 10000, /* GitHub hangs up after 10 s: nobody waits for a later reply */
-    CONNECTIONS_WAKE = SIGUSR2 /* sent to a thread in connections_accept() makes it return */
+    CONNECTIONS_WAKE = SIGURG  /* sent to a thread in connections_accept() makes it return */
 };
 
 struct connections;

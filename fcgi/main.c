@@ -27,6 +27,9 @@ int main(void)
 {
     struct config *config;
     struct err err = {0};
+    bool fcgi = serve_is_fcgi();
+    if (fcgi)
+        serve_hold_signals();
     set_up_memory();
     secrecy_setup();
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
@@ -42,7 +45,7 @@ int main(void)
         config_close(config);
         return 1;
     }
-    int status = serve_is_fcgi() ? serve_fcgi(config) : serve_cgi(config);
+    int status = fcgi ? serve_fcgi(&config) : serve_cgi(config);
     http_shutdown();
     config_close(config);
     return status;

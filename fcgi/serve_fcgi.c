@@ -11,6 +11,7 @@
 #include "prgate/drain.h"
 #include "prgate/log.h"
 #include "prgate/sweep.h"
+#include "reload.h"
 #include "routes.h"
 #include "serve.h"
 #include "web.h"
@@ -23,6 +24,7 @@ struct server {
     struct acceptor *acceptors;
     int acceptor_count;
     atomic_int acceptors_left;
+    atomic_bool closing; /* accept nothing more */
 };
 
 /* One thread that accepts. */
@@ -96,7 +98,7 @@ static void *accept_requests(void *arg)
     struct server *server = self->server;
     FCGX_Request fcgi;
     FCGX_InitRequest(&fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR);
-    while (!atomic_load(&server->gate.stopping)) {
+    while (!atomic_load(&server->closing)) {
         int fd = connections_accept(server->connections, self->slot, STDIN_FILENO);
         if (fd < 0)
             continue;
@@ -113,8 +115,11 @@ static void on_wake(int signal)
     (void)signal;
 }
 
+/* Also after a failure stop() is to be called. */
 static bool start(struct server *server, const struct config *config, struct err *err)
 {
+    *server = (struct server){.acceptor_count = 0};
+    log_setup(config->log_level, config->log_format, config->log_target);
     if (gate_open(&server->gate, config, err) != ERR_OK ||
         drain_open(&server->drain, &server->gate, config->drain_threads, err) != ERR_OK ||
         sweep_open(&server->sweep, &server->gate, server->drain, config->sweep_interval_s, err) != ERR_OK)
@@ -132,6 +137,8 @@ static bool start(struct server *server, const struct config *config, struct err
             return false;
         }
     }
+    log_info("ready", LOG_INT("accept_threads", config->accept_threads),
+             LOG_INT("drain_threads", config->drain_threads), LOG_STR("state_dir", config->state_dir));
     return true;
 }
 
@@ -144,11 +151,11 @@ static void cut_overdue(struct server *server)
                     LOG_INT("limit_ms", CONNECTION_MAX_MS));
 }
 
-/* A thread may look at `stopping` just before and call accept(2) just after a signal: so again until all are out. */
+/* A thread may look at `closing` just before and call accept(2) just after a signal: so again until all are out. */
 static void stop_accepting(struct server *server)
 {
     const struct timespec pause = {.tv_nsec = 20000000};
-    atomic_store(&server->gate.stopping, true);
+    atomic_store(&server->closing, true);
     while (atomic_load(&server->acceptors_left) > 0) {
         for (int i = 0; i < server->acceptor_count; i++)
             pthread_kill(server->acceptors[i].thread, CONNECTIONS_WAKE);
@@ -159,58 +166,115 @@ static void stop_accepting(struct server *server)
         pthread_join(server->acceptors[i].thread, NULL);
 }
 
+/*
+ * The work ends first, since a call to GitHub may take its time. Until it has ended, deliveries
+ * are still taken, stored and answered; nobody claims them, so whoever starts next, here or in another process, does.
+ */
 static void stop(struct server *server)
 {
-    stop_accepting(server);
+    atomic_store(&server->gate.stopping, true);
     sweep_close(server->sweep);
+    drain_wait(server->drain);
+    stop_accepting(server);
     drain_close(server->drain);
     gate_close(&server->gate);
     connections_free(server->connections);
     free(server->acceptors);
 }
 
-static void set_up_signals(sigset_t *ends)
+/* ---- signals ------------------------------------------------------------------------ */
+
+/* SIGUSR1 is what FastCGI process managers send to retire a process; SIGUSR2 is all that multiwatch hands on. */
+static sigset_t awaited_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR2);
+    return set;
+}
+
+void serve_hold_signals(void)
+{
+    sigset_t held = awaited_signals();
+    pthread_sigmask(SIG_BLOCK, &held, NULL); /* inherited by every thread that is started from here on */
+}
+
+static void set_up_signals(void)
 {
     struct sigaction wake = {.sa_handler = on_wake};
     sigset_t blocked;
     sigaction(CONNECTIONS_WAKE, &wake, NULL); /* without SA_RESTART */
     signal(SIGPIPE, SIG_IGN);
-    sigemptyset(ends);
-    sigaddset(ends, SIGTERM);
-    sigaddset(ends, SIGINT);
-    sigaddset(ends, SIGUSR1); /* what FastCGI process managers send to retire a process */
-    blocked = *ends;
+    serve_hold_signals();
+    sigemptyset(&blocked);
     sigaddset(&blocked, CONNECTIONS_WAKE);
-    pthread_sigmask(SIG_BLOCK, &blocked, NULL); /* inherited by every thread that is started from here on */
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 }
 
-/* The signal that came. */
-static int wait_for_end(struct server *server, const sigset_t *ends)
+/* True: read the configuration anew. False: end. */
+static bool wait_for_reload(struct server *server)
 {
     const struct timespec poll = {.tv_sec = 1};
-    for (;;) {
-        int signal_number = sigtimedwait(ends, NULL, &poll);
-        if (signal_number > 0)
-            return signal_number;
+    const sigset_t awaited = awaited_signals();
+    int number;
+    while ((number = sigtimedwait(&awaited, NULL, &poll)) <= 0)
         cut_overdue(server);
-    }
+    bool reload = number == SIGHUP || number == SIGUSR2;
+    log_info(reload ? "reloading" : "stopping", LOG_INT("signal", number));
+    return reload;
 }
 
-int serve_fcgi(const struct config *config)
+/* ---- reloading ---------------------------------------------------------------------- */
+
+/*
+ * All threads end and start anew, so none of them ever sees two configurations. The listening socket stays
+ * open: who comes meanwhile waits in its backlog, or is taken by another process. False: nothing runs.
+ */
+static bool change_over(struct server *server, struct config **config, struct config *next)
 {
-    struct server server = {.acceptor_count = 0};
     struct err err = {0};
-    sigset_t ends;
-    FCGX_Init();
-    set_up_signals(&ends);
-    bool started = start(&server, config, &err);
-    if (started) {
-        log_info("ready", LOG_INT("accept_threads", config->accept_threads),
-                 LOG_INT("drain_threads", config->drain_threads), LOG_STR("state_dir", config->state_dir));
-        log_info("stopping", LOG_INT("signal", wait_for_end(&server, &ends)));
-    } else {
-        log_fatal("cannot start", LOG_STR("error", err.text));
+    stop(server);
+    if (start(server, next, &err)) {
+        config_close(*config);
+        *config = next;
+        return true;
     }
+    log_error("the new configuration cannot be put to use, the old one stays in force",
+              LOG_STR("error", err.text));
+    stop(server);
+    config_close(next);
+    if (start(server, *config, &err))
+        return true;
+    log_fatal("cannot start", LOG_STR("error", err.text));
+    return false;
+}
+
+static bool reload(struct server *server, struct config **config)
+{
+    struct err err = {0};
+    struct config *next;
+    if (reload_config(&next, *config, &err) != ERR_OK) {
+        log_error("the new configuration is refused, the old one stays in force", LOG_STR("error", err.text));
+        return true;
+    }
+    return change_over(server, config, next);
+}
+
+int serve_fcgi(struct config **config)
+{
+    struct server server;
+    struct err err = {0};
+    FCGX_Init();
+    set_up_signals();
+    bool running = start(&server, *config, &err);
+    if (!running)
+        log_fatal("cannot start", LOG_STR("error", err.text));
+    while (running && wait_for_reload(&server))
+        running = reload(&server, config);
     stop(&server);
-    return started ? 0 : 1;
+    return running ? 0 : 1;
 }

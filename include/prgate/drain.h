@@ -26,9 +26,13 @@ struct drain;
 
 enum err_code drain_open(struct drain **out, struct gate *gate, int threads, struct err *err);
 
+/* With gate->stopping set: waits until no call is under way and what is queued is given up. NULL is allowed. */
+void drain_wait(struct drain *drain);
+
 /* Waits until every thread is done. With gate->stopping set, that is after its step, and what is queued is given up. */
 void drain_close(struct drain *drain);
 
+/* False also while stopping: what comes in is for whoever works next. */
 bool drain_has_room(struct drain *drain);
 void drain_submit(struct drain *drain, const struct pr_key *pr, const struct claim *claim);
 

@@ -401,6 +401,50 @@ static void test_threads_work_off_what_is_submitted(void **state)
     fixture_close(&f);
 }
 
+static void test_stopping_threads_give_up_what_is_queued_and_claim_no_more(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct fixture f = {0};
+    struct drain *drain;
+    fixture_open(&f, "");
+    struct event event = make_event(EVENT_OPENED, "d1");
+    struct receipt receipt = put_event(&f, &event, true);
+    assert_true(receipt.claimed);
+    assert_int_equal(drain_open(&drain, &f.gate, 2, &err), ERR_OK);
+    atomic_store(&f.gate.stopping, true);
+    assert_false(drain_has_room(drain));
+    /* One that was claimed just before; there may be as many of these as threads that accept. */
+    drain_submit(drain, &event.key, &receipt.claim);
+    drain_wait(drain);
+    struct record record = get_record(&f);
+    check_bool("record", "claimed", record.claim.held, false);
+    check_u64("process", "claims", claims_count(f.gate.claims), 0);
+    check_u64("inbox", "deliveries", count_table(&f, TABLE_INBOX), 1);
+    record_release(&record);
+    drain_close(drain);
+    drain_wait(NULL);
+    fixture_close(&f);
+}
+
+static void test_waiting_ends_where_no_thread_can_work(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct fixture f = {0};
+    struct drain *drain;
+    fixture_open(&f, "");
+    assert_int_equal(drain_open(&drain, &f.gate, 0, &err), ERR_OK);
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    struct claim claim = claims_new(f.gate.claims);
+    drain_submit(drain, &pr, &claim);
+    alarm(20);
+    drain_wait(drain);
+    alarm(0);
+    drain_close(drain);
+    fixture_close(&f);
+}
+
 /* ---- what is stored ---------------------------------------------------------------- */
 
 static enum err_code first_intent_body(struct store_txn *txn, void *arg, struct err *err)
@@ -1211,6 +1255,8 @@ static void test_claim_that_finds_no_place_in_the_queue_is_free_again(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_stopping_threads_give_up_what_is_queued_and_claim_no_more),
+        cmocka_unit_test(test_waiting_ends_where_no_thread_can_work),
         cmocka_unit_test(test_opened_by_a_trusted_author_is_done_in_order),
         cmocka_unit_test(test_failing_github_puts_off_longer_each_time_and_loses_nothing),
         cmocka_unit_test(test_retry_after_is_heeded_by_the_whole_pool),
