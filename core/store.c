@@ -11,9 +11,10 @@
  *  - Every transaction is DB_TXN_NOWAIT: nobody ever sleeps in a lock that lives in
  *    regions that may be replaced. In its place: abort, pause a little, again.
  *  - DB_RUNRECOVERY means that the regions are gone: close the handle, open anew.
- *  - A watchdog looks whether __db.001 is still the file that was opened. If not, it
- *    opens the environment anew, and if it cannot get at the handle because a thread is
- *    stuck in the library for good, it ends the process: whoever started it starts another.
+ *  - A keeper looks whether __db.001 is still the file that was opened. If not, it opens the environment anew.
+ *  - A watchdog ends the process where a thread is stuck in the library for good, waiting for a mutex that
+ *    a dead process holds: whoever started it starts another. It never calls the library, and it
+ *    is there before the environment is opened for the first time.
  *  - The directory itself may be taken away. Commits would go on into files without a name, so each one looks whether
  *    it is still there. While it is gone every transaction fails; when another stands in its place the process
  *    ends, because its mark in alive/ went with the old one.
@@ -48,9 +49,9 @@ enum {
     TXN_GIVE_UP_MS = 6000, /* GitHub hangs up after 10 s: answer 503 before it does */
     HOLDER_DEAD_MS = 1500, /* no transaction waits this long for a living one: somebody died holding locks */
     WATCHDOG_POLL_MS = 50,
-    WATCHDOG_STUCK_MS = 1000,   /* longer than any sync of a healthy disk */
-    WATCHDOG_REOPEN_MS = 10000, /* another process may be recovering a long log */
-    REGION_MISSING_MS = 1000,   /* nobody needs this long between taking regions away and making new ones */
+    WATCHDOG_STUCK_MS = 1000, /* longer than any sync of a healthy disk */
+    WATCHDOG_IDLE_MS = 3000,  /* opening or closing without using processor time: longer than many syncs */
+    REGION_MISSING_MS = 1000, /* nobody needs this long between taking regions away and making new ones */
     TABLE_EMPTY_BYTES = 2 * STORE_PAGE_SIZE /* a table has this many from its making on */
 };
 
@@ -630,15 +631,29 @@ static enum err_code open_handle(struct store *store, struct err *err)
     }
 }
 
+/* From here on the watchdog looks whether this thread gets anywhere. One at a time: guard held, or nobody else there. */
+static void begin_handling(struct store *store)
+{
+    clockid_t clock = CLOCK_MONOTONIC;
+    pthread_getcpuclockid(pthread_self(), &clock);
+    atomic_store(&store->handler, clock);
+    atomic_store(&store->handling, true);
+}
+
+static void end_handling(struct store *store)
+{
+    atomic_store(&store->handling, false);
+}
+
 /* The caller holds the guard exclusively. */
 static enum err_code reopen_handle(struct store *store, struct err *err)
 {
-    atomic_store(&store->reopening, true);
+    begin_handling(store);
     close_handle(store);
     enum err_code code = open_handle(store, err);
     if (code == ERR_OK)
         atomic_fetch_add(&store->recoveries, 1);
-    atomic_store(&store->reopening, false);
+    end_handling(store);
     return code;
 }
 
@@ -653,7 +668,7 @@ static enum err_code recover(struct store *store, unsigned long seen, struct err
     return code == ERR_OK ? ERR_OK : err_wrap(err, "opening the store anew");
 }
 
-/* ---- the watchdog ------------------------------------------------------ */
+/* ---- keeper and watchdog ------------------------------------------------ */
 
 static bool region_was_replaced(struct store *store)
 {
@@ -704,29 +719,46 @@ static bool watch_directory(struct store *store, int64_t *missing_since)
     return true;
 }
 
+/* A process with nothing to do catches up, too: it would keep the old regions' memory, and be late when needed. */
+static void *keep_up(void *arg)
+{
+    struct store *store = arg;
+    int64_t missing_since = 0;
+    while (!atomic_load(&store->stopping)) {
+        pause_us(WATCHDOG_POLL_MS * 1000L);
+        if (watch_directory(store, &missing_since) || !region_was_replaced(store))
+            continue;
+        atomic_store(&store->replaced, true);
+        try_to_catch_up(store);
+    }
+    return NULL;
+}
+
+/* Processor time of the thread that opens or closes, which a recovery uses up and a wait for the dead does not. */
+static int64_t handler_ns(struct store *store)
+{
+    struct timespec t = {0};
+    clock_gettime((clockid_t)atomic_load(&store->handler), &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
 static void *watch(void *arg)
 {
     struct store *store = arg;
-    int64_t since = 0, missing_since = 0;
-    while (!atomic_load(&store->stopping)) {
+    int64_t since = 0, spent_before = 0;
+    while (!atomic_load(&store->closed)) {
         pause_us(WATCHDOG_POLL_MS * 1000L);
-        if (watch_directory(store, &missing_since))
-            continue;
-        if (region_was_replaced(store)) {
-            atomic_store(&store->replaced, true);
-            try_to_catch_up(store);
-        }
-        if (!region_was_replaced(store)) {
-            since = 0;
-            continue;
-        }
+        bool handling = atomic_load(&store->handling);
+        int64_t spent = handling ? handler_ns(store) : 0;
+        bool suspicious = handling ? spent == spent_before : region_was_replaced(store);
+        spent_before = spent;
         int64_t now = monotonic_ms();
-        if (since == 0)
-            since = now;
-        if (now - since < (atomic_load(&store->reopening) ? WATCHDOG_REOPEN_MS : WATCHDOG_STUCK_MS))
+        if (!suspicious || since == 0)
+            since = suspicious ? now : 0;
+        if (!suspicious || now - since < (handling ? WATCHDOG_IDLE_MS : WATCHDOG_STUCK_MS))
             continue;
         /* Claims and intents are data and wait for whoever comes next: ending here loses nothing. */
-        log_error("a thread is stuck in Berkeley DB regions that were replaced: this process ends",
+        log_error("a thread is stuck in Berkeley DB for good: this process ends",
                   LOG_STR("home", store->home));
         _exit(75);
     }
@@ -745,18 +777,43 @@ static void init_guard(pthread_rwlock_t *guard)
 
 /* ---- open and close ------------------------------------------------------ */
 
-static void release(struct store *store)
+static void free_store(struct store *store)
 {
-    close_handle(store);
     pthread_mutex_destroy(&store->message_mutex);
     pthread_rwlock_destroy(&store->guard);
     free(store->home);
     free(store);
 }
 
+static void stop_watching(struct store *store)
+{
+    atomic_store(&store->closed, true);
+    pthread_join(store->watchdog, NULL);
+}
+
 bool store_is_there(const char *state_dir)
 {
     return store_inode(state_dir, "db/pr.db") != 0;
+}
+
+/* The watchdog comes first: another process may die amid its own opening and hold this one up for ever. */
+static enum err_code start_watched(struct store *store, struct err *err)
+{
+    begin_handling(store);
+    int failed = pthread_create(&store->watchdog, NULL, watch, store);
+    if (failed != 0)
+        return err_set(err, ERR_FATAL, failed, "cannot start the store's watchdog thread");
+    enum err_code code = open_handle(store, err);
+    end_handling(store);
+    if (code == ERR_OK) {
+        failed = pthread_create(&store->keeper, NULL, keep_up, store);
+        if (failed == 0)
+            return ERR_OK;
+        code = err_set(err, ERR_FATAL, failed, "cannot start the store's keeper thread");
+    }
+    close_handle(store);
+    stop_watching(store);
+    return code;
 }
 
 enum err_code store_open(struct store **out, const char *state_dir, struct err *err)
@@ -777,14 +834,11 @@ enum err_code store_open(struct store **out, const char *state_dir, struct err *
     if (code == ERR_OK)
         code = store_make_dir(store->home, err);
     if (code == ERR_OK)
-        code = open_handle(store, err);
-    if (code == ERR_OK && pthread_create(&store->watchdog, NULL, watch, store) != 0)
-        code = err_set(err, ERR_FATAL, errno, "cannot start the store's watchdog thread");
-    if (code == ERR_OK) {
+        code = start_watched(store, err);
+    if (code == ERR_OK)
         *out = store;
-        return ERR_OK;
-    }
-    release(store);
+    else
+        free_store(store);
     return code;
 }
 
@@ -793,10 +847,13 @@ void store_close(struct store *store)
     if (store == NULL)
         return;
     atomic_store(&store->stopping, true);
-    pthread_join(store->watchdog, NULL);
+    pthread_join(store->keeper, NULL);
+    begin_handling(store);
     if (store->env != NULL && home_is_there(store))
         note_synced(store);
-    release(store);
+    close_handle(store);
+    stop_watching(store);
+    free_store(store);
 }
 
 /* ---- transactions ---------------------------------------------------------- */

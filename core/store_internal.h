@@ -21,14 +21,16 @@ struct store {
     DB_ENV *env;
     DB *tables[TABLE_END];
     bool opened; /* once: from then on no table is made */
-    pthread_t watchdog;
+    pthread_t watchdog, keeper;
     pthread_mutex_t message_mutex;
     char message[STORE_MESSAGE_SIZE]; /* the first of Berkeley DB's complaints not yet told */
     /* What the watchdog must be able to see and say while a stuck thread holds the guard. */
     atomic_ulong region;    /* inode of __db.001 when the environment was opened */
     atomic_ulong directory; /* inode of `home` itself */
     atomic_bool replaced;   /* it is another by now, or gone: whoever comes opens anew */
-    atomic_bool reopening;  /* and somebody is at it */
+    atomic_bool handling;   /* a thread is opening or closing the environment */
+    atomic_int handler;     /* and this clock runs when it does */
+    atomic_bool closed;     /* nothing is left to watch */
     atomic_bool stopping;
     atomic_uint_fast64_t commits, transactions, retries, recoveries;
 };
