@@ -77,6 +77,11 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# Kills prgate at named points; only the crash tests load it.
+$(BUILD)/crash/points.so: tests/crash/points.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
+
 -include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/bench/growth.d
 
 # ---- running ------------------------------------------------------------------

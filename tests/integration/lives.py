@@ -17,14 +17,14 @@ LIVES_AT_ONCE = 24
 REPOS = 8
 
 
-def make_lives(site, name, count, seed):
-    """{(repo, number): Life} in fresh repositories, and the dice for what follows."""
+def make_lives(site, name, count, seed, owners=("dispatch",), make=None):
+    """{(repo, number): Life} in fresh repositories, the owners in turn, and the dice for what follows."""
     need_program()
     dice = random.Random(seed)
-    repos = [make_repo(site, "dispatch", f"{name}{n}") for n in range(REPOS)]
+    repos = [make_repo(site, owners[n % len(owners)], f"{name}{n}") for n in range(REPOS)]
     lives = {}
     for n in range(count):
-        life = Life(dice, repos[n % REPOS], 1 + n // REPOS, burst=n % 2 == 0)
+        life = (make or Life)(dice, repos[n % REPOS], 1 + n // REPOS, burst=n % 2 == 0)
         lives[life.repo, life.number] = life
     return lives, dice
 

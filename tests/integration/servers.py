@@ -3,9 +3,11 @@
 An example is changed only where it names ports, paths and users: adapt() takes a table of
 replacements and insists that each is there, so that what is tested is the example.
 """
+import contextlib
 import dataclasses
 import http.client
 import os
+import pathlib
 import shutil
 import subprocess
 import time
@@ -50,12 +52,30 @@ class Pool:
         if os.geteuid() == 0:
             command += ["-u", SERVER_USER, "-g", SERVER_GROUP, "-U", SERVER_USER, "-G", SERVER_GROUP]
         command += ["--", *self.wrapper, "/usr/bin/multiwatch", "-f", processes, *RESTART, "--", workspace.fcgi]
-        self.process = Process(command, workspace.dir / "pool.log", env=workspace.environment())
+        self.process = Process(command, workspace.dir / "pool.log",
+                               env={**workspace.environment(), **workspace.pool_environment})
         self.process.wait_ready(self.socket.exists)
+
+    def members(self):
+        """Process ids of prgate.fcgi, as many as live right now."""
+        pids = []
+        for directory in pathlib.Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                _, name, rest = _parse_stat((directory / "stat").read_text())
+                if name == "prgate.fcgi" and int(rest[1]) == self.process.pid and rest[0] != "Z":
+                    pids.append(int(directory.name))
+        return pids
 
     def stop(self):
         self.process.stop()
         self.socket.unlink(missing_ok=True)
+
+
+def _parse_stat(text):
+    """(pid, name, [state, parent's pid, ...]) of /proc/PID/stat."""
+    pid, _, rest = text.partition(" (")
+    name, _, rest = rest.rpartition(") ")
+    return int(pid), name, rest.split()
 
 
 class HttpServer:
@@ -140,6 +160,10 @@ class Nginx(HttpServer):
 
 class Pool4Nginx(Nginx):
     processes = 4
+
+
+class Pool1Nginx(Nginx):
+    processes = 1
 
 
 class Lighttpd(HttpServer):

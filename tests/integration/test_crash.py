@@ -1,146 +1,220 @@
-"""Random members of the pool are killed with SIGKILL while many pull requests live their lives.
+"""Members of the pool die by SIGKILL while many pull requests live their lives.
 
-CRASH_N (250) lives, CRASH_SEED for the dice. Whatever died: what was acknowledged is decided, CI starts at most
-once for a commit, and the pull requests end as they would have without. A delivery that
-nobody acknowledged is sent again, as an operator would have GitHub do. The longest time that any
-delivery took, nginx's second tries included, is printed.
+CRASH_N (250) lives, CRASH_SEED for the dice. Once anywhere, a random member every 20 to 200 ms; once at named
+points, see tests/crash/points.c. Whatever died: what was acknowledged is decided, CI starts at most once for a
+commit, and the pull requests end as they do without a kill, see battle.py. A delivery that nobody acknowledged
+is sent again, as an operator would have GitHub do. Then each point around a trigger by itself.
 """
+import contextlib
 import os
 import random
-import signal
-import subprocess
 import threading
 import time
 
 import pytest
-from conftest import end
-from lives import (LATENCY, SETTLE_S, Postman, come_to_rest, disagreement, each_pull, make_lives, run_all, started_twice,
-                   undecided)
-from servers import Pool4Nginx
+from battle import (OWNERS, PatientPostman, Reaper, Script, Sniper, differences, ends, keys_of_repeats,
+                    left_by_the_gate, play_in_order, resolve_conflicts)
+from conftest import arrange, end
+from gate import Gate
+from github_sim import client
+from lives import LATENCY, come_to_rest, make_lives, run_all, undecided
+from points import Points
+from processes import wait_until
+from servers import Pool1Nginx, Pool4Nginx
 
 LIVES = int(os.environ.get("CRASH_N", "250"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
-PAUSE_S = (0.02, 0.2)  # between two kills
-STALL_S = 9.5          # GitHub hangs up after 10 s
+STALL_S = 9.5  # GitHub hangs up after 10 s
+MORE_LIVES = 5  # rounds until each point was met
 
 
-class Reaper(threading.Thread):
-    """Kills until told to stop."""
+def script(site, count=LIVES, seed=SEED):
+    return make_lives(site, "crash", count, seed, OWNERS, Script)
 
-    def __init__(self, pool, dice):
+
+class Peace(threading.Thread):
+    """The undisturbed run, at a simulator of its own, while the others are under way."""
+
+    def __init__(self, make_site, app_key):
         super().__init__(daemon=True)
-        self.pool, self.dice = pool, dice
-        self.kills = 0
-        self.enough = threading.Event()
-        self.start()
-
-    def members(self):
-        found = subprocess.run(["pgrep", "-P", str(self.pool.process.pid)], capture_output=True, text=True, check=False)
-        supervisors = found.stdout.split() or [str(self.pool.process.pid)]
-        own = [str(self.pool.process.pid), *supervisors]
-        found = subprocess.run(["pgrep", "-x", "-P", ",".join(own), "prgate.fcgi"], capture_output=True, text=True,
-                               check=False)
-        return [int(pid) for pid in found.stdout.split()]
+        self.make_site, self.app_key = make_site, app_key
+        self.problem = self.views = None
 
     def run(self):
-        while not self.enough.wait(self.dice.uniform(*PAUSE_S)):
-            members = self.members()
-            if members:
-                try:
-                    os.kill(self.dice.choice(members), signal.SIGKILL)
-                    self.kills += 1
-                except ProcessLookupError:
-                    pass  # it ended by itself in between
-
-    def stop(self):
-        self.enough.set()
-        self.join()
-
-
-class PatientPostman(Postman):
-    """Sends again what was not acknowledged; notes the longest time that one answer took."""
-
-    longest_s = 0.0
-    refusals = 0
-
-    def _post(self, life_key, one, late_s):
-        time.sleep(late_s)
-        until = time.monotonic() + SETTLE_S
-        while time.monotonic() < until:
-            began = time.monotonic()
-            status = self._try(one)
-            with self._lock:
-                self.longest_s = max(self.longest_s, time.monotonic() - began)
-                if status in (200, 202):
-                    self.taken[life_key].add(one["delivery"])
-                    return
-                self.refusals += 1
-            time.sleep(0.2)
-        raise AssertionError(f"delivery {one['delivery']} was never acknowledged")
-
-    def _try(self, one):
+        began = time.monotonic()
         try:
-            return self.site.exchange(one["event"], one["payload"], one["delivery"]).status
-        except OSError:
-            return None
+            with client.start() as sim:
+                arrange(sim, self.app_key)
+                site = self.make_site(Pool1Nginx, sim)
+                lives, _ = script(site)
+                play_in_order(site, lives)
+                self.views = ends(sim, lives)
+                print("T peace", time.monotonic() - began)
+                end(site)
+        except Exception as problem:  # raised again where somebody sees it
+            self.problem = problem
+
+    def result(self):
+        self.join()
+        if self.problem:
+            raise self.problem
+        return self.views
 
 
 @pytest.fixture(scope="module")
-def battle(make_site, github):
-    """(site, lives, postman, kills), all at rest again."""
-    github.forget()
-    site = make_site(Pool4Nginx, github)
-    lives, dice = make_lives(site, "crash", LIVES, SEED)
-    github.settings(**LATENCY)
-    postman = PatientPostman(site, dice)
-    reaper = Reaper(site.server.pool, random.Random(SEED + 1))
-    began = time.monotonic()
-    run_all(github, list(lives.values()), postman, dice, lives)
-    postman.wait()
-    reaper.stop()
-    come_to_rest(site, github, postman, lives)
-    print(f"CRASH_SEED={SEED} CRASH_N={LIVES}: {reaper.kills} kills, {sum(map(len, postman.taken.values()))} deliveries, "
-          f"{postman.refusals} not acknowledged at first, the longest answer took {postman.longest_s:.2f} s, "
-          f"{time.monotonic() - began:.1f} s in all")
-    yield site, lives, postman, reaper.kills
-    postman.close()
-    github.settings(latency_ms=0)
-    github.forget()
-    end(site)
+def peace(make_site, app_key):
+    thread = Peace(make_site, app_key)
+    thread.start()
+    yield thread
+    thread.join()
+
+
+class Battle:
+    """One run; at rest again when run() is over."""
+
+    def __init__(self, site, name, lives, dice):
+        self.site, self.name, self.lives = site, name, lives
+        self.points = Points(site.workspace.dir / "points") if site.workspace.pool_environment else None
+        self.postman = PatientPostman(site, dice)
+        self.dice = dice
+
+    def run(self):
+        pool, dice = self.site.server.pool, random.Random(SEED + 1)
+        disturber = Sniper(pool, dice, self.points) if self.points else Reaper(pool, dice)
+        began = time.monotonic()
+        disturber.start()
+        run_all(self.site.sim, list(self.lives.values()), self.postman, self.dice, self.lives)
+        self.postman.wait()
+        print("T run_all", time.monotonic()-began)
+        if self.points:
+            self.meet_the_rest()
+        print("T rest", time.monotonic()-began)
+        come_to_rest(self.site, self.site.sim, self.postman, self.lives)
+        print("T came to rest", time.monotonic()-began)
+        for key, deliveries in resolve_conflicts(self.site.sim, self.lives).items():
+            self.postman.send(key, deliveries, 0.5)
+        self.postman.wait()
+        disturber.stop()
+        come_to_rest(self.site, self.site.sim, self.postman, self.lives)
+        self.seconds = time.monotonic() - began
+        self.kills = sum(self.points.kills.values()) if self.points else disturber.done["SIGKILL"]
+
+    def meet_the_rest(self):
+        """More lives, in repositories that are not compared, until each point has killed."""
+        for n in range(MORE_LIVES):
+            if all(self.points.kills.values()):
+                return
+            extra, dice = make_lives(self.site, f"extra{n}-", 40, SEED + n, OWNERS, Script)
+            run_all(self.site.sim, list(extra.values()), self.postman, dice, {**self.lives, **extra})
+            self.postman.wait()
+
+    def print(self):
+        print(f"\n{self.name}: CRASH_SEED={SEED} CRASH_N={LIVES}: {self.kills} kills, {self.postman.figures()}; "
+              f"{left_by_the_gate(self.site, self.lives)} triggers left as unknown, {self.seconds:.1f} s in all")
+        if self.points:
+            print(self.points.table())
+
+
+@pytest.fixture(scope="module", params=["anywhere", "at points"])
+def battle(request, make_site, app_key, peace):
+    with client.start() as sim:
+        arrange(sim, app_key)
+        site = make_site(Pool4Nginx, sim, kill_at_points=request.param == "at points")
+        try:
+            lives, dice = script(site)
+            sim.settings(**LATENCY)
+            fought = Battle(site, request.param, lives, dice)
+            fought.run()
+            fought.print()
+            yield fought
+            fought.postman.close()
+        finally:
+            end(site)
 
 
 def test_members_were_killed(battle):
-    _, _, _, kills = battle
-    assert kills >= 10, "too few to prove anything"
+    assert battle.kills >= 10, "too few to prove anything"
+
+
+def test_each_named_point_has_killed(battle):
+    if battle.points is None:
+        pytest.skip("nobody aims")
+    assert len(battle.points.names) >= 20
+    assert [name for name, kills in battle.points.kills.items() if kills == 0] == []
 
 
 def test_all_that_was_acknowledged_is_decided(battle):
-    site, _, postman, _ = battle
-    assert undecided(site, postman) == {}
-
-
-def test_no_commit_is_started_twice(battle):
-    site, lives, _, _ = battle
-    assert started_twice(site, lives) == {}
+    assert battle.postman.count() > len(battle.lives)
+    assert undecided(battle.site, battle.postman) == {}
 
 
 def test_no_answer_took_longer_than_github_waits(battle):
-    _, _, postman, _ = battle
-    assert postman.longest_s < STALL_S
+    assert battle.postman.longest_s < STALL_S
+    assert battle.postman.stall_s < STALL_S
 
 
-def test_the_end_is_as_without_the_kills(battle):
-    """But for triggers whose fate a kill has hidden: those are left, and the gate says so."""
-    site, lives, _, _ = battle
-    wrong = []
-    for life, view in each_pull(site.sim, lives):
-        problem = disagreement(life, view)
-        if problem and not (problem.startswith("started for the head 0 times") and is_left(site, life, view)):
-            wrong.append(f"{life.repo}#{life.number} {problem}; {life}")
-    assert wrong == []
+def test_the_end_is_as_without_the_kills(battle, peace):
+    in_peace = peace.result()
+    assert len(in_peace) == len(battle.lives)
+    wrong = differences(battle.site, battle.lives, in_peace)
+    assert not wrong, "\n".join([f"{len(wrong)} of {len(battle.lives)}", *wrong[:20]])
 
 
-def is_left(site, life, view):
-    _, report = site.get(f"/status/{life.repo}/{life.number}.json")
-    heads = {head["sha"]: head["ci"] for head in report["heads"]}
-    return heads.get(view.head) == "unknown"
+def test_every_repeat_of_a_trigger_carries_the_same_key(battle):
+    repeats, triggers = keys_of_repeats(battle.site.sim, battle.lives)
+    print(f"{battle.name}: {triggers} triggers at own CIs, {len(repeats)} of them repeated")
+    assert triggers > 0
+    assert {commit: keys for commit, keys in repeats.items() if len(set(keys)) > 1} == {}
+    assert {commit[0] for commit in repeats if not commit[0].startswith("at-least-once/")} == set()
+
+
+# ---- one kill, around one trigger ---------------------------------------------------------------
+
+# How often CI is started if somebody dies there, and what the gate says of it.
+ONE_KILL = {
+    ("dispatch", "before a trigger"): (0, "unknown"),
+    ("dispatch", "after a trigger"): (1, "unknown"),
+    ("dispatch", "before a result's commit"): (1, "unknown"),
+    ("own-ci", "before a trigger"): (1, "started"),
+    ("own-ci", "after a trigger"): (1, "started"),
+    ("own-ci", "before a result's commit"): (1, "started"),
+    ("at-least-once", "before a trigger"): (1, "started"),
+    ("at-least-once", "after a trigger"): (2, "started"),
+    ("at-least-once", "before a result's commit"): (2, "started"),
+    ("dispatch", "after a result's commit"): (1, "started"),
+    ("at-least-once", "after a result's commit"): (1, "started"),
+}
+
+
+@pytest.fixture(scope="module")
+def range_site(make_site, github):
+    github.forget()
+    site = make_site(Pool4Nginx, github, kill_at_points=True)
+    yield site
+    end(site)
+
+
+@pytest.mark.parametrize("owner, point", ONE_KILL, ids=[" ".join(case).replace(" ", "_") for case in ONE_KILL])
+def test_one_kill_around_a_trigger(range_site, owner, point):
+    points = Points(range_site.workspace.dir / "points")
+    gate = Gate(range_site, owner)
+    before = points.kills[point]
+    points.arm(point)
+    gate.deliver(gate.happen("open", author="ann"))
+    wait_until(lambda: points.kills[point] > before, 20, f"a kill {point}")
+    pull = patiently_settled(gate)
+    count, ci = ONE_KILL[owner, point]
+    assert pull.started == [pull.head] * count
+    assert len({one["key"] for one in pull.sent}) <= 1
+    _, report = range_site.get(f"/status/{gate.repo}/1.json")
+    assert [head["ci"] for head in report["heads"]] == [ci]
+    assert (pull.check(), pull.labels) == ("done", ["CICD"])
+
+
+def patiently_settled(gate):
+    """A member that is recovering the store has no answer for a moment."""
+    for _ in range(10):
+        with contextlib.suppress(AssertionError):
+            return gate.settled()
+        time.sleep(0.5)
+    return gate.settled()

@@ -9,6 +9,8 @@ import pwd
 import shutil
 import tempfile
 
+import points
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("PRGATE_BUILD", ROOT / "build"))
 SERVER_USER = "www-data" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
@@ -31,6 +33,8 @@ POLICIES = {
     "workflow": 'trigger = "workflow_dispatch"\n  workflow = "ci.yml"',
     "own-ci": 'trigger = "http"\n  http_url = "{api}/_ci/hook"\n  http_secret_file = "{dir}/ci.secret"\n'
               '  trigger_can_be_asked = true',
+    "at-least-once": 'trigger = "http"\n  http_url = "{api}/_ci/hook"\n  http_secret_file = "{dir}/ci.secret"\n'
+                     '  trigger_guarantee = "at_least_once"',
     "label-only": 'trigger = "none"',
     "pinned": f"label_id = {PINNED_LABEL_ID}",
     "odd-label": 'label = "{odd_label}"',
@@ -61,7 +65,7 @@ CREDENTIALS = {
 
 
 class Workspace:
-    def __init__(self, api, credentials="app", key_pem=None, timeout=5, extra="", pace=QUIET):
+    def __init__(self, api, credentials="app", key_pem=None, timeout=5, extra="", pace=QUIET, kill_at_points=False):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="prgate-test-"))
         self.api, self.credentials = api, credentials
         self.conf = self.dir / "prgate.conf"
@@ -69,6 +73,7 @@ class Workspace:
         self.bin = self.dir / "bin"
         self.fcgi, self.ctl = self.bin / "prgate.fcgi", self.bin / "prgatectl"
         self._copy_programs()
+        self.pool_environment = self._load_points() if kill_at_points else {}
         self._write_secrets(key_pem)
         self.state.mkdir()
         self.conf.write_text(self._config(credentials, timeout, pace) + extra)
@@ -78,6 +83,13 @@ class Workspace:
         self.bin.mkdir()
         for program in (self.fcgi, self.ctl):
             shutil.copy(BUILD / program.name, program)
+
+    def _load_points(self):
+        """Has the pool die at the points of tests/crash/points.c, as points.Points tells it to."""
+        library = self.bin / "points.so"
+        shutil.copy(BUILD / "crash" / library.name, library)
+        points.make_file(self.dir / "points")
+        return {"LD_PRELOAD": str(library), "CRASH_POINTS": str(self.dir / "points")}
 
     def _write_secrets(self, key_pem):
         for name, text in {"webhook.secret": SECRET, "webhook.old": OLD_SECRET, "ci.secret": CI_SECRET,

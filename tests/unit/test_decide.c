@@ -849,6 +849,27 @@ static void test_mergeable_unknown_is_not_a_conflict(void **state)
     record_release(&life.record);
 }
 
+/* The payload's `mergeable` is null as a rule. What a read that came later said is not forgotten for it. */
+static void test_conflict_that_a_later_read_showed_outlives_a_payload_that_does_not_know(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    life.github.labelled = true;
+    struct event pushed = event_now(&life, EVENT_SYNCHRONIZE);
+    pushed.pr.mergeable = MERGEABLE_UNKNOWN;
+    life.github.mergeable = MERGEABLE_NO;
+    struct event unlabeled = event_now(&life, EVENT_UNLABELED); /* decided first, and covers nothing */
+    deliver(&life, &unlabeled);
+    expect(&life, RULE_WAIT_NO_LABEL);
+    assert_int_equal(decide_needs(&life.record, &pushed, &(struct facts){0}, life.now_ms), FACT_AUTHOR);
+    deliver(&life, &pushed);
+    expect(&life, RULE_CONFLICT);
+    assert_true(does(&life, INTENT_COMMENT_CONFLICT));
+    assert_false(does(&life, INTENT_TRIGGER));
+    record_release(&life.record);
+}
+
 static void test_disagreement_within_a_second_is_asked_again(void **state)
 {
     (void)state;
@@ -1058,6 +1079,7 @@ int main(void)
         cmocka_unit_test(test_conflict_comments_once_and_starts_when_it_is_gone),
         cmocka_unit_test(test_conflict_with_mergeable_unknown_is_asked_again_for_a_while),
         cmocka_unit_test(test_mergeable_unknown_is_not_a_conflict),
+        cmocka_unit_test(test_conflict_that_a_later_read_showed_outlives_a_payload_that_does_not_know),
         cmocka_unit_test(test_disagreement_within_a_second_is_asked_again),
         cmocka_unit_test(test_read_that_is_older_than_the_payload_is_given_time_to_catch_up),
         cmocka_unit_test(test_refused_trigger_is_not_tried_again_by_an_echo_or_an_edit),

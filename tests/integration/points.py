@@ -1,0 +1,52 @@
+"""The named points of tests/crash/points.c: where a process of the pool is to die, and how often one did."""
+import mmap
+import pathlib
+import struct
+
+SLOT = struct.Struct("=32sIIQ")  # name, armed, kills, passes: struct slot there
+ARMED_AT = 32
+SIZE = 4096
+
+
+def make_file(path):
+    pathlib.Path(path).write_bytes(bytes(SIZE))
+
+
+class Points:
+    """A view of the file that the pool's processes map, too; the first of them writes the names."""
+
+    def __init__(self, path):
+        with open(path, "r+b") as file:
+            self._map = mmap.mmap(file.fileno(), SIZE)
+
+    def _slots(self):
+        for at in range(0, SIZE - SLOT.size, SLOT.size):
+            name, armed, kills, passes = SLOT.unpack_from(self._map, at)
+            if not name.rstrip(b"\0"):
+                return
+            yield at, name.rstrip(b"\0").decode(), armed, kills, passes
+
+    @property
+    def names(self):
+        return [name for _, name, _, _, _ in self._slots()]
+
+    @property
+    def kills(self):
+        return {name: kills for _, name, _, kills, _ in self._slots()}
+
+    def is_armed(self, name):
+        return any(armed for _, one, armed, _, _ in self._slots() if one == name)
+
+    def arm(self, name, n=1):
+        """Whoever is the n-th to pass there dies. 0: nobody."""
+        at = next(at for at, one, _, _, _ in self._slots() if one == name)
+        struct.pack_into("=I", self._map, at + ARMED_AT, n)
+
+    def disarm(self):
+        for name in self.names:
+            self.arm(name, 0)
+
+    def table(self):
+        lines = [f"{'point':<28}{'passed':>10}{'kills':>7}"]
+        lines += [f"{name:<28}{passes:>10}{kills:>7}" for _, name, _, kills, passes in self._slots()]
+        return "\n".join(lines)
