@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts the pool without systemd, and stays in the foreground as its supervisor's child should.
 # As root the processes become PRGATE_USER. Stop it with SIGTERM: multiwatch then sends each process SIGUSR1,
-# which prgate takes like SIGTERM, and waits. (Its --signal is off by one in Debian 12: do not use that.)
+# which prgate takes like SIGTERM, and waits. (Its --signal is off by one in Debian 12: do not use that.) SIGUSR2 is
+# handed on to each, which prgate takes like SIGHUP: it reads its configuration anew.
 set -eu
 
 : "${PRGATE_USER:=prgate}" "${PRGATE_WEB_GROUP:=www-data}" "${PRGATE_PROCESSES:=4}"

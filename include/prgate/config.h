@@ -1,5 +1,5 @@
 /*
- * config: the configuration file, read once and then immutable.
+ * config: the configuration file, read once and then immutable. A reload (reload.h) makes another one.
  *
  *     struct config *config;
  *     if (config_open(&config, path, &err) != ERR_OK)
