@@ -99,7 +99,7 @@ run: packages-run
 
 # ---- checking -------------------------------------------------------------------
 
-.PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-peers \
+.PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-crash check-peers \
 	check-valgrind check-hardening check-security check-style check-clang check-mutants check-install check-sanitized \
 	check-overload check-growth
 check: packages-check
@@ -169,9 +169,15 @@ check-clang:
 
 TESTS = tests/integration
 PYTEST =
+# Those have a step of their own.
+LEFT_OUT = $(if $(filter tests/integration,$(TESTS)),--ignore=tests/integration/test_crash.py --ignore=tests/integration/test_signals.py)
 
-check-integration: all
-	$(PYTHON) -m pytest -q -p no:cacheprovider -n 4 --dist loadgroup $(PYTEST) $(TESTS)
+check-integration: all $(BUILD)/crash/points.so
+	$(PYTHON) -m pytest -q -p no:cacheprovider -n 4 --dist loadgroup $(PYTEST) $(LEFT_OUT) $(TESTS)
+
+# CRASH_N=2000 make check-crash is a long run, CRASH_SEED=N repeats the dice of one.
+check-crash: all $(BUILD)/crash/points.so
+	tests/crash.sh
 
 check-races: all
 	$(PYTHON) -m pytest -q -s -p no:cacheprovider tests/integration/test_races.py

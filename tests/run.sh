@@ -46,6 +46,7 @@ step fuzz "$make" -j2 fuzz
 step security "$make" check-security
 step sanitized "$make" check-sanitized
 step integration "$make" check-integration
+step crash "$make" check-crash
 step peers "$make" check-peers
 step install "$make" check-install
 step mutants "$make" check-mutants

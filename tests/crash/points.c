@@ -5,8 +5,8 @@
  * libcrypto, libcurl and Berkeley DB, and that Berkeley DB makes into libc; the table below has them.
  *
  * CRASH_POINTS names a file that all processes of the pool and the test map. It has one struct slot for each
- * point. The test writes N into `armed`: the N-th process that passes the point from then on, counted
- * over the pool, dies there. `passes` and `kills` count over the pool, too. Without CRASH_POINTS, or in
+ * point. The test writes N into `armed`: the N-th time that somebody passes the point from then on, counted
+ * over the pool, that process dies there. `passes` and `kills` count over the pool, too. Without CRASH_POINTS, or in
  * another program than prgate.fcgi, nothing happens.
  */
 #include <curl/curl.h>
@@ -85,8 +85,9 @@ static const char *const names[POINT_END] = {
 
 /* tests/integration/points.py reads and writes the same. */
 struct slot {
-    char name[32];
-    atomic_uint armed; /* 0: nobody dies */
+    char name[28];
+    atomic_uint hang;  /* not 0: the thread that is due does not die, it stays there for ever */
+    atomic_uint armed; /* 0: nobody is due */
     atomic_uint kills;
     atomic_ullong passes;
 };
@@ -109,9 +110,10 @@ static _Thread_local struct {
 
 /* ---- dying ------------------------------------------------------------------------ */
 
-static void die(void)
+static void die(const struct slot *slot)
 {
-    kill(getpid(), SIGKILL);
+    if (atomic_load(&slot->hang) == 0)
+        kill(getpid(), SIGKILL);
     for (;;)
         pause();
 }
@@ -134,7 +136,7 @@ static bool is_due(enum point point)
 static void pass(enum point point)
 {
     if (is_due(point))
-        die();
+        die(&slots[point]);
 }
 
 /* ---- setting up ------------------------------------------------------------------- */
@@ -347,7 +349,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
         pass(IN_DB_PAGE_WRITE);
     } else if (is_due(IN_DB_LOG_WRITE)) {
         (void)!next(fd, bytes, len / 2, at);
-        die();
+        die(&slots[IN_DB_LOG_WRITE]);
     }
     return next(fd, bytes, len, at);
 }

@@ -14,14 +14,19 @@ All else is the same for each pull request: state, labels, the check on the head
 CI was started for it, the comments.
 """
 import collections
+import dataclasses
+import http.client
 import json
 import os
 import signal
 import threading
 import time
 
+from conftest import arrange, end
+from github_sim import client
 from lives import SETTLE_S, Life, Postman, each_pull, key_of
 from processes import wait_until
+from servers import Pool1Nginx
 
 OWNERS = ("dispatch", "own-ci", "at-least-once")  # at most once; can be asked; at least once
 PAUSE_S = (0.02, 0.2)  # between two disturbances
@@ -43,6 +48,14 @@ class Script(Life):
 
 
 # ---- the disturbed run
+
+@dataclasses.dataclass
+class Refusal:
+    began: float
+    ended: float
+    status: int | None  # None: no whole answer came
+    reply: object
+
 
 class PatientPostman(Postman):
     """Sends again what was not acknowledged; measures."""
@@ -67,7 +80,7 @@ class PatientPostman(Postman):
                         self.taken[life_key].add(one["delivery"])
                 return
             with self._lock:
-                self.refusals.append((time.monotonic(), status, reply))
+                self.refusals.append(Refusal(began, time.monotonic(), status, reply))
             time.sleep(0.2)
         raise AssertionError(f"delivery {one['delivery']} was never acknowledged")
 
@@ -93,9 +106,7 @@ class PatientPostman(Postman):
         try:
             answer = self.site.exchange(one["event"], one["payload"], one["delivery"])
             return answer.status, json.loads(answer.body)
-        except (OSError, ValueError, ConnectionError) as problem:
-            return None, problem
-        except Exception as problem:  # http.client has a dozen that mean: no whole answer
+        except (OSError, ValueError, http.client.HTTPException) as problem:
             return None, problem
 
     def count(self):
@@ -108,6 +119,7 @@ class PatientPostman(Postman):
 
 class Disturber(threading.Thread):
     """Does something at random every 20 to 200 ms until told to stop."""
+    pause_s = PAUSE_S
 
     def __init__(self, pool, dice):
         super().__init__(daemon=True)
@@ -118,7 +130,7 @@ class Disturber(threading.Thread):
 
     def run(self):
         try:
-            while not self._enough.wait(self.dice.uniform(*PAUSE_S)):
+            while not self._enough.wait(self.dice.uniform(*self.pause_s)):
                 self.disturb()
         except Exception as problem:  # raised again where somebody sees it
             self._problem = problem
@@ -149,6 +161,40 @@ class Reaper(Disturber):
 
     def disturb(self):
         self.send(signal.SIGKILL)
+
+
+class Operator(Disturber):
+    """Whatever an operator may do to a pool and its nginx, and that nobody should notice."""
+    pause_s = (0.01, 0.06)
+    restart_at = 40  # so many signals are before it
+
+    def __init__(self, server, dice):
+        super().__init__(server.pool, dice)
+        self.server = server
+        self.restarted = None  # (began, ended) of nginx's one restart
+
+    def disturb(self):
+        if self.restarted is None and sum(self.done.values()) >= self.restart_at:
+            began = time.monotonic()
+            self.server.restart()
+            self.restarted = (began, time.monotonic())
+        deed = self.dice.choices([self.reload_one, self.reload_all, self.end_one, self.reload_nginx], [12, 2, 3, 1])
+        deed[0]()
+
+    def reload_one(self):
+        self.send(signal.SIGHUP)
+
+    def end_one(self):
+        self.send(signal.SIGTERM)
+
+    def reload_all(self):
+        """multiwatch hands this one on."""
+        os.kill(self.pool.process.pid, signal.SIGUSR2)
+        self.done["SIGUSR2 to multiwatch"] += 1
+
+    def reload_nginx(self):
+        os.kill(self.server.process.pid, signal.SIGHUP)
+        self.done["SIGHUP to nginx"] += 1
 
 
 class Sniper(Disturber):
@@ -210,6 +256,33 @@ def _deliver_in_turn(site, queues, lives):
 def ends(sim, lives):
     """{(repo, number): PullView}"""
     return {(life.repo, life.number): view for life, view in each_pull(sim, lives)}
+
+
+class Peace(threading.Thread):
+    """The undisturbed run, at a simulator of its own, while the others are under way."""
+
+    def __init__(self, make_site, app_key, script):
+        super().__init__(daemon=True)
+        self.make_site, self.app_key, self.script = make_site, app_key, script
+        self.problem = self.views = None
+
+    def run(self):
+        try:
+            with client.start() as sim:
+                arrange(sim, self.app_key)
+                site = self.make_site(Pool1Nginx, sim)
+                lives, _ = self.script(site)
+                play_in_order(site, lives)
+                self.views = ends(sim, lives)
+                end(site)
+        except Exception as problem:  # raised again where somebody sees it
+            self.problem = problem
+
+    def result(self):
+        self.join()
+        if self.problem:
+            raise self.problem
+        return self.views
 
 
 # ---- comparing

@@ -213,3 +213,14 @@ def disagreement(life, view):
     if not should_run and "CICD" in view.labels:
         return "label left on an untrusted commit"
     return None
+
+
+def what_happened(site, wrong):
+    """One pull request's ledger and the calls that were made for it, to look into."""
+    name = wrong.split()[0].rstrip(":")
+    repo, _, number = name.partition("#")
+    shown = ("time", "kind", "event", "action", "rule", "outcome", "sha", "head")
+    for entry in site.ledger(repo, number):
+        yield " ".join(str(entry.get(key, "")) for key in shown)
+    for call in site.sim.calls(pr=name):
+        yield f"{call['start']:.3f} {call['method']} {call['path']} {call['status']}"

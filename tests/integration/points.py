@@ -3,8 +3,10 @@ import mmap
 import pathlib
 import struct
 
-SLOT = struct.Struct("=32sIIQ")  # name, armed, kills, passes: struct slot there
-ARMED_AT = 32
+from processes import wait_until
+
+SLOT = struct.Struct("=28sIIIQ")  # name, hang, armed, kills, passes: struct slot there
+HANG_AT = 28
 SIZE = 4096
 
 
@@ -19,9 +21,14 @@ class Points:
         with open(path, "r+b") as file:
             self._map = mmap.mmap(file.fileno(), SIZE)
 
+    def wait(self):
+        """Until the first process has started."""
+        wait_until(lambda: self.names, 10, "names of the points")
+        return self
+
     def _slots(self):
         for at in range(0, SIZE - SLOT.size, SLOT.size):
-            name, armed, kills, passes = SLOT.unpack_from(self._map, at)
+            name, _, armed, kills, passes = SLOT.unpack_from(self._map, at)
             if not name.rstrip(b"\0"):
                 return
             yield at, name.rstrip(b"\0").decode(), armed, kills, passes
@@ -34,13 +41,17 @@ class Points:
     def kills(self):
         return {name: kills for _, name, _, kills, _ in self._slots()}
 
+    @property
+    def passes(self):
+        return {name: passes for _, name, _, _, passes in self._slots()}
+
     def is_armed(self, name):
         return any(armed for _, one, armed, _, _ in self._slots() if one == name)
 
-    def arm(self, name, n=1):
-        """Whoever is the n-th to pass there dies. 0: nobody."""
+    def arm(self, name, n=1, hang=False):
+        """Whoever is the n-th to pass there dies, or else stays there for ever. 0: nobody."""
         at = next(at for at, one, _, _, _ in self._slots() if one == name)
-        struct.pack_into("=I", self._map, at + ARMED_AT, n)
+        struct.pack_into("=II", self._map, at + HANG_AT, hang, n)
 
     def disarm(self):
         for name in self.names:

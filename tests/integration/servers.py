@@ -9,6 +9,7 @@ import http.client
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import time
 
@@ -47,7 +48,8 @@ class Pool:
 
     def __init__(self, workspace, processes=2):
         self.socket = workspace.dir / "prgate.sock"
-        self.workspace = workspace
+        self.workspace, self.processes = workspace, processes
+        self.socket.unlink(missing_ok=True)
         command = ["spawn-fcgi", "-n", "-s", self.socket, "-M", "660", "-b", "1024"]
         if os.geteuid() == 0:
             command += ["-u", SERVER_USER, "-g", SERVER_GROUP, "-U", SERVER_USER, "-G", SERVER_GROUP]
@@ -65,6 +67,10 @@ class Pool:
                 if name == "prgate.fcgi" and int(rest[1]) == self.process.pid and rest[0] != "Z":
                     pids.append(int(directory.name))
         return pids
+
+    def start_again(self):
+        """After stop()."""
+        self.__init__(self.workspace, self.processes)
 
     def stop(self):
         self.process.stop()
@@ -147,7 +153,15 @@ class Nginx(HttpServer):
             "/var/lib/nginx/": f"{self.dir}/tmp-",
             "    fastcgi_temp_path ": self._other_temporary_paths() + "    fastcgi_temp_path ",
         }))
-        self.run(["nginx", "-p", self.dir, "-c", conf, "-e", self.dir / "error.log", "-g", "daemon off;"])
+        self.command = ["nginx", "-p", self.dir, "-c", conf, "-e", self.dir / "error.log", "-g", "daemon off;"]
+        self.run(self.command)
+
+    def restart(self):
+        """As systemctl restart does: what is under way is finished first."""
+        self.process.child.send_signal(signal.SIGQUIT)
+        self.process.child.wait(PROMPT_S)
+        self.run(self.command)
+        self.process.wait_ready(lambda: accepts(self.port))
 
     def _other_temporary_paths(self):
         """Built in, not used, and yet made at the start, where only root may."""

@@ -12,7 +12,8 @@ import time
 
 import pytest
 from conftest import end
-from lives import LATENCY, Postman, come_to_rest, disagreement, each_pull, make_lives, run_all, started_twice, undecided
+from lives import (LATENCY, Postman, come_to_rest, disagreement, each_pull, make_lives, run_all, started_twice,
+                   undecided, what_happened)
 from servers import Pool4Nginx
 
 LIVES = int(os.environ.get("RACE_N", "500"))
@@ -77,14 +78,3 @@ def test_the_end_is_what_the_rules_say(race):
     wrong = [f"{life.repo}#{life.number} {problem}; {life}" for life, view in each_pull(site.sim, lives)
              if (problem := disagreement(life, view))]
     assert not wrong, "\n".join([f"{len(wrong)} of {len(lives)}", *wrong[:10], *what_happened(site, wrong[0])])
-
-
-def what_happened(site, wrong):
-    """One pull request's ledger and the calls that were made for it, to look into."""
-    name = wrong.split()[0]
-    repo, _, number = name.partition("#")
-    shown = ("time", "kind", "event", "action", "rule", "outcome", "sha", "head")
-    for entry in site.ledger(repo, number):
-        yield " ".join(str(entry.get(key, "")) for key in shown)
-    for call in site.sim.calls(pr=name):
-        yield f"{call['start']:.3f} {call['method']} {call['path']} {call['status']}"
