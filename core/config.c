@@ -651,9 +651,11 @@ static const char *environment(const char *name)
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-static const char webhook_secret_variable[] = "PRGATE_WEBHOOK_SECRET";
-static const char app_key_variable[] = "PRGATE_APP_PRIVATE_KEY";
-static const char token_variable[] = "PRGATE_GITHUB_TOKEN";
+static const char *const variable_names[CONFIG_VARIABLE_END] = {
+    [CONFIG_WEBHOOK_SECRET] = "PRGATE_WEBHOOK_SECRET",
+    [CONFIG_APP_PRIVATE_KEY] = "PRGATE_APP_PRIVATE_KEY",
+    [CONFIG_GITHUB_TOKEN] = "PRGATE_GITHUB_TOKEN",
+};
 
 /* unsetenv() only drops the pointer: the text stays where the kernel put it, and where /proc shows it. */
 static void wipe_variable(const char *name)
@@ -666,14 +668,22 @@ static void wipe_variable(const char *name)
 
 void config_wipe_environment(void)
 {
-    wipe_variable(webhook_secret_variable);
-    wipe_variable(app_key_variable);
-    wipe_variable(token_variable);
+    for (int i = 0; i < CONFIG_VARIABLE_END; i++)
+        wipe_variable(variable_names[i]);
+}
+
+/* `before` is NULL at the start. */
+static void take_variables(struct config *config, const struct config *before)
+{
+    for (int i = 0; i < CONFIG_VARIABLE_END; i++) {
+        const char *value = before != NULL ? before->variables[i] : environment(variable_names[i]);
+        config->variables[i] = value == NULL ? NULL : mem_strdup(value);
+    }
 }
 
 static enum err_code add_environment_secret(struct config *config, const struct place *top)
 {
-    const char *value = environment(webhook_secret_variable);
+    const char *value = config->variables[CONFIG_WEBHOOK_SECRET];
     struct place place = at_key(top, "webhook_secret_file");
     if (value != NULL) {
         if (config->webhook_secret_count == CONFIG_SECRETS_MAX)
@@ -697,15 +707,16 @@ static enum err_code check_top(struct config *config, const struct place *top)
 }
 
 /* A secret text that can come from a file or, instead, from the environment. */
-static enum err_code text_from_environment(const struct place *place, const char *name, check_fn *check,
-                                           char **field)
+static enum err_code take_text(const struct config *config, const struct place *place,
+                               enum config_variable variable, char **field)
 {
-    const char *value = environment(name);
+    const char *value = config->variables[variable];
+    const char *name = variable_names[variable];
     if (value == NULL)
         return ERR_OK;
     if (*field != NULL)
         return fail(place, "%s is set too; keep the file or the variable", name);
-    const char *wrong = check(value);
+    const char *wrong = variable == CONFIG_GITHUB_TOKEN ? config_check_token(value) : config_check_pem(value);
     if (wrong != NULL)
         return fail(place, "%s, used instead, %s", name, wrong);
     *field = mem_strdup(value);
@@ -734,9 +745,9 @@ static enum err_code load_github(struct config *config, const struct place *gith
     struct place token_file = at_key(github, "token_file");
     enum err_code code = apply_keys(github, &github_table, config);
     if (code == ERR_OK)
-        code = text_from_environment(&key_file, app_key_variable, config_check_pem, &config->app_key_pem);
+        code = take_text(config, &key_file, CONFIG_APP_PRIVATE_KEY, &config->app_key_pem);
     if (code == ERR_OK)
-        code = text_from_environment(&token_file, token_variable, config_check_token, &config->token);
+        code = take_text(config, &token_file, CONFIG_GITHUB_TOKEN, &config->token);
     return code == ERR_OK ? check_credentials(config, github) : code;
 }
 
@@ -811,7 +822,8 @@ static enum err_code load(struct config *config, cfg_t *cfg, struct err *err)
     return code == ERR_OK ? load_policies(config, &top) : code;
 }
 
-enum err_code config_open(struct config **out, const char *path, struct err *err)
+static enum err_code open_file(struct config **out, const char *path, const struct config *before,
+                               struct err *err)
 {
     struct sink state = {.err = err, .path = path};
     void *sink = &state;
@@ -822,6 +834,7 @@ enum err_code config_open(struct config **out, const char *path, struct err *err
         return code;
     config = mem_alloc(sizeof *config);
     *config = (struct config){.path = mem_strdup(path)};
+    take_variables(config, before);
     code = load(config, cfg, err);
     cfg_free(cfg);
     if (code == ERR_OK)
@@ -829,6 +842,16 @@ enum err_code config_open(struct config **out, const char *path, struct err *err
     else
         config_close(config);
     return code;
+}
+
+enum err_code config_open(struct config **out, const char *path, struct err *err)
+{
+    return open_file(out, path, NULL, err);
+}
+
+enum err_code config_reopen(struct config **out, const struct config *now, struct err *err)
+{
+    return open_file(out, now->path, now, err);
 }
 
 static void list_release(struct string_list *list)
@@ -863,6 +886,8 @@ void config_close(struct config *config)
     free(config->policies);
     secret_text_free(config->app_key_pem);
     secret_text_free(config->token);
+    for (int i = 0; i < CONFIG_VARIABLE_END; i++)
+        secret_text_free(config->variables[i]);
     free(config->api_url);
     free(config->public_url);
     free(config->state_dir);

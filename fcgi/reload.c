@@ -5,7 +5,7 @@
 enum err_code reload_config(struct config **out, const struct config *now, struct err *err)
 {
     struct config *next;
-    enum err_code code = config_open(&next, now->path, err);
+    enum err_code code = config_reopen(&next, now, err);
     if (code != ERR_OK)
         return code;
     /* What waits in the old one would be left to nobody, and the pool would work on two at a time. */

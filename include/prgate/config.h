@@ -75,6 +75,14 @@ struct policy {
     enum guarantee guarantee;
 };
 
+/* The variables with secrets. */
+enum config_variable {
+    CONFIG_WEBHOOK_SECRET,
+    CONFIG_APP_PRIVATE_KEY,
+    CONFIG_GITHUB_TOKEN,
+    CONFIG_VARIABLE_END
+};
+
 struct config {
     char *path;      /* of the file itself */
     char *state_dir; /* without a trailing slash */
@@ -102,6 +110,9 @@ struct config {
     char *token;       /* NULL: none */
     int request_timeout_s;
 
+    /* What came in variables, by enum config_variable, for config_reopen(). NULL: not set. */
+    char *variables[CONFIG_VARIABLE_END];
+
     struct policy *policies;
     size_t policy_count;
 };
@@ -112,6 +123,9 @@ enum credentials { CREDENTIALS_NONE, CREDENTIALS_TOKEN, CREDENTIALS_APP };
 /* *out is the caller's to close; untouched on error (ERR_REJECT: the text is meant for the operator). */
 enum err_code config_open(struct config **out, const char *path, struct err *err);
 void config_close(struct config *config);
+
+/* The same file read anew, for a reload. Secrets from variables are those of `now`, since the variables were wiped. */
+enum err_code config_reopen(struct config **out, const struct config *now, struct err *err);
 
 /*
  * Overwrites the secrets in the environment and takes their variables away, so that /proc/PID/environ, children and

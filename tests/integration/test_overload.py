@@ -34,7 +34,7 @@ IDLE_S = 600
 
 # docs/architecture.md, "Overload": itself, large bodies and the strings parsed from them, a share for each thread.
 BOUND_MIB = 32 + 2 * 50 + 10 * ACCEPT_THREADS + DRAIN_THREADS
-THREADS = 3 + ACCEPT_THREADS + DRAIN_THREADS
+THREADS = 4 + ACCEPT_THREADS + DRAIN_THREADS
 
 
 @pytest.fixture(scope="module")

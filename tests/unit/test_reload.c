@@ -46,6 +46,27 @@ static void test_what_the_file_says_now_counts(void **state)
     fixture_close(&f);
 }
 
+/* The variables are wiped after the start. */
+static void test_secrets_from_variables_stay(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    struct err err = {0};
+    struct config *next = NULL, *third = NULL;
+    setenv("PRGATE_WEBHOOK_SECRET", "from the environment", 1);
+    fixture_configure(&f, "", "");
+    config_wipe_environment();
+    if (reload_config(&next, f.config, &err) != ERR_OK || reload_config(&third, next, &err) != ERR_OK)
+        fail_msg("refused: %s", err.text);
+    check_u64("third", "secrets", third->webhook_secret_count, 2);
+    check_int("third", "secret",
+              memcmp(third->webhook_secrets[1].bytes, "from the environment", strlen("from the environment")),
+              0);
+    config_close(third);
+    config_close(next);
+    fixture_close(&f);
+}
+
 static void test_what_cannot_be_used_is_refused_and_says_why(void **state)
 {
     (void)state;
@@ -84,6 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_the_file_says_now_counts),
+        cmocka_unit_test(test_secrets_from_variables_stay),
         cmocka_unit_test(test_what_cannot_be_used_is_refused_and_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
