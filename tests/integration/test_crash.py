@@ -61,6 +61,7 @@ class Battle:
         run_all(self.site.sim, list(self.lives.values()), self.postman, self.dice, self.lives)
         self.postman.wait()
         if self.points:
+            disturber.missing_only = True
             self.meet_the_rest()
         disturber.stop()
         fought = time.monotonic()
