@@ -199,7 +199,6 @@ class Operator(Disturber):
 
 class Sniper(Disturber):
     """SIGKILL at the named points, each in turn, at the first to twentieth time that somebody passes there."""
-    missing_only = False  # those where nobody died so far
 
     def __init__(self, pool, dice, points):
         super().__init__(pool, dice)
@@ -208,11 +207,10 @@ class Sniper(Disturber):
 
     def disturb(self):
         if not self._todo:
-            kills = self.points.kills
-            self._todo = [name for name in kills if kills[name] == 0 or not self.missing_only]
+            self._todo = self.points.names
             self.dice.shuffle(self._todo)
-        point = self._todo.pop() if self._todo else None
-        if point and not self.points.is_armed(point):
+        point = self._todo.pop()
+        if not self.points.is_armed(point):
             often = self.points.passes[point] > 500
             self.points.arm(point, self.dice.randint(1, 20 if often else 2))
 

@@ -25,7 +25,7 @@ from servers import Pool4Nginx
 LIVES = int(os.environ.get("CRASH_N", "150"))
 SEED = int(os.environ.get("CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 STALL_S = 9.5  # GitHub hangs up after 10 s
-MORE_LIVES = 5  # rounds until each point was met
+MORE_LIVES = 20  # rounds until each point was met
 
 
 def script(site, count=LIVES, seed=SEED):
@@ -60,10 +60,9 @@ class Battle:
         disturber.start()
         run_all(self.site.sim, list(self.lives.values()), self.postman, self.dice, self.lives)
         self.postman.wait()
-        if self.points:
-            disturber.missing_only = True
-            self.meet_the_rest()
         disturber.stop()
+        if self.points:
+            self.meet_the_rest()
         fought = time.monotonic()
         come_to_rest(self.site, self.site.sim, self.postman, self.lives)
         for key, deliveries in resolve_conflicts(self.site.sim, self.lives).items():
@@ -75,11 +74,15 @@ class Battle:
     def meet_the_rest(self):
         """More lives, in repositories that are not compared, until each point has killed."""
         for n in range(MORE_LIVES):
-            if all(self.points.kills.values()):
+            missing = [name for name, kills in self.points.kills.items() if kills == 0]
+            if not missing:
                 return
+            for name in missing:
+                self.points.arm(name)
             extra, dice = make_lives(self.site, f"extra{n}-", 40, SEED + n, OWNERS, Script)
             run_all(self.site.sim, list(extra.values()), self.postman, dice, {**self.lives, **extra})
             self.postman.wait()
+            come_to_rest(self.site, self.site.sim, self.postman, {**self.lives, **extra})
 
     def print(self):
         print(f"\n{self.name}: CRASH_SEED={SEED} CRASH_N={LIVES}: {self.kills} kills, {self.postman.figures()}; "
