@@ -1,30 +1,36 @@
 #!/bin/sh
-# Runs each unit test program and counts its tests. Closing line: "unit: N passed, N failed".
+# Runs the unit test programs, as many at a time as there are processors and one more, since many of them wait for the
+# disk, and counts their tests. Closing line: "unit: N passed, N failed".
 set -u
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+# shellcheck disable=SC2016 # for the inner shell
+printf '%s\n' "$@" | xargs -P $(($(nproc) + 1)) -I '{}' sh -c '
+    name=$(basename "$1")
+    timeout 300 "$1" >"$0/$name.log" 2>&1
+    echo "$?" >"$0/$name.status"' "$logs" '{}'
+
 passed=0
 failed=0
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 for program in "$@"; do
-    if timeout 300 "$program" >"$log" 2>&1; then
-        status=0
-    else
-        status=$?
-        cat "$log"
-    fi
+    name=$(basename "$program")
+    log=$logs/$name.log
+    status=$(cat "$logs/$name.status" 2>/dev/null || echo 127)
+    [ "$status" -eq 0 ] || cat "$log"
     good=$(grep -c '^\[       OK \]' "$log")
     bad=$(grep -c '^\[  FAILED  \] test' "$log")
     # cmocka lists each failure twice; a program that died counts as one.
     bad=$((bad / 2))
     if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
         bad=1
-        echo "$(basename "$program"): ended with status $status"
+        echo "$name: ended with status $status"
     fi
     if [ "$good" -eq 0 ] && [ "$bad" -eq 0 ]; then
         bad=1
-        echo "$(basename "$program"): ran no test"
+        echo "$name: ran no test"
     fi
-    echo "$(basename "$program"): $good passed, $bad failed"
+    echo "$name: $good passed, $bad failed"
     passed=$((passed + good))
     failed=$((failed + bad))
 done
