@@ -48,6 +48,7 @@ struct recording {
     size_t count;
     /* The file of the event that did it, NULL: none. What it means for the comparison is in replay_load.c. */
     const char *redrafted;
+    const char *overpushed; /* a push on top of one by somebody who is not trusted */
     const char *taken_back;
     const char *refused;
 };
@@ -79,6 +80,8 @@ void replay_unload(struct recordings *recordings);
 const struct person *replay_person(const struct recordings *recordings,
                                    const char *login); /* NULL: unknown */
 bool replay_is_trusted(const struct recordings *recordings, const struct policy *policy, const char *login);
+/* The same, and the gate itself. */
+bool replay_may_push(const struct recordings *recordings, const struct policy *policy, const char *login);
 bool replay_is_member(const struct recordings *recordings, const char *login, const char *team);
 enum permission replay_permission(const struct recordings *recordings, const char *login);
 

@@ -196,6 +196,11 @@ static void print_left_open(const struct recording *recording)
         printf("left open by the rules: %s made it a draft again while the label of an earlier draft was on; "
                "whether that\n  covers a push depends on whether the gate had heard of it\n",
                recording->redrafted);
+    if (recording->overpushed != NULL)
+        printf(
+            "left open by the rules: %s pushed on top of somebody who is not trusted; whether the label was "
+            "still there\n  depends on whether the gate had heard of the first push in time\n",
+            recording->overpushed);
     if (recording->taken_back != NULL)
         printf(
             "left open by the rules: %s took back what had been allowed; whether CI had started by then, and "

@@ -465,6 +465,11 @@ bool replay_is_trusted(const struct recordings *recordings, const struct policy 
     return policy->permission_trusts && replay_permission(recordings, login) >= policy->trusted_permission;
 }
 
+bool replay_may_push(const struct recordings *recordings, const struct policy *policy, const char *login)
+{
+    return text_equal_fold(login, recordings->gate.login) || replay_is_trusted(recordings, policy, login);
+}
+
 /*
  * Somebody takes the label off a commit that had it, or goes back to a draft: CI may have started before, or not
  * any more. prgate's own removal takes back nothing where the label was set for an earlier commit.
@@ -549,6 +554,30 @@ static void find_redrafted(struct recording *pull)
 }
 
 /*
+ * Somebody who is not trusted pushes to a trusted author's branch, and somebody who is pushes on top: the label is off by
+ * then only if the first push was heard of while it was the head.
+ */
+static void find_overpushed(const struct recordings *all, struct recording *pull)
+{
+    const struct snapshot *last = &pull->events[pull->count - 1].event.pr;
+    bool trusted = replay_is_trusted(all, pull->policy, last->author.login);
+    bool by_stranger = false;
+    for (size_t i = 0; i < pull->count; i++) {
+        const struct event *event = &pull->events[i].event;
+        bool may_push = replay_may_push(all, pull->policy, event->sender.login);
+        bool pushed = event->action == EVENT_SYNCHRONIZE;
+        if (pushed && may_push && by_stranger && trusted)
+            pull->overpushed = pull->events[i].file;
+        if (pushed && !may_push) {
+            by_stranger = true;
+            pull->overpushed = NULL;
+        }
+        if (gives_again(all, pull, event, trusted))
+            pull->overpushed = NULL;
+    }
+}
+
+/*
  * Somebody who may not approve sets the label, for a commit that waits for one: it stays on, unless the push, heard
  * of later, takes it off.
  */
@@ -597,6 +626,7 @@ enum err_code replay_load(struct recordings *out, const char *dir, const struct 
     for (size_t i = 0; i < out->count; i++) {
         find_taken_back(out, &out->pulls[i]);
         find_redrafted(&out->pulls[i]);
+        find_overpushed(out, &out->pulls[i]);
         find_refused(out, &out->pulls[i]);
     }
     return code;

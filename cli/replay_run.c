@@ -238,7 +238,7 @@ static void tell_relied(struct world *world, const struct record *record, struct
 {
     struct snapshot view = world_view(world);
     const struct world_check *check = world_find_check(world, &view.head);
-    bool open = world->recording->taken_back != NULL;
+    bool open = world->recording->taken_back != NULL || world->recording->overpushed != NULL;
     bool conflict = !open && record_state(record) == RECORD_CONFLICT;
     buf_addf(out, "state: %s\n", view.closed ? "closed" : conflict ? "open, in conflict" : "open");
     buf_addf(out, "head: %.12s\n", view.head.hex);
@@ -269,7 +269,24 @@ static bool was_approved(const struct world *world, const struct sha *sha)
     return false;
 }
 
-/* The author is trusted, and had opened or finished it, or the label was there while it was the head. */
+/* The author opened it with this commit, or somebody trusted pushed it. */
+static bool was_brought(const struct world *world, const struct sha *sha)
+{
+    const struct recording *recording = world->recording;
+    for (size_t i = 0; i < recording->count; i++) {
+        const struct event *event = &recording->events[i].event;
+        bool pushed = event->action == EVENT_SYNCHRONIZE &&
+                      replay_may_push(world->recordings, recording->policy, event->sender.login);
+        if (sha_equal(&event->pr.head, sha) && (pushed || event->action == EVENT_OPENED))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The author is trusted, and had opened or finished it, or the label was there while it was the head; and so is
+ * whoever brought it.
+ */
 static bool is_covered(const struct world *world, const struct sha *sha)
 {
     const struct recording *recording = world->recording;
@@ -281,8 +298,9 @@ static bool is_covered(const struct world *world, const struct sha *sha)
         opened |= opening && !event->pr.draft;
         labelled |= sha_equal(&event->pr.head, sha) && (event->pr.labelled || world->label_at[i]);
     }
-    return (opened || labelled) && replay_is_trusted(world->recordings, recording->policy,
-                                                     recording->events[0].event.pr.author.login);
+    return (opened || labelled) && was_brought(world, sha) &&
+           replay_is_trusted(world->recordings, recording->policy,
+                             recording->events[0].event.pr.author.login);
 }
 
 static void tell_wrong(const struct world *world, const struct look *look, struct buf *out)

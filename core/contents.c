@@ -83,8 +83,8 @@ static enum err_code judge_head(const struct entry *entry, struct err *err)
 {
     struct decoder d = decode_start(entry->value.data, entry->value.len);
     struct head head;
-    decode_u8(&d); /* the version */
-    head_decode(&d, &head);
+    unsigned version = decode_u8(&d);
+    head_decode(&d, version, &head);
     size_t len = strlen(head.sha.hex);
     bool fits = decode_done(&d) && entry->key.len == PR_KEY_LEN + len &&
                 memcmp(entry->key.data + PR_KEY_LEN, head.sha.hex, len) == 0;

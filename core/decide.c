@@ -54,6 +54,11 @@ static bool is_about_head(const struct event *event, const struct snapshot *view
     return sha_equal(&event->pr.head, &view->head);
 }
 
+static bool is_nobody(const struct user *user)
+{
+    return user->id == 0 && user->login[0] == '\0';
+}
+
 static bool is_push_of_head(const struct event *event, const struct snapshot *view)
 {
     return event->action == EVENT_SYNCHRONIZE && is_about_head(event, view);
@@ -173,6 +178,21 @@ static bool may_cover_draft(const struct event *event, const struct snapshot *vi
     return view->draft && view->labelled && (event->action == EVENT_SYNCHRONIZE || is_gate_labeled(event));
 }
 
+static bool pushed_by_trusted(const struct record *record)
+{
+    const struct head *head = record_find_head(record, &record->view.head);
+    return head != NULL && head->pusher == PUSHER_TRUSTED;
+}
+
+/* Does it tell who brought the head here, where that is not known for good? */
+static bool tells_pusher(const struct record *record, const struct event *event, const struct snapshot *view)
+{
+    const struct head *head = record_find_head(record, &view->head);
+    return (event->action == EVENT_SYNCHRONIZE || event->action == EVENT_OPENED) &&
+           is_about_head(event, view) && !is_nobody(&event->sender) &&
+           (head == NULL || (head->pusher != PUSHER_TRUSTED && !head_is_triggered(head)));
+}
+
 static bool needs_read(const struct record *record, const struct event *event)
 {
     const struct snapshot *view = &record->view;
@@ -191,6 +211,18 @@ static bool needs_read(const struct record *record, const struct event *event)
 static enum fact unless_known(const struct facts *facts, enum fact fact)
 {
     return knows(facts, fact) ? (enum fact)0 : fact;
+}
+
+/* Whether or not it matters now: no later event tells it again. An untrusted author's commit waits in any case. */
+static enum fact needs_pusher(const struct record *record, const struct event *event,
+                              const struct snapshot *view, const struct facts *facts)
+{
+    if (!tells_pusher(record, event, view))
+        return (enum fact)0;
+    if (!knows(facts, FACT_AUTHOR))
+        return FACT_AUTHOR;
+    return event->action == EVENT_SYNCHRONIZE && facts->author_trusted ? unless_known(facts, FACT_PUSHER)
+                                                                       : (enum fact)0;
 }
 
 enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts,
@@ -214,6 +246,9 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
         if (!facts->sender_is_prgate && facts->sender_may_approve)
             return (enum fact)0; /* approved: the author does not matter */
     }
+    enum fact need = needs_pusher(record, event, &view, facts);
+    if (need != 0)
+        return need;
     if (view.closed)
         return may_cover_draft(event, &view) ? unless_known(facts, FACT_AUTHOR) : (enum fact)0;
     /* The author does not matter then, but for an opening, which may be owed for longer than the approval lasts. */
@@ -267,6 +302,18 @@ static void remember(struct record *record, const struct event *event, const str
     record->view = *view;
 }
 
+/* The opener brings the first commit; nothing else tells of that one. */
+static void note_pusher(struct record *record, const struct event *event, const struct facts *facts,
+                        int64_t now_ms)
+{
+    enum fact fact = event->action == EVENT_OPENED ? FACT_AUTHOR : FACT_PUSHER;
+    if (!tells_pusher(record, event, &record->view) || !knows(facts, fact) || !facts->author_trusted)
+        return;
+    struct head *head = record_add_head(record, &record->view.head, now_ms);
+    head->pusher = fact == FACT_AUTHOR || facts->pusher_trusted ? PUSHER_TRUSTED : PUSHER_UNTRUSTED;
+    head->pushed_by = event->sender;
+}
+
 /* Judges a gate label set by somebody else than prgate. RULE_LATER: there is nothing to say about it. */
 static enum rule judge_label(struct record *record, struct head *head, const struct event *event,
                              const struct facts *facts, int64_t now_ms)
@@ -282,8 +329,10 @@ static enum rule judge_label(struct record *record, struct head *head, const str
     }
     if (!label_stands(record, &record->view))
         return RULE_WITHDRAWN;
-    if (facts->sender_is_prgate)
+    if (facts->sender_is_prgate) {
+        head->own_label = true;
         return RULE_LATER;
+    }
     if (!facts->sender_may_approve) {
         head->refused_approval = true;
         return RULE_NOT_APPROVER;
@@ -297,7 +346,8 @@ static enum rule judge_label(struct record *record, struct head *head, const str
 }
 
 /*
- * The label lets a trusted author's pushes through. On a draft only if it was set
+ * The label lets a trusted author's commits through that somebody trusted pushed. As long as nobody has told
+ * who pushed, nothing is covered: the push itself, when it is heard of, tells and covers. On a draft only if it was set
  * since it became one: converting to a draft puts later commits back to waiting.
  * A push may come before the label that was set on that draft for an earlier commit.
  */
@@ -310,8 +360,8 @@ static bool label_covers_push(const struct record *record, const struct event *e
     bool overtook = is_gate_labeled(event) && event->pr.draft && view->draft;
     /* Within one second: the payload says that it was a draft when the label was set, so the label came last. */
     bool set_on_draft = record->draft_label_at > 0 && record->draft_label_at >= record->drafted_at;
-    return (is_about_head(event, view) ? pushed : overtook) && facts->author_trusted && view->labelled &&
-           (!view->draft || set_on_draft);
+    return (is_about_head(event, view) ? pushed : overtook) && facts->author_trusted &&
+           pushed_by_trusted(record) && label_stands(record, view) && (!view->draft || set_on_draft);
 }
 
 /* After the receiver has said no for good, somebody has to ask again: prgate's own echo and mere edits do not. */
@@ -327,16 +377,18 @@ static enum rule find_grant(struct record *record, struct head *head, const stru
     if (head->ci == CI_REFUSED && !asks_again(record, event, judged))
         return RULE_LATER;
     /* What is owed or covered must not depend on whether an approval or an opening came before or after. */
-    if (record->view.draft || (knows(facts, FACT_AUTHOR) && !facts->author_trusted))
+    if (record->view.draft || (knows(facts, FACT_AUTHOR) && !facts->author_trusted) ||
+        head->pusher == PUSHER_UNTRUSTED)
         record->opening_owed = false;
     if (label_covers_push(record, event, facts))
         head->label_granted = true;
     if (head->approved && label_stands(record, &record->view))
         return RULE_APPROVED;
-    if (record->opening_owed && facts->author_trusted && !record->view.draft)
+    record->opening_owed = record->opening_owed && facts->author_trusted;
+    /* Else it stays owed until the push that is not heard of yet tells whose the head is. */
+    if (record->opening_owed && head->pusher == PUSHER_TRUSTED)
         return RULE_OPENED;
-    record->opening_owed = false;
-    if (head->label_granted && record->view.labelled)
+    if (head->label_granted && label_stands(record, &record->view))
         return RULE_PUSHED;
     return RULE_LATER;
 }
@@ -435,6 +487,9 @@ static enum rule rule_of_wait(enum wait_reason reason)
         return RULE_WAIT_UNTRUSTED;
     case WAIT_DRAFT:
         return RULE_WAIT_DRAFT;
+    case WAIT_PUSHER:
+    case WAIT_PUSHER_UNKNOWN:
+        return RULE_WAIT_PUSHER;
     }
     return RULE_WAIT_NO_LABEL;
 }
@@ -451,19 +506,35 @@ static enum wait_reason why_waiting(const struct record *record, const struct he
         return WAIT_NOT_APPROVER;
     if (!facts->author_trusted)
         return WAIT_UNTRUSTED;
-    return record->view.draft ? WAIT_DRAFT : WAIT_NO_LABEL;
+    if (head->pusher == PUSHER_UNTRUSTED)
+        return WAIT_PUSHER;
+    if (record->view.draft)
+        return WAIT_DRAFT;
+    return head->pusher == PUSHER_TRUSTED ? WAIT_NO_LABEL : WAIT_PUSHER_UNKNOWN;
+}
+
+/*
+ * Only a label from before an untrusted push goes: one that was set since was meant for this commit. A push that was
+ * heard of while the pull request was closed has left the label on: reopening makes up for it. prgate's own label,
+ * set for the commit before, may come to GitHub after the push, and be heard of before it or after.
+ */
+static bool is_left_over(const struct record *record, const struct head *head, const struct event *event,
+                         const struct facts *facts)
+{
+    if (!is_about_head(event, &record->view))
+        return false;
+    bool pushed = event->action == EVENT_SYNCHRONIZE;
+    bool stranger = !facts->author_trusted || head->pusher == PUSHER_UNTRUSTED ||
+                    (pushed && head->pusher == PUSHER_UNKNOWN);
+    if (event->pr.labelled && (pushed || event->action == EVENT_REOPENED))
+        return stranger;
+    return head->pusher == PUSHER_UNTRUSTED && head->own_label && record->view.labelled;
 }
 
 static void decide_wait(struct record *record, struct head *head, const struct event *event,
                         const struct facts *facts, struct decision *out)
 {
-    /*
-     * Only a label from before the push goes: one that was set since was meant for this commit. A push that was
-     * heard of while the pull request was closed has left the label on: reopening makes up for it.
-     */
-    bool may_be_left_over = event->action == EVENT_SYNCHRONIZE || event->action == EVENT_REOPENED;
-    if (may_be_left_over && is_about_head(event, &record->view) && event->pr.labelled &&
-        !facts->author_trusted)
+    if (is_left_over(record, head, event, facts))
         remove_label(record, head, out);
     enum wait_reason reason = why_waiting(record, head, facts);
     if (out->rule == RULE_LATER)
@@ -494,6 +565,7 @@ void decide(struct record *record, const struct event *event, const struct facts
         return;
     }
     remember(record, event, facts, &view);
+    note_pusher(record, event, facts, now_ms);
     if (view.closed) {
         decide_closed(record, event, facts, now_ms, out);
         return;
@@ -547,6 +619,8 @@ const char *rule_name(enum rule rule)
         return "wait_draft";
     case RULE_WAIT_NO_LABEL:
         return "wait_no_label";
+    case RULE_WAIT_PUSHER:
+        return "wait_pusher";
     case RULE_TRIGGER_REFUSED:
         return "trigger_refused";
     }
@@ -582,6 +656,8 @@ const char *rule_sentence(enum rule rule)
         return "it is a draft: waiting for the label or for the draft to be finished";
     case RULE_WAIT_NO_LABEL:
         return "a trusted author pushed, but the label is gone: waiting for it";
+    case RULE_WAIT_PUSHER:
+        return "who pushed it is not trusted, or not known: waiting for the label";
     case RULE_TRIGGER_REFUSED:
         return "the receiver refused to start CI: waiting for the label to be set again";
     }

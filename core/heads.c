@@ -6,8 +6,6 @@
 #include "prgate/codec.h"
 #include "prgate/log.h"
 
-enum { HEAD_VERSION = 1 };
-
 static void make_key(const struct pr_key *pr, const struct sha *sha, struct buf *out)
 {
     buf_init(out);
@@ -18,7 +16,7 @@ static void make_key(const struct pr_key *pr, const struct sha *sha, struct buf 
 static void encode(const struct head *head, struct buf *out)
 {
     buf_init(out);
-    encode_u8(out, HEAD_VERSION);
+    encode_u8(out, RECORD_VERSION);
     head_encode(out, head);
 }
 
@@ -26,8 +24,8 @@ static bool decode_any(const struct buf *value, struct head *head)
 {
     struct decoder d = decode_start(value->data, value->len);
     unsigned version = decode_u8(&d);
-    head_decode(&d, head);
-    return version == HEAD_VERSION && decode_done(&d);
+    head_decode(&d, version, head);
+    return version >= 1 && version <= RECORD_VERSION && decode_done(&d);
 }
 
 static bool decode(const struct buf *value, const struct sha *sha, struct head *head)

@@ -52,6 +52,10 @@ static void add_facts(cJSON *entry, const struct facts *facts)
         cJSON_AddBoolToObject(object, "author_trusted", facts->author_trusted);
         cJSON_AddStringToObject(object, "author_why", facts->author_why);
     }
+    if (facts->known & FACT_PUSHER) {
+        cJSON_AddBoolToObject(object, "pusher_trusted", facts->pusher_trusted);
+        cJSON_AddStringToObject(object, "pusher_why", facts->pusher_why);
+    }
 }
 
 enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,

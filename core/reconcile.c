@@ -166,13 +166,21 @@ static bool is_older_than_prgate(const struct reconcile_view *view)
     return view->pull->created_at < view->since_ms / 1000; /* GitHub's times are whole seconds */
 }
 
+/* Only of one that nothing has happened to since is the head known to be the author's own. */
+static void tell_opened(struct story *story, const struct snapshot *now)
+{
+    struct event *event = tell(story, EVENT_OPENED, now->updated_at);
+    if (now->updated_at == story->view->pull->created_at)
+        event->sender = now->author;
+}
+
 static void tell_opening(struct story *story)
 {
     const struct snapshot *known = known_view(story->view);
     const struct snapshot *now = &story->view->pull->snapshot;
     bool not_opened = known == NULL || !story->view->record->opened;
     if (not_opened && !is_older_than_prgate(story->view))
-        tell(story, EVENT_OPENED, now->updated_at)->sender = now->author;
+        tell_opened(story, now);
     else if (known == NULL)
         return;
     else if (known->closed)

@@ -6,8 +6,6 @@
 #include "prgate/buf.h"
 #include "prgate/codec.h"
 
-enum { RECORD_VERSION = 1 };
-
 void record_init(struct record *record)
 {
     *record = (struct record){0};
@@ -99,10 +97,14 @@ void head_encode(struct buf *out, const struct head *head)
     encode_bool(out, head->label_granted);
     encode_bool(out, head->stale_approval);
     encode_bool(out, head->refused_approval);
+    encode_u8(out, head->pusher);
+    encode_user(out, &head->pushed_by);
+    encode_bool(out, head->own_label);
 }
 
-void head_decode(struct decoder *d, struct head *head)
+void head_decode(struct decoder *d, unsigned version, struct head *head)
 {
+    *head = (struct head){0};
     decode_sha(d, &head->sha);
     head->first_seen_ms = decode_i64(d);
     head->ci = (enum ci_state)decode_below(d, CI_STATE_END);
@@ -115,6 +117,11 @@ void head_decode(struct decoder *d, struct head *head)
     head->label_granted = decode_bool(d);
     head->stale_approval = decode_bool(d);
     head->refused_approval = decode_bool(d);
+    if (version < 2)
+        return;
+    head->pusher = (enum pusher_state)decode_below(d, PUSHER_STATE_END);
+    decode_user(d, &head->pushed_by);
+    head->own_label = decode_bool(d);
 }
 
 static void encode_claim(struct buf *out, const struct claim *claim)
@@ -185,17 +192,17 @@ enum err_code record_decode(struct record *record, const void *bytes, size_t len
 {
     struct decoder d = decode_start(bytes, len);
     unsigned version = decode_u8(&d);
-    if (version != RECORD_VERSION) {
+    if (version < 1 || version > RECORD_VERSION) {
         record_release(record);
-        return err_set(err, ERR_CORRUPT, (int)version, "a pull request's record has version %u, known is %d",
-                       version, RECORD_VERSION);
+        return err_set(err, ERR_CORRUPT, (int)version,
+                       "a pull request's record has version %u, known are 1 to %d", version, RECORD_VERSION);
     }
     record->head_count = 0;
     decode_fields(&d, record);
     uint32_t heads = decode_u32(&d);
     for (uint32_t i = 0; i < heads && !d.failed; i++) {
         record_reserve_head(record);
-        head_decode(&d, &record->heads[record->head_count++]);
+        head_decode(&d, version, &record->heads[record->head_count++]);
     }
     if (decode_done(&d))
         return ERR_OK;
@@ -272,6 +279,10 @@ const char *wait_reason_name(enum wait_reason reason)
         return "no_label";
     case WAIT_TRIGGER_FAILED:
         return "trigger_failed";
+    case WAIT_PUSHER:
+        return "pusher";
+    case WAIT_PUSHER_UNKNOWN:
+        return "pusher_unknown";
     case WAIT_REASON_END:
         break;
     }
@@ -295,6 +306,10 @@ const char *wait_reason_phrase(enum wait_reason reason)
         return "the label: it was taken off";
     case WAIT_TRIGGER_FAILED:
         return "CI to be mended: it refused to start";
+    case WAIT_PUSHER:
+        return "the label: who pushed is not trusted";
+    case WAIT_PUSHER_UNKNOWN:
+        return "the label: who pushed is not known";
     case WAIT_NOTHING:
     case WAIT_REASON_END:
         break;

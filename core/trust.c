@@ -179,50 +179,93 @@ static enum err_code learn_sender(struct worker *worker, const struct policy *po
     return ERR_OK;
 }
 
-static enum err_code learn_teams(struct worker *worker, const struct policy *policy, const char *login,
-                                 struct facts *facts, struct err *err)
+/* Somebody who is trusted or not: the author, or who pushed. */
+struct person {
+    const char *login;
+    bool insider; /* as GitHub's author_association says */
+    bool trusted;
+    char why[FACT_WHY_SIZE];
+};
+
+static enum err_code ask_teams(struct worker *worker, const struct policy *policy, struct person *person,
+                               struct err *err)
 {
-    for (size_t i = 0; i < policy->trusted_teams.count && !facts->author_trusted; i++) {
+    for (size_t i = 0; i < policy->trusted_teams.count && !person->trusted; i++) {
         const char *team = policy->trusted_teams.items[i];
-        enum err_code code = ask_membership(worker, team, login, &facts->author_trusted, err);
+        enum err_code code = ask_membership(worker, team, person->login, &person->trusted, err);
         if (code != ERR_OK)
             return code;
-        if (facts->author_trusted)
-            say(facts->author_why, "member of", team);
+        if (person->trusted)
+            say(person->why, "member of", team);
     }
     return ERR_OK;
 }
 
 /* Cheapest first: the configured list costs nothing, the others a call each that is kept. */
-static enum err_code learn_author(struct worker *worker, const struct policy *policy,
-                                  const struct event *event, struct facts *facts, struct err *err)
+static enum err_code judge(struct worker *worker, const struct policy *policy, const struct event *event,
+                           struct person *person, struct err *err)
 {
-    const char *login = event->pr.author.login;
     enum permission permission;
-    facts->author_trusted = false;
-    if (login[0] == '\0') {
-        say(facts->author_why, "author is", "a deleted account");
-        return ERR_OK;
-    }
-    if (string_list_has(&policy->trusted_users, login)) {
-        facts->author_trusted = true;
-        say(facts->author_why, "trusted_users has", login);
+    if (string_list_has(&policy->trusted_users, person->login)) {
+        person->trusted = true;
+        say(person->why, "trusted_users has", person->login);
         return ERR_OK;
     }
     if (!github_can_read(worker->github)) {
-        facts->author_trusted = event->association == ASSOCIATION_INSIDER;
-        say(facts->author_why, "assumed without credentials:", facts->author_trusted ? "yes" : "no");
+        person->trusted = person->insider;
+        say(person->why, "assumed without credentials:", person->trusted ? "yes" : "no");
         return ERR_OK;
     }
-    enum err_code code = learn_teams(worker, policy, login, facts, err);
-    if (code != ERR_OK || facts->author_trusted || !policy->permission_trusts)
+    enum err_code code = ask_teams(worker, policy, person, err);
+    if (code != ERR_OK || person->trusted || !policy->permission_trusts)
         return code;
-    code = ask_permission(worker, event->key.repo_id, login, &permission, err);
+    code = ask_permission(worker, event->key.repo_id, person->login, &permission, err);
     if (code != ERR_OK)
         return code;
-    facts->author_trusted = permission >= policy->trusted_permission;
-    say(facts->author_why, "permission", permission_name(permission));
+    person->trusted = permission >= policy->trusted_permission;
+    say(person->why, "permission", permission_name(permission));
     return ERR_OK;
+}
+
+static enum err_code learn_author(struct worker *worker, const struct policy *policy,
+                                  const struct event *event, struct facts *facts, struct err *err)
+{
+    struct person author = {.login = event->pr.author.login,
+                            .insider = event->association == ASSOCIATION_INSIDER};
+    enum err_code code = ERR_OK;
+    if (author.login[0] == '\0')
+        say(author.why, "author is", "a deleted account");
+    else
+        code = judge(worker, policy, event, &author, err);
+    facts->author_trusted = author.trusted;
+    memcpy(facts->author_why, author.why, sizeof facts->author_why);
+    return code;
+}
+
+/*
+ * The sender of a push is who pushed, or who pressed "Update branch": GitHub's web-flow is a committer and sends
+ * nothing. So no bot stands for somebody else, and each is trusted by its own name or not at all, but for prgate.
+ */
+static enum err_code learn_pusher(struct worker *worker, const struct policy *policy,
+                                  const struct event *event, struct facts *facts, struct err *err)
+{
+    bool is_author = event->sender.id != 0 && event->sender.id == event->pr.author.id;
+    struct person pusher = {.login = event->sender.login,
+                            .insider = is_author && event->association == ASSOCIATION_INSIDER};
+    enum err_code code = ERR_OK;
+    if (event->sender.bot)
+        code = learn_identity(worker, event, facts, err);
+    if (code == ERR_OK && pusher.login[0] == '\0') {
+        say(pusher.why, "sender is", "a deleted account");
+    } else if (code == ERR_OK && facts->sender_is_prgate) {
+        pusher.trusted = true;
+        say(pusher.why, "sender is", "prgate itself");
+    } else if (code == ERR_OK) {
+        code = judge(worker, policy, event, &pusher, err);
+    }
+    facts->pusher_trusted = pusher.trusted;
+    memcpy(facts->pusher_why, pusher.why, sizeof facts->pusher_why);
+    return code;
 }
 
 static enum err_code learn(struct worker *worker, const struct policy *policy, const struct event *event,
@@ -237,6 +280,8 @@ static enum err_code learn(struct worker *worker, const struct policy *policy, c
         return learn_sender(worker, policy, event, facts, err);
     case FACT_AUTHOR:
         return learn_author(worker, policy, event, facts, err);
+    case FACT_PUSHER:
+        return learn_pusher(worker, policy, event, facts, err);
     }
     return err_set(err, ERR_FATAL, (int)fact, "no such fact");
 }

@@ -17,6 +17,10 @@ static const char *title_of_wait(enum wait_reason reason)
         return "Waiting: this is a draft";
     case WAIT_TRIGGER_FAILED:
         return "CI could not be started";
+    case WAIT_PUSHER:
+        return "Waiting for the label: who pushed is not trusted";
+    case WAIT_PUSHER_UNKNOWN:
+        return "Waiting for the label: who pushed is not known";
     case WAIT_NOTHING:
     case WAIT_NO_LABEL:
     case WAIT_REASON_END:
@@ -60,6 +64,15 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
             "permission sets the label **%s** again.",
             may, label);
         return;
+    case WAIT_PUSHER:
+    case WAIT_PUSHER_UNKNOWN:
+        buf_addf(
+            summary,
+            "The author is trusted, but a commit that somebody else pushed, or nobody knows who, needs an "
+            "approval: CI starts when somebody with at least *%s* permission looks at it and sets the label "
+            "**%s**, having taken it off first if it is there.",
+            may, label);
+        return;
     case WAIT_UNTRUSTED:
     case WAIT_NO_LABEL:
     case WAIT_NOTHING:
@@ -73,7 +86,11 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
 void wording_awaiting(const struct policy *policy, const struct head *head, enum wait_reason reason,
                       struct buf *title, struct buf *summary)
 {
-    buf_adds(title, title_of_wait(reason));
+    bool names_pusher = reason == WAIT_PUSHER && head != NULL && head->pushed_by.login[0] != '\0';
+    if (names_pusher)
+        buf_addf(title, "Pushed by @%s, who is not trusted: waiting for the label", head->pushed_by.login);
+    else
+        buf_adds(title, title_of_wait(reason));
     add_next_step(policy, reason, summary);
     if (head != NULL && head->approved && reason == WAIT_CONFLICT)
         buf_addf(summary, "\n\nApproved by @%s.", head->approver.login);

@@ -8,8 +8,8 @@
  *
  * (record, event, facts, now) -> (record, intents, rule). Rules look at what
  * GitHub shows now, the newer of payload and read, and use the event only for
- * what no read can tell: that somebody set the label, and for which commit. So
- * the order in which events arrive, and how often, does not matter.
+ * what no read can tell: that somebody set the label, and for which commit, and who
+ * pushed a commit. So the order in which events arrive, and how often, does not matter.
  * docs/cicd_flowchart.md has the table of states; a unit test compares each cell.
  */
 #ifndef PRGATE_DECIDE_H
@@ -27,7 +27,8 @@ enum fact {
     FACT_READ = 1,     /* the pull request as GitHub shows it now */
     FACT_IDENTITY = 2, /* is the event's sender prgate itself? */
     FACT_SENDER = 4,   /* may the sender approve? */
-    FACT_AUTHOR = 8    /* is the author trusted? */
+    FACT_AUTHOR = 8,   /* is the author trusted? */
+    FACT_PUSHER = 16   /* of a push: is the sender, who pushed, trusted? */
 };
 
 enum { FACT_WHY_SIZE = 160 };
@@ -41,6 +42,8 @@ struct facts {
     char sender_why[FACT_WHY_SIZE]; /* "permission triage", for the ledger */
     bool author_trusted;
     char author_why[FACT_WHY_SIZE];
+    bool pusher_trusted;
+    char pusher_why[FACT_WHY_SIZE];
 };
 
 enum rule {
@@ -57,6 +60,7 @@ enum rule {
     RULE_WAIT_UNTRUSTED,
     RULE_WAIT_DRAFT,
     RULE_WAIT_NO_LABEL,
+    RULE_WAIT_PUSHER,    /* somebody else than a trusted one pushed it, or nobody knows who */
     RULE_TRIGGER_REFUSED /* the receiver said no for good: somebody has to ask again */
 };
 

@@ -46,7 +46,17 @@ enum wait_reason {
     WAIT_DRAFT = 5,
     WAIT_NO_LABEL = 6,
     WAIT_TRIGGER_FAILED = 7,
+    WAIT_PUSHER = 8, /* who pushed is not trusted */
+    WAIT_PUSHER_UNKNOWN = 9,
     WAIT_REASON_END
+};
+
+/* Who brought a commit to the pull request: the opener, or the sender of a push. */
+enum pusher_state {
+    PUSHER_UNKNOWN = 0, /* not heard of, or nobody knows: not trusted, but for later news */
+    PUSHER_UNTRUSTED = 1,
+    PUSHER_TRUSTED = 2, /* once is enough: somebody trusted has vouched for this very commit */
+    PUSHER_STATE_END
 };
 
 /* One commit that was this pull request's head while prgate looked. */
@@ -63,6 +73,9 @@ struct head {
     bool label_granted;    /* a trusted author pushed it while the label was there */
     bool stale_approval;   /* a label meant for an older commit arrived while this was the head */
     bool refused_approval; /* somebody who may not approve set the label */
+    enum pusher_state pusher;
+    struct user pushed_by; /* nobody while PUSHER_UNKNOWN */
+    bool own_label;        /* prgate's own label, meant for an older commit, came when this was the head */
 };
 
 enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };
@@ -122,9 +135,12 @@ void head_set_ci(struct head *head, enum ci_state ci, int64_t now_ms);
 /* Would starting CI on this head be a second time? */
 bool head_is_triggered(const struct head *head);
 
-/* One head's part of it, for those that lie elsewhere. */
+/* The version of what record_encode() and head_encode() write; all from 1 on can be read. */
+enum { RECORD_VERSION = 2 };
+
+/* One head's part of it, for those that lie elsewhere. Of version 1: nobody knows who pushed it. */
 void head_encode(struct buf *out, const struct head *head);
-void head_decode(struct decoder *d, struct head *head);
+void head_decode(struct decoder *d, unsigned version, struct head *head);
 
 void record_encode(const struct record *record, struct buf *out);
 

@@ -42,7 +42,7 @@ class Life:
         if dice.random() < 0.7:
             self.deeds += self._label(dice)
         for _ in range(dice.randrange(3)):
-            self.deeds.append(("push", {}))
+            self.deeds.append(("push", self._by(dice)))
             if dice.random() < 0.4:
                 self.deeds += self._label(dice)
         if dice.random() < 0.3:
@@ -51,11 +51,19 @@ class Life:
             self.deeds += [("draft", {}), ("ready", {})]
         elif self.deeds[0][1]["draft"]:
             self.deeds.append(("ready", {}))
-        self.deeds.append(("push", {}))
+        last = self._by(dice)
+        if self.trusted and last == {"by": "bob"} and dice.random() < 0.5:
+            self.approved_last = False
+        self.deeds.append(("push", last))
         if self.approved_last:
             self.deeds += self._label(dice)
         if self.closes:
             self.deeds.append(("close", {"merged": dice.random() < 0.5}))
+
+    @staticmethod
+    def _by(dice):
+        """Who pushes: the author, a stranger or somebody trusted."""
+        return {"by": dice.choice(["bob", "max"])} if dice.random() < 0.4 else {}
 
     @staticmethod
     def _label(dice):

@@ -145,6 +145,53 @@ def test_the_odd_label_is_taken_off_too(make_gate):
     assert outcome(gate.do("push")) == WAITING
 
 
+# Pushes by somebody else than the author
+
+def test_a_push_by_somebody_trusted(gate):
+    gate.do("open", author="ann")
+    assert outcome(gate.do("push", by="max")) == STARTED
+
+
+def test_a_push_by_a_stranger_waits_for_a_new_label(gate):
+    first = gate.do("open", author="ann")
+    pull = gate.do("push", by="bob")
+    assert outcome(pull) == WAITING
+    assert pull.started == [first.head]
+    assert outcome(gate.do("edit")) == WAITING
+    assert outcome(gate.do("label", label="CICD", by="tim")) == STARTED
+    assert outcome(gate.do("push", by="max")) == STARTED
+
+
+def test_a_push_by_a_stranger_to_a_draft_waits_when_it_is_ready(gate):
+    gate.do("open", author="ann", draft=True)
+    gate.do("push", by="bob")
+    assert outcome(gate.do("ready")) == WAITING
+
+
+def test_a_stranger_s_push_that_edits_and_labels_overtake(gate):
+    """Until the push is heard of nobody knows who pushed: nothing starts."""
+    gate.do("open", author="ann")
+    pushed = gate.happen("push", by="bob")
+    edited = gate.happen("edit")
+    gate.deliver(edited)
+    assert gate.settled().started.count(gate.pull.head) == 0
+    gate.deliver(pushed)
+    assert outcome(gate.settled()) == WAITING
+
+
+def test_a_trusted_push_that_an_edit_overtakes(gate):
+    gate.do("open", author="ann")
+    pushed = gate.happen("push", by="max")
+    gate.deliver(gate.happen("edit") + pushed)
+    assert outcome(gate.settled()) == STARTED
+
+
+def test_a_maintainer_s_push_to_an_untrusted_author_s_branch_waits(gate):
+    gate.do("open", author="bob")
+    gate.do("label", label="CICD", by="tim")
+    assert outcome(gate.do("push", by="max")) == WAITING
+
+
 def test_back_to_a_commit_that_ran_already(gate):
     first = gate.do("open", author="ann").head
     gate.do("push")

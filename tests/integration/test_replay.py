@@ -38,6 +38,12 @@ ENDS = {
     "conflict_of_an_approved_one": ("triggered", True, False),
     "approved_then_closed": ("triggered", True, False),
     "label_on_a_draft": ("triggered", True, False),
+    "stranger_pushes": ("awaiting", False, False),
+    "stranger_pushes_then_approved": ("triggered", True, False),
+    "stranger_pushes_to_a_draft": ("awaiting", False, False),
+    "colleague_pushes": ("triggered", True, False),
+    "colleague_pushes_on_a_stranger": ("triggered", True, True),
+    "colleague_pushes_to_an_untrusted": ("awaiting", False, False),
     "a_long_life": ("triggered", True, False),
     "a_long_trusted_life": ("triggered", True, False),
 }

@@ -32,6 +32,10 @@ def opened(author, **more):
     return "open_pull", {"author": author, **more}
 
 
+def push_by(login):
+    return "push", {"by": login}
+
+
 PUSH, CLOSE, REOPEN, DRAFT, READY, EDIT = (
     (deed, {}) for deed in ("push", "close", "reopen", "to_draft", "ready", "edit"))
 ASSIGN = ("assign", {})
@@ -59,6 +63,13 @@ SCENARIOS = {
                                     ("set_mergeable", {"mergeable": True}), EDIT],
     "approved_then_closed": [opened("bob"), 30, on("max"), 40, CLOSE, 20, REOPEN],
     "label_on_a_draft": [opened("ann", draft=True), 30, on("tim"), 40, PUSH, 5, EDIT],
+    "stranger_pushes": [opened("ann"), 2, on(GATE), 60, push_by("bob"), 2, off(GATE)],
+    "stranger_pushes_then_approved": [opened("ann"), 2, on(GATE), 60, push_by("bob"), 2, off(GATE), 60, on("tim")],
+    "stranger_pushes_to_a_draft": [opened("ann", draft=True), 20, push_by("bob"), 60, READY],
+    "colleague_pushes": [opened("ann"), 2, on(GATE), 60, push_by("max"), 5, EDIT, 90, push_by("max")],
+    "colleague_pushes_on_a_stranger": [opened("ann"), 2, on(GATE), 60, push_by("bob"), 2, off(GATE), 60,
+                                       push_by("max")],
+    "colleague_pushes_to_an_untrusted": [opened("bob"), 60, on("max"), 40, push_by("max"), 2, off(GATE)],
     "a_long_life": [opened("bob"), 30, on("max"), 40, PUSH, 2, off(GATE), 60, on("tim"), 9, ASSIGN, 20, DRAFT, 30, PUSH,
                     1, off(GATE), 5, READY, 60, on("max"), EDIT, 30, CLOSE, 20, REOPEN, 15, PUSH, 1, off(GATE), 40,
                     on("tim")],

@@ -29,6 +29,8 @@ enum cell_event {
     CELL_REOPENED,
     CELL_READY,
     CELL_SYNCHRONIZE,
+    CELL_SYNCHRONIZE_STRANGER,
+    CELL_SYNCHRONIZE_UNKNOWN,
     CELL_SYNCHRONIZE_OLDER,
     CELL_LABELED,
     CELL_LABELED_REFUSED,
@@ -49,6 +51,8 @@ static const struct {
     [CELL_REOPENED] = {"reopened", EVENT_REOPENED},
     [CELL_READY] = {"ready_for_review", EVENT_READY_FOR_REVIEW},
     [CELL_SYNCHRONIZE] = {"synchronize", EVENT_SYNCHRONIZE},
+    [CELL_SYNCHRONIZE_STRANGER] = {"synchronize:stranger", EVENT_SYNCHRONIZE},
+    [CELL_SYNCHRONIZE_UNKNOWN] = {"synchronize:unknown", EVENT_SYNCHRONIZE},
     [CELL_SYNCHRONIZE_OLDER] = {"synchronize:older", EVENT_SYNCHRONIZE},
     [CELL_LABELED] = {"labeled", EVENT_LABELED},
     [CELL_LABELED_REFUSED] = {"labeled:refused", EVENT_LABELED},
@@ -115,6 +119,7 @@ static void make_record(struct record *record, const struct cell *cell)
     record->view.closed = cell->state == RECORD_CLOSED;
     record_reserve_head(record);
     struct head *head = record_add_head(record, &record->view.head, EARLIER_MS);
+    head->pusher = PUSHER_TRUSTED;
     switch (cell->state) {
     case RECORD_NEW:
     case RECORD_CLOSED:
@@ -139,9 +144,12 @@ static void make_record(struct record *record, const struct cell *cell)
 static struct event make_event(const struct cell *cell)
 {
     struct event event = {.action = cell_events[cell->event].action, .received_ms = EARLIER_MS};
-    bool pushed = cell->event == CELL_SYNCHRONIZE && cell->state != RECORD_NEW;
+    bool pushed = event.action == EVENT_SYNCHRONIZE && cell->event != CELL_SYNCHRONIZE_OLDER &&
+                  cell->state != RECORD_NEW;
     event.pr = snapshot(cell, NOW, pushed ? sha_b : sha_a);
     event.sender = (struct user){.id = 7, .login = "sender"};
+    if (cell->event == CELL_SYNCHRONIZE_UNKNOWN)
+        event.sender = (struct user){0};
     event.label_is_gate = event.action == EVENT_LABELED && cell->event != CELL_LABELED_OTHER;
     if (cell->event == CELL_SYNCHRONIZE_OLDER || cell->event == CELL_LABELED_OLDER) {
         event.pr.head = sha(sha_old);
@@ -169,6 +177,9 @@ static void learn(const struct cell *cell, enum fact fact, const struct event *e
         break;
     case FACT_AUTHOR:
         facts->author_trusted = cell->trusted;
+        break;
+    case FACT_PUSHER:
+        facts->pusher_trusted = cell->event != CELL_SYNCHRONIZE_STRANGER;
         break;
     }
     facts->known |= (unsigned)fact;
@@ -378,7 +389,7 @@ static void test_a_second_time_adds_nothing(void **state)
 struct life {
     struct record record;
     struct snapshot github; /* as GitHub shows it */
-    bool trusted, may_approve, is_prgate;
+    bool trusted, may_approve, is_prgate, pusher_trusted;
     int64_t received_ms, now_ms, read_ms;
     struct decision decision;
 };
@@ -387,6 +398,7 @@ static void begin(struct life *life, bool trusted)
 {
     *life = (struct life){.trusted = trusted,
                           .may_approve = true,
+                          .pusher_trusted = true,
                           .received_ms = EARLIER_MS,
                           .now_ms = NOW_MS,
                           .read_ms = NOW_MS};
@@ -410,6 +422,7 @@ static void deliver(struct life *life, const struct event *event)
         facts.read = life->github;
         facts.read_ms = life->read_ms;
         facts.author_trusted = life->trusted;
+        facts.pusher_trusted = life->pusher_trusted;
         facts.sender_may_approve = life->may_approve;
         facts.sender_is_prgate = life->is_prgate;
         facts.known |= (unsigned)need;
@@ -861,7 +874,7 @@ static void test_conflict_that_a_later_read_showed_outlives_a_payload_that_does_
     life.github.mergeable = MERGEABLE_NO;
     struct event unlabeled = event_now(&life, EVENT_UNLABELED); /* decided first, and covers nothing */
     deliver(&life, &unlabeled);
-    expect(&life, RULE_WAIT_NO_LABEL);
+    expect(&life, RULE_WAIT_PUSHER); /* nobody has told of the push yet */
     assert_int_equal(decide_needs(&life.record, &pushed, &(struct facts){0}, life.now_ms), FACT_AUTHOR);
     deliver(&life, &pushed);
     expect(&life, RULE_CONFLICT);
@@ -1052,6 +1065,194 @@ static void test_known_facts_are_not_asked_for_again(void **state)
     record_release(&life.record);
 }
 
+/* ---- who pushed ---- */
+
+/* Opened by a trusted author, started and labelled. */
+static void begin_labelled(struct life *life)
+{
+    begin(life, true);
+    happen(life, EVENT_OPENED);
+    expect(life, RULE_OPENED);
+    life->github.labelled = true;
+}
+
+static const struct head *head_now(const struct life *life)
+{
+    const struct head *head = record_find_head(&life->record, &life->github.head);
+    assert_non_null(head);
+    return head;
+}
+
+static void test_stranger_s_push_waits_until_the_label_is_set_anew(void **state)
+{
+    (void)state;
+    struct life life;
+    begin_labelled(&life);
+    life.pusher_trusted = false;
+    push(&life, sha_b);
+    expect(&life, RULE_WAIT_PUSHER);
+    assert_true(does(&life, INTENT_REMOVE_LABEL));
+    assert_false(does(&life, INTENT_TRIGGER));
+    assert_string_equal(head_now(&life)->pushed_by.login, "sender");
+    life.github.labelled = false;
+    happen(&life, EVENT_UNLABELED);
+    happen(&life, EVENT_EDITED);
+    expect(&life, RULE_WAIT_PUSHER);
+    life.github.labelled = true;
+    happen(&life, EVENT_LABELED);
+    expect(&life, RULE_APPROVED);
+    record_release(&life.record);
+}
+
+/* An event that shows the new head before its push is heard of starts nothing, and the push then decides. */
+static void test_what_overtakes_a_push_waits_for_it_to_tell_who_pushed(void **state)
+{
+    (void)state;
+    static const enum event_action first[] = {EVENT_EDITED, EVENT_LABELED, EVENT_REOPENED,
+                                              EVENT_READY_FOR_REVIEW, EVENT_OPENED};
+    for (size_t i = 0; i < 2 * sizeof first / sizeof *first; i++) {
+        struct life life;
+        begin(&life, true);
+        bool trusted = i % 2 == 0;
+        struct event overtaking = event_now(&life, first[i / 2]); /* an opening is of the commit before */
+        life.is_prgate = true;
+        life.github.labelled = true;
+        life.github.head = sha(sha_b);
+        life.github.updated_at++;
+        struct event pushed = event_now(&life, EVENT_SYNCHRONIZE);
+        if (first[i / 2] != EVENT_OPENED)
+            overtaking.pr = life.github;
+        deliver(&life, &overtaking);
+        expect(&life, RULE_WAIT_PUSHER);
+        assert_false(does(&life, INTENT_TRIGGER));
+        assert_false(does(&life, INTENT_REMOVE_LABEL));
+        life.pusher_trusted = trusted;
+        deliver(&life, &pushed);
+        assert_int_equal(does(&life, INTENT_TRIGGER), trusted);
+        assert_int_equal(does(&life, INTENT_REMOVE_LABEL), !trusted);
+        record_release(&life.record);
+    }
+}
+
+/* Without the label, too, what the opening is owed waits for the push, and is void when a stranger pushed. */
+static void test_opening_stays_owed_until_the_push_tells_who_pushed(void **state)
+{
+    (void)state;
+    for (int trusted = 0; trusted < 2; trusted++) {
+        struct life life;
+        begin(&life, true);
+        struct event opened = event_now(&life, EVENT_OPENED);
+        life.github.head = sha(sha_b);
+        life.github.updated_at++;
+        struct event pushed = event_now(&life, EVENT_SYNCHRONIZE);
+        deliver(&life, &opened);
+        assert_true(life.record.opening_owed);
+        life.pusher_trusted = trusted;
+        deliver(&life, &pushed);
+        expect(&life, trusted ? RULE_OPENED : RULE_WAIT_PUSHER);
+        assert_false(life.record.opening_owed);
+        record_release(&life.record);
+    }
+}
+
+static void test_stranger_s_push_is_not_started_by_an_opening(void **state)
+{
+    (void)state;
+    static const enum event_action openings[] = {EVENT_REOPENED, EVENT_READY_FOR_REVIEW, EVENT_OPENED};
+    for (size_t i = 0; i < sizeof openings / sizeof *openings; i++) {
+        struct life life;
+        begin(&life, true);
+        struct event opening = event_now(&life, openings[i]);
+        life.pusher_trusted = false;
+        push(&life, sha_b);
+        if (openings[i] != EVENT_OPENED)
+            opening = event_now(&life, openings[i]);
+        opening.pr.updated_at++;
+        deliver(&life, &opening);
+        expect(&life, RULE_WAIT_PUSHER);
+        record_release(&life.record);
+    }
+}
+
+/* A push that was made up, without a sender, waits; its own event, late, tells, and the label comes back. */
+static void test_push_by_nobody_waits_for_its_own_event(void **state)
+{
+    (void)state;
+    for (int trusted = 0; trusted < 2; trusted++) {
+        struct life life;
+        begin_labelled(&life);
+        life.github.head = sha(sha_b);
+        life.github.updated_at++;
+        struct event pushed = event_now(&life, EVENT_SYNCHRONIZE), made_up = pushed;
+        made_up.sender = (struct user){0};
+        deliver(&life, &made_up);
+        expect(&life, RULE_WAIT_PUSHER);
+        assert_true(does(&life, INTENT_REMOVE_LABEL));
+        life.github.labelled = false;
+        life.pusher_trusted = trusted;
+        happen(&life, EVENT_UNLABELED);
+        deliver(&life, &pushed);
+        expect(&life, trusted ? RULE_PUSHED : RULE_WAIT_PUSHER);
+        assert_int_equal(does(&life, INTENT_ADD_LABEL), trusted);
+        record_release(&life.record);
+    }
+}
+
+/* prgate set it for the commit before, and it came to GitHub after the push: whichever is heard of first. */
+static void test_own_label_that_a_stranger_s_push_overtook_is_taken_off(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct life life;
+        begin(&life, true);
+        happen(&life, EVENT_OPENED);
+        life.pusher_trusted = false;
+        life.github.head = sha(sha_b);
+        life.github.updated_at++;
+        struct event pushed = event_now(&life, EVENT_SYNCHRONIZE);
+        life.github.labelled = true;
+        life.github.updated_at++;
+        struct event echo = event_now(&life, EVENT_LABELED);
+        life.is_prgate = true;
+        deliver(&life, i == 0 ? &pushed : &echo);
+        deliver(&life, i == 0 ? &echo : &pushed);
+        expect(&life, RULE_WAIT_PUSHER);
+        assert_true(does(&life, INTENT_REMOVE_LABEL));
+        record_release(&life.record);
+    }
+}
+
+static void test_stranger_s_push_on_a_closed_one_waits_when_reopened(void **state)
+{
+    (void)state;
+    struct life life;
+    begin_labelled(&life);
+    life.github.closed = true;
+    happen(&life, EVENT_CLOSED);
+    life.pusher_trusted = false;
+    push(&life, sha_b);
+    expect(&life, RULE_CLOSED);
+    life.github.closed = false;
+    happen(&life, EVENT_REOPENED);
+    expect(&life, RULE_WAIT_PUSHER);
+    assert_true(does(&life, INTENT_REMOVE_LABEL));
+    record_release(&life.record);
+}
+
+/* Nobody asks who pushed where nothing depends on it. */
+static void test_pusher_of_an_untrusted_author_s_commit_is_not_asked_about(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, false);
+    struct event pushed = event_now(&life, EVENT_SYNCHRONIZE);
+    struct facts facts = {.known = FACT_READ | FACT_AUTHOR, .read = life.github, .read_ms = NOW_MS};
+    assert_int_equal(decide_needs(&life.record, &pushed, &facts, NOW_MS), 0);
+    facts.author_trusted = true;
+    assert_int_equal(decide_needs(&life.record, &pushed, &facts, NOW_MS), FACT_PUSHER);
+    record_release(&life.record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1090,6 +1291,14 @@ int main(void)
         cmocka_unit_test(test_late_closing_does_not_undo_a_reopening_of_the_same_second),
         cmocka_unit_test(test_refused_trigger_may_be_tried_again),
         cmocka_unit_test(test_known_facts_are_not_asked_for_again),
+        cmocka_unit_test(test_stranger_s_push_waits_until_the_label_is_set_anew),
+        cmocka_unit_test(test_what_overtakes_a_push_waits_for_it_to_tell_who_pushed),
+        cmocka_unit_test(test_opening_stays_owed_until_the_push_tells_who_pushed),
+        cmocka_unit_test(test_stranger_s_push_is_not_started_by_an_opening),
+        cmocka_unit_test(test_push_by_nobody_waits_for_its_own_event),
+        cmocka_unit_test(test_own_label_that_a_stranger_s_push_overtook_is_taken_off),
+        cmocka_unit_test(test_stranger_s_push_on_a_closed_one_waits_when_reopened),
+        cmocka_unit_test(test_pusher_of_an_untrusted_author_s_commit_is_not_asked_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

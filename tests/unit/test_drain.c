@@ -338,7 +338,7 @@ static void test_entry_that_cannot_be_decoded_is_set_aside_and_the_rest_goes_on(
     struct event first = make_event(EVENT_OPENED, "d1");
     put_event(&f, &first, false);
     assert_int_equal(store_txn(f.gate.store, damage_body, NULL, &err), ERR_OK);
-    deliver(&f, EVENT_REOPENED, "d2");
+    deliver(&f, EVENT_OPENED, "d2");
     expect_idle(&f);
     assert_int_equal(count_table(&f, TABLE_QUARANTINE), 1);
     assert_int_equal(ci_of_head(&f), CI_STARTED);

@@ -320,7 +320,10 @@ static void test_recalled_is_what_was_put_away(void **state)
                         .approved_at_ms = 16,
                         .label_granted = true,
                         .stale_approval = true,
-                        .refused_approval = true};
+                        .refused_approval = true,
+                        .pusher = PUSHER_UNTRUSTED,
+                        .pushed_by = {.id = 4, .login = "bob"},
+                        .own_label = true};
     want.sha = record.heads[0].sha;
     record.heads[0] = want;
     run(&f, put_away_body, &record, 1);
@@ -372,7 +375,7 @@ static void test_damaged_entry_counts_as_started(void **state)
     static const struct {
         const char *name, *bytes;
         size_t len;
-    } rows[] = {{"empty", "", 0}, {"junk", "junk", 4}, {"another version", "\2", 1}};
+    } rows[] = {{"empty", "", 0}, {"junk", "junk", 4}, {"another version", "\3", 1}};
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct fixture f;
         struct sha sha;

@@ -113,6 +113,7 @@ static void test_fact_that_was_not_learnt_is_not_told(void **state)
         {"identity", FACT_IDENTITY, "{\"sender_is_prgate\":true}"},
         {"read", FACT_READ, "{\"read_head\":\"" SHA_B_TEXT "\"}"},
         {"author", FACT_AUTHOR, "{\"author_trusted\":true,\"author_why\":\"member of o/t\"}"},
+        {"pusher", FACT_PUSHER, "{\"pusher_trusted\":true,\"pusher_why\":\"permission admin\"}"},
         {"sender", FACT_SENDER, "{\"sender_may_approve\":true,\"sender_why\":\"permission write\"}"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -122,7 +123,9 @@ static void test_fact_that_was_not_learnt_is_not_told(void **state)
                                      .sender_may_approve = true,
                                      .sender_why = "permission write",
                                      .author_trusted = true,
-                                     .author_why = "member of o/t"};
+                                     .author_why = "member of o/t",
+                                     .pusher_trusted = true,
+                                     .pusher_why = "permission admin"};
         sha_parse(&entry.facts.read.head, SHA_B_TEXT);
         entry.decision.rule = RULE_ALREADY;
         char want[2048];

@@ -9,6 +9,7 @@
 #include "prgate/buf.h"
 #include "prgate/codec.h"
 #include "prgate/record.h"
+#include "prgate/text.h"
 
 static struct sha sha_of(char digit)
 {
@@ -57,6 +58,10 @@ static void make_record(struct record *record)
         head->label_granted = digit == 'b' || digit == 'c';
         head->stale_approval = digit == 'c' || digit == 'd';
         head->refused_approval = digit == 'd' || digit == 'e';
+        head->pusher = digit == 'a' ? PUSHER_UNKNOWN : digit == 'b' ? PUSHER_UNTRUSTED : PUSHER_TRUSTED;
+        if (digit != 'a')
+            head->pushed_by = (struct user){.id = 4, .login = "bob"};
+        head->own_label = digit == 'a' || digit == 'e';
     }
 }
 
@@ -68,7 +73,7 @@ static void make_record(struct record *record)
 static const struct {
     const char *name, *hex;
 } stored[] = {
-    {"version, key", "01000000012a05f2000000000000000007"},
+    {"version, key", "02000000012a05f2000000000000000007"},
     {"repository, installation", "000000096f63746f2f7265706f000000000000004d"},
     {"updated_at", "000000006553f100"},
     {"head", "00000028" SHA_B_HEX},
@@ -88,11 +93,13 @@ static const struct {
     {"first head: check, reason", "0205"},
     {"first head: approval", "0100000000000000030000000374696d000000000000000831"},
     {"first head: label_granted, stale and refused approval", "000000"},
+    {"first head: pusher, own_label", "000000000000000000000000000001"},
     {"second head", "00000028" SHA_B_HEX},
     {"second head: first_seen_ms, ci, ci_at_ms", "000000000000006203000000000000044a"},
     {"second head: check, reason", "0205"},
     {"second head: approval", "0100000000000000030000000374696d000000000000000832"},
     {"second head: label_granted, stale and refused approval", "010000"},
+    {"second head: pusher, own_label", "01000000000000000400000003626f620000"},
 };
 
 static void encode(const struct record *record, struct buf *out)
@@ -117,6 +124,10 @@ static void check_head(const struct head *got, const struct head *want)
     check_bool(row, "label_granted", got->label_granted, want->label_granted);
     check_bool(row, "stale_approval", got->stale_approval, want->stale_approval);
     check_bool(row, "refused_approval", got->refused_approval, want->refused_approval);
+    check_int(row, "pusher", got->pusher, want->pusher);
+    check_u64(row, "pusher's id", got->pushed_by.id, want->pushed_by.id);
+    check_str(row, "pusher", got->pushed_by.login, want->pushed_by.login);
+    check_bool(row, "own_label", got->own_label, want->own_label);
 }
 
 static void check_record(const struct record *got, const struct record *want)
@@ -306,15 +317,20 @@ static void test_stored_bytes_stay_as_they_are(void **state)
 static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
-    enum { FLAGS = 3, APPROVER = 8 + 4 + 3 + 1, TIME = 8 };
+    enum { PUSHER = 1 + 8 + 4 + 3 + 1 + 1, FLAGS = 3 + PUSHER, APPROVER = 8 + 4 + 3 + 1, TIME = 8 };
     enum { REASON = FLAGS + TIME + APPROVER + 1 + 1, CHECK = REASON + 1, CI = CHECK + TIME + 1 };
     static const struct {
         const char *name;
         size_t from_end;
         unsigned end;
     } rows[] = {
-        {"ci", CI, CI_STATE_END},    {"check", CHECK, CHECK_STATE_END}, {"reason", REASON, WAIT_REASON_END},
-        {"approved", REASON - 1, 2}, {"refused_approval", 1, 2},
+        {"ci", CI, CI_STATE_END},
+        {"check", CHECK, CHECK_STATE_END},
+        {"reason", REASON, WAIT_REASON_END},
+        {"approved", REASON - 1, 2},
+        {"refused_approval", PUSHER + 1, 2},
+        {"pusher", PUSHER, PUSHER_STATE_END},
+        {"own_label", 1, 2},
     };
     struct record record;
     struct buf bytes;
@@ -333,6 +349,37 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
     buf_release(&bytes);
 }
 
+/* As version 1 wrote it: without what came last of each head. Nobody knows who pushed then. */
+static void test_record_of_version_1_is_read(void **state)
+{
+    (void)state;
+    struct record want, got;
+    struct buf bytes;
+    struct err err = {0};
+    make_record(&want);
+    want.head_count = 2;
+    buf_init(&bytes);
+    for (size_t i = 0; i < COUNT_OF(stored); i++) {
+        size_t len = strlen(stored[i].hex) / 2;
+        if (strstr(stored[i].name, "own_label") != NULL)
+            continue;
+        assert_true(text_unhex(stored[i].hex, buf_reserve(&bytes, len), len));
+        bytes.len += len;
+    }
+    bytes.data[0] = 1;
+    record_init(&got);
+    assert_int_equal(record_decode(&got, bytes.data, bytes.len, &err), ERR_OK);
+    for (size_t i = 0; i < want.head_count; i++) {
+        want.heads[i].pusher = PUSHER_UNKNOWN;
+        want.heads[i].pushed_by = (struct user){0};
+        want.heads[i].own_label = false;
+    }
+    check_record(&got, &want);
+    record_release(&got);
+    record_release(&want);
+    buf_release(&bytes);
+}
+
 static void test_unknown_version_is_corrupt_and_leaves_an_empty_record(void **state)
 {
     (void)state;
@@ -341,9 +388,9 @@ static void test_unknown_version_is_corrupt_and_leaves_an_empty_record(void **st
     struct err err = {0};
     make_record(&record);
     encode(&record, &bytes);
-    bytes.data[0] = 2;
+    bytes.data[0] = 3;
     assert_int_equal(record_decode(&record, bytes.data, bytes.len, &err), ERR_CORRUPT);
-    check_contains("version", "text", err.text, "version 2");
+    check_contains("version", "text", err.text, "version 3");
     check_u64("record", "heads", record.head_count, 0);
     check_str("record", "repository", record.repo, "");
     bytes.data[0] = 0;
@@ -500,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_more_heads_than_there_are_bytes_is_corrupt),
         cmocka_unit_test(test_stored_bytes_stay_as_they_are),
         cmocka_unit_test(test_choice_that_nobody_knows_is_corrupt),
+        cmocka_unit_test(test_record_of_version_1_is_read),
         cmocka_unit_test(test_unknown_version_is_corrupt_and_leaves_an_empty_record),
         cmocka_unit_test(test_copy_is_equal_and_has_heads_of_its_own),
         cmocka_unit_test(test_copy_replaces_what_was_there),

@@ -511,6 +511,58 @@ static void test_dry_run_with_credentials_asks(void **state)
     fixture_close(&f);
 }
 
+/* Who pushed is trusted by the same means as an author, and by his own name. */
+static void test_pusher_is_trusted_by_the_same_means(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *login, *role, *team, *why;
+        bool bot, trusted;
+        int roles, users;
+    } rows[] = {
+        {"bob", "read", NULL, "permission read", false, false, 1, 0},
+        {"bob", "write", NULL, "permission write", false, true, 1, 0},
+        {"bob", "read", "active", "member of octo/first", false, true, 0, 0},
+        {"ann", "read", NULL, "trusted_users has ann", false, true, 0, 0},
+        {"ann", "none", NULL, "trusted_users has ann", true, true, 0,
+         1}, /* as a bot's login would be named */
+        {"renovate[bot]", "none", NULL, "permission none", true, false, 1, 1},
+        {"gatekeeper", "none", NULL, "sender is prgate itself", true, true, 0, 1},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f, "trusted_teams = {\"octo/first\"}");
+        role = rows[i].role;
+        team_state = rows[i].team;
+        struct event pushed = make_event(EVENT_SYNCHRONIZE, "d1"); /* the author is ann */
+        pushed.sender = (struct user){.id = 99, .bot = rows[i].bot};
+        strcpy(pushed.sender.login, rows[i].login);
+        pushed.pr.labelled = true; /* as the read shows it */
+        struct facts facts = learn(&f, &pushed, ERR_OK);
+        check_bool(rows[i].login, "trusted", facts.pusher_trusted, rows[i].trusted);
+        check_str(rows[i].login, "why", facts.pusher_why, rows[i].why);
+        check_int(rows[i].login, "permissions asked", role_calls, rows[i].roles);
+        check_int(rows[i].login, "identity asked", user_calls, rows[i].users);
+        check_bool(rows[i].login, "known", (facts.known & FACT_PUSHER) != 0, true);
+        fixture_close(&f);
+    }
+}
+
+static void test_dry_run_believes_an_author_who_pushed_and_nobody_else(void **state)
+{
+    (void)state;
+    for (int own = 0; own < 2; own++) {
+        struct fixture f;
+        begin_with(&f, "dry_run = true", "", false);
+        struct event pushed = by_stranger(EVENT_SYNCHRONIZE);
+        pushed.association = ASSOCIATION_INSIDER;
+        pushed.sender = own ? pushed.pr.author : (struct user){.id = 99, .login = "max"};
+        check_bool("dry run", "trusted", learn(&f, &pushed, ERR_OK).pusher_trusted, own);
+        check_int("dry run", "calls", f.fake.count, 0);
+        fixture_close(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -531,6 +583,8 @@ int main(void)
         cmocka_unit_test(test_prgate_asks_once_who_it_is),
         cmocka_unit_test(test_dry_run_without_credentials_believes_the_payload),
         cmocka_unit_test(test_dry_run_with_credentials_asks),
+        cmocka_unit_test(test_pusher_is_trusted_by_the_same_means),
+        cmocka_unit_test(test_dry_run_believes_an_author_who_pushed_and_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

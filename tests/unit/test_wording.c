@@ -50,6 +50,8 @@ static void test_waiting_says_what_for_and_what_to_do(void **state)
         {WAIT_DRAFT, "draft", "ready for review", true},
         {WAIT_NO_LABEL, "Waiting for the label", "CI starts when somebody", true},
         {WAIT_TRIGGER_FAILED, "could not be started", "Once that is mended", true},
+        {WAIT_PUSHER, "who pushed is not trusted", "somebody else pushed", true},
+        {WAIT_PUSHER_UNKNOWN, "who pushed is not known", "somebody else pushed", true},
     };
     static const struct {
         const char *label, *named;
@@ -83,6 +85,33 @@ static void test_waiting_says_what_for_and_what_to_do(void **state)
         check_str(row, "summary with a head", buf_text(&with_head.summary), summary);
         end(&texts);
         end(&with_head);
+    }
+}
+
+static void test_pusher_is_named_only_where_it_is_he_who_is_not_trusted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum wait_reason reason;
+        const char *login;
+        bool named;
+    } rows[] = {
+        {"untrusted", WAIT_PUSHER, "bob", true},
+        {"not known", WAIT_PUSHER_UNKNOWN, "", false},
+        {"no label", WAIT_NO_LABEL, "bob", false},
+    };
+    struct policy policy = make_policy();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct head head = {.pushed_by = {.id = 4}};
+        strcpy(head.pushed_by.login, rows[i].login);
+        struct texts texts;
+        begin(&texts);
+        wording_awaiting(&policy, &head, rows[i].reason, &texts.title, &texts.summary);
+        const char *want = "Pushed by @bob, who is not trusted: waiting for the label";
+        check_bool(rows[i].name, "names who pushed", strcmp(buf_text(&texts.title), want) == 0,
+                   rows[i].named);
+        end(&texts);
     }
 }
 
@@ -181,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_waiting_says_what_for_and_what_to_do),
+        cmocka_unit_test(test_pusher_is_named_only_where_it_is_he_who_is_not_trusted),
         cmocka_unit_test(test_approver_is_named_only_where_an_approval_waits),
         cmocka_unit_test(test_done_never_says_more_than_is_known),
         cmocka_unit_test(test_conflict_names_branch_and_label),
