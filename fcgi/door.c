@@ -1,11 +1,13 @@
 #include "door.h"
 
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "prgate/clock.h"
 #include "prgate/event.h"
+#include "prgate/forget.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
 
@@ -159,7 +161,7 @@ static bool check_names(struct visit *visit)
         return refuse(visit, 400, METRIC_MALFORMED, "X-GitHub-Event is missing");
     if (strcmp(request->event, "ping") == 0)
         return ignore(visit, "pong: the webhook is set up");
-    if (!event_is_of_concern(request->event))
+    if (!event_is_of_concern(request->event) && !event_changes_trust(request->event))
         return ignore(visit, "an event of no concern");
     return true;
 }
@@ -177,15 +179,41 @@ static bool parse(struct visit *visit, const struct buf *body)
     return true;
 }
 
+static void refuse_for_now(struct visit *visit, const char *what, const struct err *err)
+{
+    visit->reply->retry_after_s = RETRY_AFTER_S;
+    write_reply(visit, 503, "refused", "it could not be stored, please deliver it again");
+    metrics_add(visit->gate->metrics, METRIC_NOT_STORED);
+    log_visit(visit, LOG_LEVEL_ERROR, what, err->text);
+}
+
+/* Somebody's rights changed: what GitHub said about them before is asked anew. */
+static void drop_answers(struct visit *visit, const struct buf *body)
+{
+    struct err err = {0};
+    struct trust_change change;
+    char message[96];
+    size_t dropped = 0;
+    if (event_parse_trust(&change, visit->request->event, body->data, body->len, &err) != ERR_OK) {
+        refuse(visit, 400, METRIC_MALFORMED, err.text);
+        return;
+    }
+    if (forget_answers(visit->gate->store, &change, &dropped, &err) != ERR_OK) {
+        refuse_for_now(visit, "answers about rights were not dropped", &err);
+        return;
+    }
+    snprintf(message, sizeof message, "rights changed: %zu answers of GitHub are to be asked anew", dropped);
+    write_reply(visit, 200, "noted", message);
+    metrics_add(visit->gate->metrics, METRIC_IGNORED); /* nothing of it is kept */
+    log_visit(visit, LOG_LEVEL_INFO, "webhook noted", message);
+}
+
 static void store_delivery(struct visit *visit, bool may_claim)
 {
     struct err err = {0};
     struct receipt receipt;
     if (inbox_put(visit->gate, &visit->event, may_claim, &receipt, &err) != ERR_OK) {
-        visit->reply->retry_after_s = RETRY_AFTER_S;
-        write_reply(visit, 503, "refused", "it could not be stored, please deliver it again");
-        metrics_add(visit->gate->metrics, METRIC_NOT_STORED);
-        log_visit(visit, LOG_LEVEL_ERROR, "a delivery was not stored", err.text);
+        refuse_for_now(visit, "a delivery was not stored", &err);
         return;
     }
     if (receipt.duplicate) {
@@ -206,9 +234,12 @@ static void take_body(struct visit *visit, size_t len, bool may_claim)
 {
     struct buf body;
     buf_init(&body);
-    if (read_body(visit, len, &body) && check_signature(visit, &body) && check_names(visit) &&
-        parse(visit, &body))
-        store_delivery(visit, may_claim);
+    if (read_body(visit, len, &body) && check_signature(visit, &body) && check_names(visit)) {
+        if (event_changes_trust(visit->request->event))
+            drop_answers(visit, &body);
+        else if (parse(visit, &body))
+            store_delivery(visit, may_claim);
+    }
     buf_release(&body);
 }
 

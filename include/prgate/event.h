@@ -62,6 +62,23 @@ bool event_is_of_concern(const char *name);
 /* Would event_parse() find a rule for it? `action` is "" where the event has none. */
 bool event_has_rule(const char *name, const char *action);
 
+/* What a webhook says about people's rights: whose answers of GitHub, of which repository, are out of date. */
+struct trust_change {
+    char login[LOGIN_SIZE];            /* "": everybody's */
+    uint64_t repo_id;                  /* 0: in any repository */
+    char organization[REPO_NAME_SIZE]; /* "": in the teams of any */
+};
+
+/* Is this X-GitHub-Event one that event_parse_trust() understands: `member`, `membership` or `team`? */
+bool event_changes_trust(const char *name);
+
+/*
+ * Parses a body of that event. Of one person it is about all that is kept of them; of a team, about everybody in its
+ * repository, if it names one, and in the organization's teams. Errors: ERR_REJECT, malformed, the text says what.
+ */
+enum err_code event_parse_trust(struct trust_change *out, const char *name, const void *body, size_t len,
+                                struct err *err);
+
 /*
  * Parses a body of event `pull_request`. The delivery id and time are left for the
  * caller. Errors: ERR_REJECT, malformed, the text says what and where; ERR_NOT_FOUND,

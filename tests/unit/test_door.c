@@ -381,6 +381,123 @@ static void test_what_is_of_no_concern_is_acknowledged_and_not_stored(void **sta
     check_rows(all, COUNT_OF(all));
 }
 
+/* ---- people's rights --------------------------------------------------------------- */
+
+static const char *const answers[] = {
+    "identity",        "permission/5/bob", "permission/5/ann",   "permission/55/bob", "permission/5/notbob",
+    "team/octo/a/bob", "team/octo/a/ann",  "team/octopus/a/ann", "team/other/b/bob",
+};
+
+enum { MANY = 200 }; /* answers about others, more than are looked at in one transaction */
+
+static enum err_code put_answers_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    (void)arg;
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; i < COUNT_OF(answers) && code == ERR_OK; i++)
+        code = store_put(txn, TABLE_TRUST, (struct bytes){answers[i], strlen(answers[i])},
+                         (struct bytes){"x", 1}, err);
+    for (int i = 0; i < MANY && code == ERR_OK; i++) {
+        char key[64];
+        snprintf(key, sizeof key, "permission/5/a%d", i);
+        code = store_put(txn, TABLE_TRUST, (struct bytes){key, strlen(key)}, (struct bytes){"x", 1}, err);
+    }
+    return code;
+}
+
+struct look {
+    const char *key;
+    bool there;
+};
+
+static enum err_code look_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct look *look = arg;
+    struct buf value;
+    buf_init(&value);
+    enum err_code code =
+        store_get(txn, TABLE_TRUST, (struct bytes){look->key, strlen(look->key)}, STORE_READ, &value, err);
+    buf_release(&value);
+    look->there = code == ERR_OK;
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+#define MEMBER(login) "{\"action\":\"removed\",\"member\":{\"login\":\"" login "\",\"id\":9}}"
+#define ORGANIZATION "\"organization\":{\"login\":\"Octo\",\"id\":1}"
+
+static void test_change_of_rights_drops_what_was_known(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *event, *body, *says;
+        const char *left; /* of answers[], 1: it is still there */
+        bool others_left;
+    } rows[] = {
+        {"member", MEMBER("Bob"), "4 answers", "101010110", true},
+        {"membership", MEMBER("bob"), "4 answers", "101010110", true},
+        {"member", MEMBER("eve"), " 0 answers", "111111111", true},
+        {"team", "{\"action\":\"added_to_repository\"," REPOSITORY("octo/repo") "," ORGANIZATION "}",
+         "205 answers", "100100011", false},
+        {"team", "{\"action\":\"deleted\"," ORGANIZATION "}", "206 answers", "100000011", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        struct reply reply;
+        struct source source;
+        struct err err = {0};
+        fixture_open(&f, "");
+        assert_int_equal(store_txn(f.gate.store, put_answers_body, NULL, &err), ERR_OK);
+        post(&f, &(struct post){.event = rows[i].event, .body = rows[i].body}, &reply, &source);
+        check_int(rows[i].event, "status", reply.status, 200);
+        check_contains(rows[i].event, "body", buf_text(&reply.body), "\"status\":\"noted\"");
+        check_contains(rows[i].event, "body", buf_text(&reply.body), rows[i].says);
+        for (size_t j = 0; j < COUNT_OF(answers); j++) {
+            struct look look = {.key = answers[j]};
+            assert_int_equal(store_txn(f.gate.store, look_body, &look, &err), ERR_OK);
+            check_bool(answers[j], rows[i].body, look.there, rows[i].left[j] == '1');
+        }
+        struct look other = {.key = "permission/5/a199"};
+        assert_int_equal(store_txn(f.gate.store, look_body, &other, &err), ERR_OK);
+        check_bool(rows[i].event, "others", other.there, rows[i].others_left);
+        check_nothing_stored(rows[i].event, &f);
+        reply_release(&reply);
+        fixture_close(&f);
+    }
+}
+
+static void test_change_of_rights_that_is_not_signed_or_malformed_drops_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *event, *body, *secret, *says;
+        int status;
+    } rows[] = {
+        {"member", MEMBER("bob"), "other", "does not match", 401},
+        {"member", "{}", NULL, "member.login: missing", 400},
+        {"membership", MEMBER("b/b"), NULL, "not a GitHub login", 400},
+        {"team", "{}", NULL, "organization.login: missing", 400},
+        {"team", "{" REPOSITORY("octo/repo") ",\"organization\":{\"login\":\"a/b\"}}", NULL,
+         "not a GitHub organization", 400},
+        {"team", "{\"repository\":{}," ORGANIZATION "}", NULL, "repository.id: missing", 400},
+        {"team", "nonsense", NULL, "body: no JSON", 400},
+    };
+    struct fixture f;
+    struct err err = {0};
+    fixture_open(&f, "");
+    assert_int_equal(store_txn(f.gate.store, put_answers_body, NULL, &err), ERR_OK);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct reply reply;
+        struct source source;
+        post(&f, &(struct post){.event = rows[i].event, .body = rows[i].body, .secret = rows[i].secret},
+             &reply, &source);
+        check_int(rows[i].says, "status", reply.status, rows[i].status);
+        check_contains(rows[i].event, "body", buf_text(&reply.body), rows[i].says);
+        check_u64(rows[i].says, "answers", count_table(&f, TABLE_TRUST), COUNT_OF(answers) + MANY);
+        reply_release(&reply);
+    }
+    fixture_close(&f);
+}
+
 /* ---- taken ----------------------------------------------------------------------- */
 
 static void test_good_one_is_taken_once(void **state)
@@ -669,6 +786,8 @@ int main(void)
         cmocka_unit_test(test_signature_is_asked_for_before_anything_is_believed),
         cmocka_unit_test(test_signed_nonsense_is_refused),
         cmocka_unit_test(test_what_is_of_no_concern_is_acknowledged_and_not_stored),
+        cmocka_unit_test(test_change_of_rights_drops_what_was_known),
+        cmocka_unit_test(test_change_of_rights_that_is_not_signed_or_malformed_drops_nothing),
         cmocka_unit_test(test_good_one_is_taken_once),
         cmocka_unit_test(test_each_of_several_secrets_is_good),
         cmocka_unit_test(test_media_type_may_have_parameters_and_any_case),

@@ -526,7 +526,7 @@ static void test_pusher_is_trusted_by_the_same_means(void **state)
         {"ann", "read", NULL, "trusted_users has ann", false, true, 0, 0},
         {"ann", "none", NULL, "trusted_users has ann", true, true, 0,
          1}, /* as a bot's login would be named */
-        {"renovate[bot]", "none", NULL, "permission none", true, false, 1, 1},
+        {"renovate[bot]", "read", NULL, "permission read", true, false, 1, 1},
         {"gatekeeper", "none", NULL, "sender is prgate itself", true, true, 0, 1},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
