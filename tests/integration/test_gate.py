@@ -192,6 +192,16 @@ def test_a_maintainer_s_push_to_an_untrusted_author_s_branch_waits(gate):
     assert outcome(gate.do("push", by="max")) == WAITING
 
 
+def test_lost_rights_count_at_once_where_a_webhook_tells_of_them(gate):
+    gate.do("open", author="ann")
+    assert outcome(gate.do("push", by="max")) == STARTED
+    gate.sim.role(repo=gate.repo, login="max", role="read")
+    assert outcome(gate.do("push", by="max")) == STARTED, "trust_ttl is not over"
+    status, reply = gate.site.post_webhook("member", {"action": "edited", "member": {"login": "max", "id": 3}})
+    assert (status, reply["status"]) == (200, "noted")
+    assert outcome(gate.do("push", by="max")) == WAITING
+
+
 def test_back_to_a_commit_that_ran_already(gate):
     first = gate.do("open", author="ann").head
     gate.do("push")
