@@ -34,7 +34,7 @@ MANDATORY = -std=c17 -pthread $(WARNINGS) $(HARDENING)
 LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 
 # Lower layers first; tests/layers.sh holds the includes to this order.
-CORE = err buf clock pr text log secrecy codec signature \
+CORE = err buf clock pr text log secrecy codec signature key \
 	config_check config event delivery record intent decide \
 	http app_auth github github_auth github_reply github_pull github_user github_issue \
 	github_check github_actions github_hooks trigger wording \

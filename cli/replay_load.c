@@ -120,7 +120,7 @@ static enum err_code parse_delivery(struct event *out, const cJSON *root, const 
     /* Where the hook sends forms, GitHub's API shows the payload as text. */
     char *printed = cJSON_IsString(parts.payload) ? NULL : cJSON_PrintUnformatted(parts.payload);
     const char *body = printed != NULL ? printed : parts.payload->valuestring;
-    code = event_parse(out, body, strlen(body), config, &why);
+    code = event_parse(out, parts.event, body, strlen(body), config, &why);
     if (code == ERR_OK)
         text_copy(out->delivery, sizeof out->delivery, parts.delivery);
     else

@@ -6,6 +6,7 @@
 
 #include "prgate/clock.h"
 #include "prgate/dead.h"
+#include "prgate/key.h"
 #include "prgate/text.h"
 #include "prgate/trigger.h"
 #include "prgate/wording.h"
@@ -90,7 +91,7 @@ static void add_undone(const struct worker *worker, const struct record *record,
     struct dead_letter letter;
     struct err err;
     const struct head *head = record_find_head(record, sha);
-    bool refused = head != NULL && head->ci == CI_REFUSED;
+    bool refused = head != NULL && (head->ci == CI_REFUSED || head->rerun_failed);
     enum err_code code;
     for (uint64_t seq = 0;; seq++) {
         code = dead_look(worker->gate, &record->key, &seq, &letter, &err);
@@ -111,9 +112,9 @@ static struct act_result act_check(struct worker *worker, const struct policy *p
     buf_init(&title);
     buf_init(&summary);
     buf_init(&url);
-    char key[KEY_SIZE];
-    trigger_key(&record->key, &intent->sha, 1, key);
+    char id[CHECK_ID_SIZE];
     const struct head *head = record_find_head(record, &intent->sha);
+    check_id_make(&record->key, &intent->sha, head_attempt(head), id);
     /* What became of the trigger, which is performed before, is known only now. */
     bool refused = head != NULL && head->ci == CI_REFUSED;
     bool completed = intent->kind == INTENT_CHECK_DONE && head != NULL && !refused;
@@ -125,7 +126,7 @@ static struct act_result act_check(struct worker *worker, const struct policy *p
     add_details_url(worker, record, &url);
     struct github_check check = {.sha = intent->sha,
                                  .name = policy->check_name,
-                                 .external_id = key,
+                                 .external_id = id,
                                  .title = buf_text(&title),
                                  .summary = buf_text(&summary),
                                  .details_url = buf_text(&url),
@@ -207,7 +208,8 @@ static struct act_result act_trigger(struct worker *worker, const struct policy 
     if (policy->trigger == TRIGGER_NONE)
         return done(); /* the label, set by the next intent or by a person, starts CI */
     char key[KEY_SIZE];
-    trigger_key(&record->key, &intent->sha, 1, key);
+    /* Counted up by decide() alone, which is not asked again while a trigger stands: the same at each try. */
+    trigger_key(&record->key, &intent->sha, head_attempt(record_find_head(record, &intent->sha)), key);
     struct trigger trigger = {.pr = record->key,
                               .repo = record->repo,
                               .head = intent->sha,

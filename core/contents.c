@@ -7,8 +7,8 @@
 
 #include "prgate/codec.h"
 #include "prgate/delivery.h"
+#include "prgate/heads.h"
 #include "prgate/intent.h"
-#include "prgate/record.h"
 #include "prgate/text.h"
 
 enum { PR_KEY_LEN = 16, SEQ_KEY_LEN = 24, BATCH = 64, TOKEN_SIZE = 1024 };
@@ -81,12 +81,10 @@ static enum err_code judge_ledger(const struct entry *entry, struct err *err)
 
 static enum err_code judge_head(const struct entry *entry, struct err *err)
 {
-    struct decoder d = decode_start(entry->value.data, entry->value.len);
     struct head head;
-    unsigned version = decode_u8(&d);
-    head_decode(&d, version, &head);
+    bool good = heads_decode(buf_bytes(&entry->value), &head);
     size_t len = strlen(head.sha.hex);
-    bool fits = decode_done(&d) && entry->key.len == PR_KEY_LEN + len &&
+    bool fits = good && entry->key.len == PR_KEY_LEN + len &&
                 memcmp(entry->key.data + PR_KEY_LEN, head.sha.hex, len) == 0;
     return fits ? ERR_OK : damaged(entry, "a commit that cannot be decoded, or under another one's key", err);
 }

@@ -50,7 +50,7 @@ static enum err_code check_sense(const struct record *record, const struct inten
         return err_set(err, ERR_REJECT, 0, "the pull request is closed: drop it");
     if (head == NULL || !sha_equal(&record->view.head, &intent->sha))
         return err_set(err, ERR_REJECT, 0, "%.10s is not the head any more: drop it", intent->sha.hex);
-    if (intent->kind == INTENT_TRIGGER && head_is_triggered(head))
+    if (intent->kind == INTENT_TRIGGER && head_is_triggered(head) && !head->rerun_failed)
         return err_set(err, ERR_REJECT, 0, "CI was started for %.10s meanwhile: drop it", intent->sha.hex);
     if (intent->kind == INTENT_REMOVE_LABEL && (head->approved || head_is_triggered(head)))
         return err_set(err, ERR_REJECT, 0, "somebody has approved %.10s meanwhile: drop it", intent->sha.hex);
@@ -69,6 +69,8 @@ static enum err_code append_start(struct store_txn *txn, struct change *change, 
 {
     struct head *head = record_find_head(&change->record, &again.sha);
     bool label_too = again.kind == INTENT_ADD_LABEL;
+    head->ci_before = head_is_triggered(head) ? head->ci : CI_NONE;
+    head->rerun_failed = false;
     head_set_ci(head, CI_DECIDED, again.created_ms);
     head->check = CHECK_DONE;
     head->check_reason = WAIT_NOTHING;

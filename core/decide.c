@@ -18,6 +18,9 @@
  *   CONFLICT   the same; whoever had to has agreed, but GitHub cannot merge H
  *   TRIGGERED  H is marked as triggered, the intent to do so was written with the mark
  *   CLOSED     no intent is outstanding and none is made
+ *
+ * A re-run is the one way to start CI for a commit once more. It leads from TRIGGERED to TRIGGERED, and changes
+ * nothing elsewhere.
  */
 #include "prgate/decide.h"
 
@@ -64,6 +67,12 @@ static bool is_push_of_head(const struct event *event, const struct snapshot *vi
     return event->action == EVENT_SYNCHRONIZE && is_about_head(event, view);
 }
 
+/* It tells of a commit, and shows no pull request. */
+static bool is_rerun(const struct event *event)
+{
+    return event->action == EVENT_RERUN;
+}
+
 static bool is_gate_labeled(const struct event *event)
 {
     return event->action == EVENT_LABELED && event->label_is_gate;
@@ -85,6 +94,7 @@ static bool is_new_opening(const struct record *record, const struct event *even
     case EVENT_CONVERTED_TO_DRAFT:
     case EVENT_EDITED:
     case EVENT_CLOSED:
+    case EVENT_RERUN:
         return false;
     }
     return false;
@@ -126,12 +136,14 @@ static const struct snapshot *arbitrate(const struct record *record, const struc
                                         const struct facts *facts, int64_t newest, int64_t now_ms)
 {
     bool have_read = knows(facts, FACT_READ);
-    if (have_read && confirms(record, event, facts, newest))
+    if (have_read && !is_rerun(event) && confirms(record, event, facts, newest))
         return &facts->read;
     if (have_read && facts->read.updated_at == newest &&
         (facts->read_ms >= event->received_ms + SETTLE_MS || event->action == EVENT_OPENED))
         return &facts->read;
-    return have_read && now_ms < event->received_ms + CATCH_UP_MS ? NULL : &event->pr;
+    if (have_read && now_ms < event->received_ms + CATCH_UP_MS)
+        return NULL;
+    return is_rerun(event) ? &facts->read : &event->pr;
 }
 
 /* The newest of read, payload and what was known; false: not to be told yet. */
@@ -139,8 +151,13 @@ static bool newest_view(const struct record *record, const struct event *event, 
                         int64_t now_ms, struct snapshot *view)
 {
     bool have_read = knows(facts, FACT_READ);
-    const struct snapshot *shown[] = {&event->pr, &record->view, &facts->read};
-    size_t count = have_read ? 3 : 2;
+    const struct snapshot *shown[3];
+    size_t count = 0;
+    if (!is_rerun(event))
+        shown[count++] = &event->pr;
+    shown[count++] = &record->view;
+    if (have_read)
+        shown[count++] = &facts->read;
     int64_t newest = later_of(event->pr.updated_at, record->view.updated_at);
     if (have_read)
         newest = later_of(newest, facts->read.updated_at);
@@ -225,6 +242,24 @@ static enum fact needs_pusher(const struct record *record, const struct event *e
                                                                        : (enum fact)0;
 }
 
+/*
+ * RULE_RERUN: it depends on the sender. Until a trigger's outcome is on disk, what is asked for is what is being done;
+ * the same press of a button may be told of twice, by the run and by the suite.
+ */
+static enum rule judge_rerun(const struct record *record, const struct event *event,
+                             const struct snapshot *view)
+{
+    const struct head *head = record_find_head(record, &view->head);
+    if (!is_about_head(event, view))
+        return RULE_RERUN_OLD;
+    if (head == NULL || !head_is_triggered(head))
+        return RULE_RERUN_EARLY;
+    /* The check tells of an earlier start: that it be repeated was asked for, and done. */
+    bool repeated = event->attempt != 0 && event->attempt < head_attempt(head);
+    bool under_way = head->ci == CI_DECIDED || head->ci == CI_SENT;
+    return repeated || under_way || event->received_ms <= head->ci_at_ms ? RULE_RERUN_SAME : RULE_RERUN;
+}
+
 enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts,
                        int64_t now_ms)
 {
@@ -233,6 +268,10 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
         return FACT_READ;
     if (!newest_view(record, event, facts, now_ms, &view))
         return (enum fact)0;
+    if (is_rerun(event))
+        return !view.closed && judge_rerun(record, event, &view) == RULE_RERUN
+                   ? unless_known(facts, FACT_SENDER)
+                   : (enum fact)0;
     const struct head *head = record_find_head(record, &view.head);
     if (head != NULL && head_is_triggered(head)) {
         bool may_want_label = is_new_opening(record, event) && !view.closed && !view.draft && !view.labelled;
@@ -428,7 +467,7 @@ static void decide_closed(struct record *record, const struct event *event, cons
         struct head *head = &record->heads[i];
         /* A trigger that was never sent is undone; one that was may have arrived. */
         if (head->ci == CI_DECIDED)
-            head_set_ci(head, CI_NONE, now_ms);
+            head_set_ci(head, head->ci_before, now_ms);
         if (head->ci == CI_SENT)
             head_set_ci(head, CI_UNKNOWN, now_ms);
         /* The write of this check may be among the dropped: should it reopen, look again. */
@@ -455,8 +494,40 @@ static void decide_start(struct record *record, struct head *head, int64_t now_m
     if (!record->view.labelled || sha_equal(&record->label_removed, &head->sha))
         add_label(record, head, out);
     complete_check(head, out);
+    head->ci_before = CI_NONE;
     head_set_ci(head, CI_DECIDED, now_ms);
     record->opening_owed = false;
+}
+
+static void start_again(struct head *head, const struct event *event, int64_t now_ms, struct decision *out)
+{
+    if (head->reruns + 1 < event->attempt) /* what was known of it is lost: no key is to be used twice */
+        head->reruns = event->attempt - 1;
+    head->reruns++;
+    head->rerun_by = event->sender;
+    head->rerun_refused = head->rerun_failed = false;
+    head->ci_before = head->ci;
+    head_set_ci(head, CI_DECIDED, now_ms);
+    add_intent(out, INTENT_TRIGGER, &head->sha);
+    complete_check(head, out);
+}
+
+/* The check has the button: what came of it is to be read there. */
+static void decide_rerun(struct record *record, const struct event *event, const struct facts *facts,
+                         int64_t now_ms, struct decision *out)
+{
+    struct head *head = record_find_head(record, &record->view.head);
+    out->rule = judge_rerun(record, event, &record->view);
+    if (out->rule != RULE_RERUN)
+        return;
+    if (knows(facts, FACT_SENDER) && facts->sender_may_approve) {
+        start_again(head, event, now_ms, out);
+        return;
+    }
+    out->rule = RULE_RERUN_REFUSED;
+    if (!head->rerun_refused)
+        complete_check(head, out);
+    head->rerun_refused = true;
 }
 
 static void decide_conflict(struct record *record, struct head *head, struct decision *out)
@@ -560,7 +631,7 @@ void decide(struct record *record, const struct event *event, const struct facts
         out->later_ms = later_of(event->received_ms + SETTLE_MS, now_ms + CATCH_UP_POLL_MS);
         return;
     }
-    if (is_mergeable_open(record, event, &view, now_ms)) {
+    if (!is_rerun(event) && is_mergeable_open(record, event, &view, now_ms)) {
         out->later_ms = now_ms + MERGEABLE_POLL_MS;
         return;
     }
@@ -568,6 +639,10 @@ void decide(struct record *record, const struct event *event, const struct facts
     note_pusher(record, event, facts, now_ms);
     if (view.closed) {
         decide_closed(record, event, facts, now_ms, out);
+        return;
+    }
+    if (is_rerun(event)) {
+        decide_rerun(record, event, facts, now_ms, out);
         return;
     }
     struct head *head = record_add_head(record, &view.head, now_ms);
@@ -623,6 +698,16 @@ const char *rule_name(enum rule rule)
         return "wait_pusher";
     case RULE_TRIGGER_REFUSED:
         return "trigger_refused";
+    case RULE_RERUN:
+        return "rerun";
+    case RULE_RERUN_SAME:
+        return "rerun_same";
+    case RULE_RERUN_OLD:
+        return "rerun_old";
+    case RULE_RERUN_EARLY:
+        return "rerun_early";
+    case RULE_RERUN_REFUSED:
+        return "rerun_refused";
     }
     return "?";
 }
@@ -660,6 +745,17 @@ const char *rule_sentence(enum rule rule)
         return "who pushed it is not trusted, or not known: waiting for the label";
     case RULE_TRIGGER_REFUSED:
         return "the receiver refused to start CI: waiting for the label to be set again";
+    case RULE_RERUN:
+        return "somebody who may approve asked for a re-run: CI started once more";
+    case RULE_RERUN_SAME:
+        return "a re-run was asked for that is under way or done: it is that start";
+    case RULE_RERUN_OLD:
+        return "a re-run was asked for of a commit that is not the head: nothing";
+    case RULE_RERUN_EARLY:
+        return "a re-run was asked for of a commit that CI was never started for: it waits for what its "
+               "check says";
+    case RULE_RERUN_REFUSED:
+        return "a re-run was asked for by somebody who may not approve: nothing";
     }
     return "?";
 }

@@ -2,7 +2,8 @@
 
 #include "prgate/codec.h"
 
-enum { DELIVERY_VERSION = 1 };
+/* Version 1 had no re-runs. */
+enum { DELIVERY_VERSION = 2 };
 
 void delivery_encode(const struct event *event, struct buf *out)
 {
@@ -19,12 +20,14 @@ void delivery_encode(const struct event *event, struct buf *out)
     encode_text(out, event->label);
     encode_u64(out, event->label_id);
     encode_bool(out, event->label_is_gate);
+    encode_u32(out, event->attempt);
 }
 
 enum err_code delivery_decode(struct event *event, const void *bytes, size_t len, struct err *err)
 {
     struct decoder d = decode_start(bytes, len);
-    if (decode_u8(&d) != DELIVERY_VERSION)
+    unsigned version = decode_u8(&d);
+    if (version < 1 || version > DELIVERY_VERSION)
         return err_set(err, ERR_CORRUPT, 0, "a delivery has an unknown version");
     *event = (struct event){0};
     bool known = event_action_from_number(decode_u8(&d), &event->action);
@@ -39,6 +42,8 @@ enum err_code delivery_decode(struct event *event, const void *bytes, size_t len
     decode_text(&d, event->label, sizeof event->label);
     event->label_id = decode_u64(&d);
     event->label_is_gate = decode_bool(&d);
+    if (version > 1)
+        event->attempt = decode_u32(&d);
     if (!decode_done(&d) || !known)
         return err_set(err, ERR_CORRUPT, 0, "a delivery of %zu bytes is damaged", len);
     return ERR_OK;

@@ -425,6 +425,12 @@ static void set_ci(struct run *run, enum ci_state ci)
     struct head *head = record_find_head(&run->record, &run->intent.sha);
     if (head == NULL || !starts_ci(run, ci))
         return;
+    if (ci == CI_REFUSED && head->ci_before != CI_NONE) {
+        /* A re-run of what CI was started for before: that still holds, and its check stays done. */
+        head_set_ci(head, head->ci_before, run->now_ms);
+        head->rerun_failed = true;
+        return;
+    }
     head_set_ci(head, ci, run->now_ms);
     if (ci != CI_REFUSED)
         return;
@@ -471,8 +477,10 @@ static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_stat
     set_ci(run, ci);
     end_back_off(&run->record);
     enum err_code code = table_remove_intent(txn, &run->pr, run->intent.seq, err);
+    const struct head *head = record_find_head(&run->record, &run->intent.sha);
     struct ledger_action action = {.intent = &run->intent,
                                    .outcome = told_outcome(run),
+                                   .run = run->intent.kind == INTENT_TRIGGER ? head_attempt(head) : 1,
                                    .answer = run->result.err.text,
                                    .duration_ms = run->duration_ms};
     if (code == ERR_OK)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "prgate/key.h"
 #include "prgate/text.h"
 
 /* JSON numbers are doubles to cJSON (and JavaScript): above this, neighbours are one value. */
@@ -29,13 +30,41 @@ static const struct {
     {EVENT_CONVERTED_TO_DRAFT, "converted_to_draft"},
     {EVENT_EDITED, "edited"},
     {EVENT_CLOSED, "closed"},
+    {EVENT_RERUN, "rerequested"},
 };
 
 enum { ACTION_COUNT = sizeof actions / sizeof actions[0] };
 
+/* Where a re-run's payload has what. */
+struct rerun_paths {
+    const char *event; /* X-GitHub-Event */
+    const char *name;  /* NULL: a suite has none, nor an external_id */
+    const char *external_id;
+    const char *app;
+    const char *sha;
+    const char *pulls;
+};
+
+static const struct rerun_paths reruns[] = {
+    {"check_run", "check_run.name", "check_run.external_id", "check_run.app.id", "check_run.head_sha",
+     "check_run.pull_requests"},
+    {"check_suite", NULL, NULL, "check_suite.app.id", "check_suite.head_sha", "check_suite.pull_requests"},
+};
+
+enum { RERUN_COUNT = sizeof reruns / sizeof reruns[0] };
+
+/* NULL: pull_request, or nothing that is known. */
+static const struct rerun_paths *find_rerun(const char *name)
+{
+    for (size_t i = 0; i < RERUN_COUNT; i++)
+        if (strcmp(reruns[i].event, name) == 0)
+            return &reruns[i];
+    return NULL;
+}
+
 bool event_is_of_concern(const char *name)
 {
-    return strcmp(name, "pull_request") == 0;
+    return strcmp(name, "pull_request") == 0 || find_rerun(name) != NULL;
 }
 
 const char *event_action_name(enum event_action action)
@@ -57,10 +86,11 @@ bool event_action_from_number(unsigned number, enum event_action *out)
     return false;
 }
 
-static bool action_from_name(const char *name, enum event_action *out)
+/* A re-run is of a check, all others are of a pull request. */
+static bool action_from_name(const char *name, bool of_check, enum event_action *out)
 {
     for (size_t i = 0; i < ACTION_COUNT; i++) {
-        if (strcmp(actions[i].name, name) == 0) {
+        if (strcmp(actions[i].name, name) == 0 && (actions[i].action == EVENT_RERUN) == of_check) {
             *out = actions[i].action;
             return true;
         }
@@ -71,7 +101,7 @@ static bool action_from_name(const char *name, enum event_action *out)
 bool event_has_rule(const char *name, const char *action)
 {
     enum event_action known;
-    return event_is_of_concern(name) && action_from_name(action, &known);
+    return event_is_of_concern(name) && action_from_name(action, find_rerun(name) != NULL, &known);
 }
 
 /* ---- from bytes to a tree ---- */
@@ -302,17 +332,25 @@ static enum err_code get_ref(const cJSON *root, const char *path, char out[REF_S
 
 /* ---- which pull request ---- */
 
+static enum err_code read_repo(struct event *out, const cJSON *root, struct err *err)
+{
+    static const char path[] = "repository.full_name";
+    const char *name = "";
+    enum err_code code = get_text(root, path, &name, err);
+    if (code != ERR_OK)
+        return code;
+    return text_is_repo_name(name) && text_copy(out->repo, sizeof out->repo, name)
+               ? ERR_OK
+               : reject(err, path, "not an owner/name");
+}
+
 /* First, so that whatever is wrong with the rest can be logged with repository and number. */
 static enum err_code read_identity(struct event *out, const cJSON *root, struct err *err)
 {
-    static const char name_path[] = "repository.full_name";
-    const char *name = "";
     uint64_t number = 0;
-    enum err_code code = get_text(root, name_path, &name, err);
+    enum err_code code = read_repo(out, root, err);
     if (code != ERR_OK)
         return code;
-    if (!text_is_repo_name(name) || !text_copy(out->repo, sizeof out->repo, name))
-        return reject(err, name_path, "not an owner/name");
     if ((code = get_id(root, "number", &out->key.number, err)) != ERR_OK ||
         (code = get_id(root, "repository.id", &out->key.repo_id, err)) != ERR_OK)
         return code;
@@ -322,14 +360,14 @@ static enum err_code read_identity(struct event *out, const cJSON *root, struct 
 }
 
 static enum err_code read_concern(struct event *out, const cJSON *root, const struct policy *policy,
-                                  struct err *err)
+                                  bool of_check, struct err *err)
 {
     const char *action = "";
     char shown[SHOWN_SIZE];
     if (policy == NULL)
         return err_set(err, ERR_NOT_FOUND, 0, "repository %s is not configured", out->repo);
     enum err_code code = get_text(root, "action", &action, err);
-    if (code != ERR_OK || action_from_name(action, &out->action))
+    if (code != ERR_OK || action_from_name(action, of_check, &out->action))
         return code;
     text_copy_cut(shown, sizeof shown, action);
     return err_set(err, ERR_NOT_FOUND, 0, "action %s has no rule", shown);
@@ -337,15 +375,20 @@ static enum err_code read_concern(struct event *out, const cJSON *root, const st
 
 /* ---- how it looks ---- */
 
-static enum err_code read_head(struct snapshot *pr, const cJSON *root, struct err *err)
+static enum err_code get_sha(const cJSON *root, const char *path, struct sha *out, struct err *err)
 {
-    static const char sha_path[] = "pull_request.head.sha";
     const char *sha = "";
-    enum err_code code = get_text(root, sha_path, &sha, err);
+    enum err_code code = get_text(root, path, &sha, err);
     if (code != ERR_OK)
         return code;
-    if (!sha_parse(&pr->head, sha))
-        return reject(err, sha_path, "not 40 or 64 hex digits");
+    return sha_parse(out, sha) ? ERR_OK : reject(err, path, "not 40 or 64 hex digits");
+}
+
+static enum err_code read_head(struct snapshot *pr, const cJSON *root, struct err *err)
+{
+    enum err_code code = get_sha(root, "pull_request.head.sha", &pr->head, err);
+    if (code != ERR_OK)
+        return code;
     if ((code = get_ref(root, "pull_request.head.ref", pr->head_ref, err)) != ERR_OK)
         return code;
     return get_ref(root, "pull_request.base.ref", pr->base_ref, err);
@@ -450,6 +493,7 @@ static enum err_code read_action(struct event *out, const cJSON *root, const str
     case EVENT_CONVERTED_TO_DRAFT:
     case EVENT_EDITED:
     case EVENT_CLOSED:
+    case EVENT_RERUN:
         return ERR_OK;
     }
     return ERR_OK;
@@ -480,7 +524,7 @@ static enum err_code read_event(struct event *out, const cJSON *root, const stru
     if (code != ERR_OK)
         return code;
     policy = config_policy(config, out->repo);
-    if ((code = read_concern(out, root, policy, err)) != ERR_OK ||
+    if ((code = read_concern(out, root, policy, false, err)) != ERR_OK ||
         (code = read_snapshot(&out->pr, root, policy, err)) != ERR_OK ||
         (code = get_user(root, &sender_paths, &out->sender, err)) != ERR_OK ||
         (code = read_installation(out, root, err)) != ERR_OK ||
@@ -490,14 +534,101 @@ static enum err_code read_event(struct event *out, const cJSON *root, const stru
     return read_action(out, root, policy, err);
 }
 
-enum err_code event_parse(struct event *out, const void *body, size_t len, const struct config *config,
-                          struct err *err)
+/* ---- a re-run ---- */
+
+/* Of a member that is not there, or no id: 0, which is nobody's. */
+static uint64_t id_or_0(const cJSON *root, const char *path)
+{
+    uint64_t id = 0;
+    to_id(find(root, path), &id);
+    return id;
+}
+
+/* Anybody may give a check the gate's name; only GitHub says whose App it is. */
+static enum err_code read_owner(const struct rerun_paths *paths, const cJSON *root,
+                                const struct config *config, const struct policy *policy, struct err *err)
+{
+    uint64_t app_id = id_or_0(root, paths->app);
+    const char *name = "";
+    if (policy->trigger == TRIGGER_NONE)
+        return err_set(err, ERR_NOT_FOUND, 0,
+                       "a re-run has nothing to send where the label itself starts CI: set it again");
+    if (config->app_id != 0 && app_id != config->app_id)
+        return err_set(err, ERR_NOT_FOUND, 0, "a re-run of another App's check");
+    if (paths->name == NULL)
+        return config->app_id != 0
+                   ? ERR_OK
+                   : err_set(err, ERR_NOT_FOUND, 0, "a re-run of a suite that is not prgate's");
+    enum err_code code = get_text(root, paths->name, &name, err);
+    if (code == ERR_OK && strcmp(name, policy->check_name) != 0)
+        return err_set(err, ERR_NOT_FOUND, 0, "a re-run of a check that is not the gate's");
+    return code;
+}
+
+/* GitHub also lists pull requests from this repository to another one. */
+static bool is_meant(const cJSON *pull, const struct event *event)
+{
+    struct sha head;
+    const cJSON *sha = find(pull, "head.sha");
+    return cJSON_IsString(sha) && sha_parse(&head, sha->valuestring) && sha_equal(&head, &event->pr.head) &&
+           id_or_0(pull, "base.repo.id") == event->key.repo_id && id_or_0(pull, "number") != 0;
+}
+
+static enum err_code read_listed(struct event *out, const cJSON *root, const char *path, struct err *err)
+{
+    const cJSON *pulls = find(root, path);
+    const cJSON *pull;
+    int count = 0;
+    if (pulls != NULL && !cJSON_IsArray(pulls))
+        return reject(err, path, "not an array");
+    cJSON_ArrayForEach(pull, pulls)
+    {
+        if (!is_meant(pull, out))
+            continue;
+        out->key.number = id_or_0(pull, "number");
+        count++;
+    }
+    if (count == 1)
+        return ERR_OK;
+    out->key.number = 0;
+    return err_set(err, ERR_NOT_FOUND, 0,
+                   count == 0
+                       ? "the re-run names no pull request, as with those from forks: re-run the check"
+                       : "the re-run names several pull requests of that commit: re-run the check of one");
+}
+
+static enum err_code read_rerun(struct event *out, const struct rerun_paths *paths, const cJSON *root,
+                                const struct config *config, struct err *err)
+{
+    const char *external_id = "";
+    enum err_code code = read_repo(out, root, err);
+    if (code != ERR_OK)
+        return code;
+    const struct policy *policy = config_policy(config, out->repo);
+    if ((code = read_concern(out, root, policy, true, err)) != ERR_OK ||
+        (code = read_owner(paths, root, config, policy, err)) != ERR_OK ||
+        (code = get_id(root, "repository.id", &out->key.repo_id, err)) != ERR_OK ||
+        (code = get_sha(root, paths->sha, &out->pr.head, err)) != ERR_OK ||
+        (code = get_user(root, &sender_paths, &out->sender, err)) != ERR_OK ||
+        (code = read_installation(out, root, err)) != ERR_OK)
+        return code;
+    if (paths->external_id != NULL &&
+        (code = get_optional_text(root, paths->external_id, &external_id, err)) != ERR_OK)
+        return code;
+    if (check_id_parse(external_id, out->key.repo_id, &out->pr.head, &out->key.number, &out->attempt))
+        return ERR_OK;
+    return read_listed(out, root, paths->pulls, err);
+}
+
+enum err_code event_parse(struct event *out, const char *name, const void *body, size_t len,
+                          const struct config *config, struct err *err)
 {
     cJSON *root = NULL;
+    const struct rerun_paths *paths = find_rerun(name);
     *out = (struct event){0};
     enum err_code code = parse_json(body, len, &root, err);
     if (code == ERR_OK)
-        code = read_event(out, root, config, err);
+        code = paths != NULL ? read_rerun(out, paths, root, config, err) : read_event(out, root, config, err);
     cJSON_Delete(root);
     return code;
 }

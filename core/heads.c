@@ -20,9 +20,9 @@ static void encode(const struct head *head, struct buf *out)
     head_encode(out, head);
 }
 
-static bool decode_any(const struct buf *value, struct head *head)
+bool heads_decode(struct bytes value, struct head *head)
 {
-    struct decoder d = decode_start(value->data, value->len);
+    struct decoder d = decode_start(value.data, value.len);
     unsigned version = decode_u8(&d);
     head_decode(&d, version, head);
     return version >= 1 && version <= RECORD_VERSION && decode_done(&d);
@@ -30,7 +30,7 @@ static bool decode_any(const struct buf *value, struct head *head)
 
 static bool decode(const struct buf *value, const struct sha *sha, struct head *head)
 {
-    return decode_any(value, head) && sha_equal(&head->sha, sha);
+    return heads_decode(buf_bytes(value), head) && sha_equal(&head->sha, sha);
 }
 
 static enum err_code put_one(struct store_txn *txn, const struct pr_key *pr, const struct head *head,
@@ -135,7 +135,7 @@ enum err_code heads_restore(struct store_txn *txn, struct record *record, struct
     encode_pr_key(&prefix, &record->key);
     while ((code = store_next(txn, TABLE_HEAD, buf_bytes(&prefix), &key, &value, err)) == ERR_OK) {
         struct head head;
-        if (decode_any(&value, &head) && record_find_head(record, &head.sha) == NULL)
+        if (heads_decode(buf_bytes(&value), &head) && record_find_head(record, &head.sha) == NULL)
             insert_oldest(record, &head);
         buf_addc(&key, '\0');
     }

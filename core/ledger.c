@@ -58,6 +58,12 @@ static void add_facts(cJSON *entry, const struct facts *facts)
     }
 }
 
+static void add_run(cJSON *entry, unsigned run)
+{
+    if (run > 1)
+        cJSON_AddNumberToObject(entry, "run", run);
+}
+
 enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
                                   const struct ledger_decision *what, int64_t now_ms, struct err *err)
 {
@@ -69,6 +75,8 @@ enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
     cJSON_AddBoolToObject(entry, "labelled", record->view.labelled);
     cJSON_AddStringToObject(entry, "rule", rule_name(decision->rule));
     cJSON_AddStringToObject(entry, "sentence", rule_sentence(decision->rule));
+    if (decision->rule == RULE_RERUN)
+        add_run(entry, head_attempt(record_find_head(record, &record->view.head)));
     add_facts(entry, what->facts);
     cJSON *intents = cJSON_AddArrayToObject(entry, "intents");
     for (unsigned i = 0; i < decision->intent_count; i++)
@@ -92,6 +100,7 @@ enum err_code ledger_add_action(struct store_txn *txn, struct record *record,
     cJSON *entry = new_entry("action", action->intent->delivery, now_ms);
     cJSON_AddStringToObject(entry, "action", intent_kind_name(action->intent->kind));
     cJSON_AddStringToObject(entry, "sha", action->intent->sha.hex);
+    add_run(entry, action->run);
     cJSON_AddStringToObject(entry, "outcome", action->outcome);
     cJSON_AddStringToObject(entry, "answer", action->answer);
     cJSON_AddNumberToObject(entry, "attempts", action->intent->attempts + 1.0);
@@ -105,6 +114,29 @@ static const char *text_of(const cJSON *entry, const char *name)
 {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, name));
     return text == NULL ? "" : text;
+}
+
+/* A key that was sent once must not be another re-run's; what became of it is told by the action. */
+static void restore_run(struct record *record, const cJSON *entry)
+{
+    const cJSON *run = cJSON_GetObjectItemCaseSensitive(entry, "run");
+    struct sha sha;
+    if (!cJSON_IsNumber(run) || run->valuedouble < 2 || run->valuedouble > UINT32_MAX ||
+        !sha_parse(&sha, text_of(entry, "sha")))
+        return;
+    record_reserve_head(record);
+    struct head *head = record_add_head(record, &sha, 0);
+    uint32_t reruns = (uint32_t)run->valuedouble - 1;
+    if (head->reruns < reruns)
+        head->reruns = reruns;
+    if (head->ci == CI_NONE) /* there are re-runs only of what was started; that entry is gone */
+        head->ci = CI_UNKNOWN;
+}
+
+/* A re-run that was refused leaves what was before it. */
+static bool is_rerun(const cJSON *entry)
+{
+    return cJSON_GetObjectItemCaseSensitive(entry, "run") != NULL;
 }
 
 static void restore_action(struct record *record, const cJSON *entry)
@@ -122,6 +154,8 @@ static void restore_action(struct record *record, const cJSON *entry)
     for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
         if (strcmp(text_of(entry, "outcome"), outcomes[i].outcome) != 0)
             continue;
+        if (outcomes[i].ci == CI_REFUSED && is_rerun(entry))
+            continue;
         record_reserve_head(record);
         head_set_ci(record_add_head(record, &sha, at_ms), outcomes[i].ci, at_ms);
     }
@@ -138,6 +172,7 @@ enum err_code ledger_restore(struct store_txn *txn, struct record *record, struc
             break;
         cJSON *entry = cJSON_ParseWithLength((const char *)text.data, text.len);
         restore_action(record, entry);
+        restore_run(record, entry);
         if (strcmp(text_of(entry, "event"), "opened") == 0)
             record->opened = true;
         cJSON_Delete(entry);

@@ -83,6 +83,11 @@ bool head_is_triggered(const struct head *head)
     return true;
 }
 
+unsigned head_attempt(const struct head *head)
+{
+    return head == NULL ? 1 : head->reruns + 1;
+}
+
 void head_encode(struct buf *out, const struct head *head)
 {
     encode_sha(out, &head->sha);
@@ -100,6 +105,27 @@ void head_encode(struct buf *out, const struct head *head)
     encode_u8(out, head->pusher);
     encode_user(out, &head->pushed_by);
     encode_bool(out, head->own_label);
+    encode_u32(out, head->reruns);
+    encode_u8(out, head->ci_before);
+    encode_user(out, &head->rerun_by);
+    encode_bool(out, head->rerun_refused);
+    encode_bool(out, head->rerun_failed);
+}
+
+static void decode_pusher(struct decoder *d, struct head *head)
+{
+    head->pusher = (enum pusher_state)decode_below(d, PUSHER_STATE_END);
+    decode_user(d, &head->pushed_by);
+    head->own_label = decode_bool(d);
+}
+
+static void decode_reruns(struct decoder *d, struct head *head)
+{
+    head->reruns = decode_u32(d);
+    head->ci_before = (enum ci_state)decode_below(d, CI_STATE_END);
+    decode_user(d, &head->rerun_by);
+    head->rerun_refused = decode_bool(d);
+    head->rerun_failed = decode_bool(d);
 }
 
 void head_decode(struct decoder *d, unsigned version, struct head *head)
@@ -119,9 +145,8 @@ void head_decode(struct decoder *d, unsigned version, struct head *head)
     head->refused_approval = decode_bool(d);
     if (version < 2)
         return;
-    head->pusher = (enum pusher_state)decode_below(d, PUSHER_STATE_END);
-    decode_user(d, &head->pushed_by);
-    head->own_label = decode_bool(d);
+    decode_pusher(d, head);
+    decode_reruns(d, head);
 }
 
 static void encode_claim(struct buf *out, const struct claim *claim)

@@ -44,6 +44,10 @@ static cJSON *describe_head(const struct head *head)
         cJSON_AddStringToObject(object, "approved_by", head->approver.login);
         add_time(object, "approved_at", head->approved_at_ms);
     }
+    if (head->reruns > 0) {
+        cJSON_AddNumberToObject(object, "reruns", head->reruns);
+        cJSON_AddStringToObject(object, "rerun_by", head->rerun_by.login);
+    }
     return object;
 }
 

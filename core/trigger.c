@@ -2,30 +2,15 @@
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "prgate/buf.h"
 #include "prgate/log.h"
 #include "prgate/signature.h"
-#include "prgate/text.h"
 
 static const char json_header[] = "Content-Type: application/json";
 static const char event_header[] = "X-Prgate-Event: trigger";
-
-/* ---- the key ---- */
-
-void trigger_key(const struct pr_key *pr, const struct sha *head, unsigned attempt, char out[KEY_SIZE])
-{
-    char text[SHA_SIZE + 64];
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    int len = snprintf(text, sizeof text, "%" PRIu64 "/%" PRIu64 "/%s/%u", pr->repo_id, pr->number, head->hex,
-                       attempt);
-    if (EVP_Digest(text, (size_t)len, digest, NULL, EVP_sha256(), NULL) != 1)
-        log_panic("SHA-256 fails");
-    text_hex(digest, (KEY_SIZE - 1) / 2, out);
-}
 
 /* ---- what is sent ---- */
 

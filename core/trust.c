@@ -132,12 +132,14 @@ static void say(char why[FACT_WHY_SIZE], const char *what, const char *value)
     text_copy_cut(why, FACT_WHY_SIZE, text);
 }
 
-static enum err_code learn_read(struct worker *worker, const struct policy *policy, const struct event *event,
-                                struct facts *facts, struct err *err)
+static enum err_code learn_read(struct worker *worker, const struct policy *policy,
+                                const struct record *record, const struct event *event, struct facts *facts,
+                                struct err *err)
 {
     facts->read_ms = clock_now_ms();
     if (!github_can_read(worker->github)) {
-        facts->read = event->pr; /* a dry run without credentials believes the payload */
+        /* A dry run without credentials believes the payload, or what is known where that shows nothing. */
+        facts->read = event->action == EVENT_RERUN ? record->view : event->pr;
         return ERR_OK;
     }
     return github_get_pull(worker->github, event->key.number, policy, &facts->read, err);
@@ -272,8 +274,8 @@ static enum err_code learn(struct worker *worker, const struct policy *policy, c
                            enum fact fact, struct facts *facts, struct err *err)
 {
     switch (fact) {
-    case FACT_READ:
-        return learn_read(worker, policy, event, facts, err);
+    case FACT_READ: /* see trust_learn() */
+        break;
     case FACT_IDENTITY:
         return learn_identity(worker, event, facts, err);
     case FACT_SENDER:
@@ -292,7 +294,8 @@ enum err_code trust_learn(struct worker *worker, const struct policy *policy, co
     *facts = (struct facts){0};
     enum fact need;
     while ((need = decide_needs(record, event, facts, clock_now_ms())) != 0) {
-        enum err_code code = learn(worker, policy, event, need, facts, err);
+        enum err_code code = need == FACT_READ ? learn_read(worker, policy, record, event, facts, err)
+                                               : learn(worker, policy, event, need, facts, err);
         if (code != ERR_OK)
             return code;
         facts->known |= (unsigned)need;

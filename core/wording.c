@@ -1,5 +1,6 @@
 #include "prgate/wording.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 
 static const char *title_of_wait(enum wait_reason reason)
@@ -96,23 +97,47 @@ void wording_awaiting(const struct policy *policy, const struct head *head, enum
         buf_addf(summary, "\n\nApproved by @%s.", head->approver.login);
 }
 
+/* What the button "Re-run" came to. */
+static void add_reruns(const struct policy *policy, const struct head *head, struct buf *title,
+                       struct buf *summary)
+{
+    if (head->reruns > 0)
+        buf_addf(summary, "\n\nRe-run %" PRIu32 " was asked for by @%s%s", head->reruns, head->rerun_by.login,
+                 head->rerun_failed ? ", and the CI system refused to start." : ".");
+    if (head->rerun_failed)
+        buf_adds(title, "; the re-run could not be started");
+    if (!head->rerun_refused)
+        return;
+    buf_adds(title, "; a re-run was refused");
+    buf_addf(summary,
+             "\n\n**Refused:** a re-run that was asked for by somebody who may not approve. CI runs again "
+             "when somebody with at least *%s* permission asks for it.",
+             permission_name(policy->approver_permission));
+}
+
 void wording_done(const struct policy *policy, const struct head *head, struct buf *title,
                   struct buf *summary)
 {
+    bool again = head->reruns > 0 && !head->rerun_failed;
     if (head->ci == CI_UNKNOWN) {
-        buf_adds(title, "CI may have been started");
+        buf_adds(title, again ? "CI may have been started again" : "CI may have been started");
         buf_addf(summary,
                  "The request to start CI went out, but no answer came back, and it is not repeated so that "
                  "CI does "
                  "not run twice. If nothing runs, start CI for `%s` by hand.",
                  head->sha.hex);
+        add_reruns(policy, head, title, summary);
         return;
     }
-    buf_adds(title, policy->trigger == TRIGGER_NONE ? "Cleared to run" : "CI was started");
+    if (policy->trigger == TRIGGER_NONE)
+        buf_adds(title, "Cleared to run");
+    else
+        buf_adds(title, again ? "CI was started again" : "CI was started");
     if (head->approved)
         buf_addf(summary, "Approved by @%s with the label **%s**.", head->approver.login, policy->label);
     else
         buf_adds(summary, "The author is trusted.");
+    add_reruns(policy, head, title, summary);
 }
 
 static const char *name_of_action(enum intent_kind kind)

@@ -169,7 +169,8 @@ static bool check_names(struct visit *visit)
 static bool parse(struct visit *visit, const struct buf *body)
 {
     struct err err = {0};
-    enum err_code code = event_parse(&visit->event, body->data, body->len, visit->gate->config, &err);
+    enum err_code code =
+        event_parse(&visit->event, visit->request->event, body->data, body->len, visit->gate->config, &err);
     if (code == ERR_NOT_FOUND)
         return ignore(visit, err.text);
     if (code != ERR_OK)

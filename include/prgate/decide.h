@@ -60,8 +60,13 @@ enum rule {
     RULE_WAIT_UNTRUSTED,
     RULE_WAIT_DRAFT,
     RULE_WAIT_NO_LABEL,
-    RULE_WAIT_PUSHER,    /* somebody else than a trusted one pushed it, or nobody knows who */
-    RULE_TRIGGER_REFUSED /* the receiver said no for good: somebody has to ask again */
+    RULE_WAIT_PUSHER,     /* somebody else than a trusted one pushed it, or nobody knows who */
+    RULE_TRIGGER_REFUSED, /* the receiver said no for good: somebody has to ask again */
+    RULE_RERUN,           /* somebody who may has asked for CI once more: CI */
+    RULE_RERUN_SAME,   /* asked for before the last start was over, or of an earlier one: it was that one */
+    RULE_RERUN_OLD,    /* of a commit that is not the head */
+    RULE_RERUN_EARLY,  /* of a commit that CI was never started for */
+    RULE_RERUN_REFUSED /* by somebody who may not approve */
 };
 
 enum { DECISION_INTENTS_MAX = 6 };

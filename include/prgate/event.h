@@ -8,6 +8,11 @@
  * null (deleted fork), `mergeable` null. What identifies things (repository,
  * number, SHAs) must be there and well-formed.
  *
+ * Of `check_run` and `check_suite`, action `rerequested`, as much is read as tells that they are the gate's own,
+ * which pull request is meant and which commit: `pr` has the commit, and nothing else. A check run's external_id
+ * names the pull request (key.h), since GitHub lists none for those from forks. A suite has none: there the list
+ * has to name one.
+ *
  * A struct event is a plain value. Thread-safe.
  */
 #ifndef PRGATE_EVENT_H
@@ -29,7 +34,8 @@ enum event_action {
     EVENT_UNLABELED = 6,
     EVENT_CONVERTED_TO_DRAFT = 7,
     EVENT_EDITED = 8,
-    EVENT_CLOSED = 9
+    EVENT_CLOSED = 9,
+    EVENT_RERUN = 10 /* "Re-run" was pressed at the gate's own check, or at the suite that it is in */
 };
 
 /* author_association, GitHub's rough and unreliable idea; used only where nothing can be asked. */
@@ -48,6 +54,7 @@ struct event {
     bool label_is_gate;           /* labeled, unlabeled: it is the policy's gate label */
     char label[LABEL_SIZE];       /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
+    uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
 };
 
 /*
@@ -80,14 +87,14 @@ enum err_code event_parse_trust(struct trust_change *out, const char *name, cons
                                 struct err *err);
 
 /*
- * Parses a body of event `pull_request`. The delivery id and time are left for the
+ * Parses a body of that event (X-GitHub-Event). The delivery id and time are left for the
  * caller. Errors: ERR_REJECT, malformed, the text says what and where; ERR_NOT_FOUND,
  * well-formed but of no concern (an action without a rule, a repository without a
- * section), the text says which. *out is undefined after an error, but for
+ * section, somebody else's check, a re-run of nobody knows what), the text says which. *out is undefined after an error, but for
  * repo and key.number, which are set (or "" and 0) as far as they were understood.
  */
-enum err_code event_parse(struct event *out, const void *body, size_t len, const struct config *config,
-                          struct err *err);
+enum err_code event_parse(struct event *out, const char *name, const void *body, size_t len,
+                          const struct config *config, struct err *err);
 
 const char *event_action_name(enum event_action action); /* "opened", ... */
 bool event_action_from_number(unsigned number, enum event_action *out);

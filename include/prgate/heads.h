@@ -34,4 +34,7 @@ enum err_code heads_put_away(struct store_txn *txn, struct record *record, struc
 /* Adds all that were put away, for a record that is made anew (salvage.h). What cannot be decoded stays away. */
 enum err_code heads_restore(struct store_txn *txn, struct record *record, struct err *err);
 
+/* What the table keeps under one commit's key. False: damaged, or of a version that is not known. */
+bool heads_decode(struct bytes value, struct head *head);
+
 #endif

@@ -4,6 +4,7 @@
  * An entry is one JSON object with "v", "time" (Unix ms) and "kind":
  *   "decision": delivery, event, sender, sha, head, rule, sentence, facts, intents
  *   "action":   delivery, action, sha, outcome, answer, attempts, duration_ms
+ * and "run", where CI is started or was to be for other than the first time: 2 for the first re-run,
  * written in the same transaction as what it tells of.
  */
 #ifndef PRGATE_LEDGER_H
@@ -30,6 +31,7 @@ enum err_code ledger_add_note(struct store_txn *txn, struct record *record, cons
 struct ledger_action {
     const struct intent *intent;
     const char *outcome; /* "done", "unknown", "dead", "dry_run" */
+    unsigned run;        /* of a trigger: head_attempt() */
     const char *answer;  /* GitHub's, or why it was given up; "" = nothing to say */
     int64_t duration_ms;
 };

@@ -74,8 +74,13 @@ struct head {
     bool stale_approval;   /* a label meant for an older commit arrived while this was the head */
     bool refused_approval; /* somebody who may not approve set the label */
     enum pusher_state pusher;
-    struct user pushed_by; /* nobody while PUSHER_UNKNOWN */
-    bool own_label;        /* prgate's own label, meant for an older commit, came when this was the head */
+    struct user pushed_by;   /* nobody while PUSHER_UNKNOWN */
+    bool own_label;          /* prgate's own label, meant for an older commit, came when this was the head */
+    uint32_t reruns;         /* how often CI was to be started again, on purpose */
+    enum ci_state ci_before; /* while a trigger is under way: what holds if nothing comes of it */
+    struct user rerun_by;    /* who asked for the newest re-run */
+    bool rerun_refused;      /* somebody who may not approve has asked for one since */
+    bool rerun_failed;       /* the receiver said no for good to the newest */
 };
 
 enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };
@@ -135,10 +140,13 @@ void head_set_ci(struct head *head, enum ci_state ci, int64_t now_ms);
 /* Would starting CI on this head be a second time? */
 bool head_is_triggered(const struct head *head);
 
+/* The number of the newest trigger, 1 for the first: what its key is made of. NULL: nothing is known of that commit. */
+unsigned head_attempt(const struct head *head);
+
 /* The version of what record_encode() and head_encode() write; all from 1 on can be read. */
 enum { RECORD_VERSION = 2 };
 
-/* One head's part of it, for those that lie elsewhere. Of version 1: nobody knows who pushed it. */
+/* One head's part of it, for those that lie elsewhere. Version 1 knew neither who pushed nor re-runs. */
 void head_encode(struct buf *out, const struct head *head);
 void head_decode(struct decoder *d, unsigned version, struct head *head);
 

@@ -27,11 +27,8 @@ struct trigger {
     const char *head_ref;
     const char *base_ref;
     const char *author;
-    const char *key;
+    const char *key; /* see key.h */
 };
-
-/* The idempotency key: the same for the same (repository, pull request, commit, attempt), 32 hex digits. */
-void trigger_key(const struct pr_key *pr, const struct sha *head, unsigned attempt, char out[KEY_SIZE]);
 
 enum err_code trigger_send(struct github *github, const struct policy *policy, const struct trigger *trigger,
                            struct err *err);

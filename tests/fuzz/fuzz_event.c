@@ -1,5 +1,5 @@
 /*
- * Webhook JSON to an event. The input is the body.
+ * Webhook JSON to an event, of each kind that is read. The input is the body.
  */
 #include "fuzz.h"
 #include "prgate/delivery.h"
@@ -34,7 +34,10 @@ static void check_event(const struct event *event)
     MUST(event->key.number > 0 && event->key.repo_id > 0);
     MUST(text_is_repo_name(event->repo) && policy != NULL);
     MUST(is_sha(&event->pr.head));
-    MUST(text_is_ref(event->pr.head_ref) && text_is_ref(event->pr.base_ref));
+    /* A re-run shows no pull request. */
+    bool shows = event->action != EVENT_RERUN;
+    MUST(!shows || (text_is_ref(event->pr.head_ref) && text_is_ref(event->pr.base_ref)));
+    MUST(shows ? event->attempt == 0 : event->pr.updated_at == 0);
     MUST(text_utf8_valid(event->pr.title, strlen(event->pr.title)));
     MUST(is_user(&event->sender) && is_user(&event->pr.author));
     MUST(event->label[0] == '\0' || text_is_label(event->label));
@@ -57,11 +60,11 @@ static void check_stored(const struct event *event)
     buf_release(&twice);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void parse_as(const char *name, const uint8_t *data, size_t size)
 {
     struct event event = {0};
     struct err err = {0};
-    enum err_code code = event_parse(&event, data, size, config, &err);
+    enum err_code code = event_parse(&event, name, data, size, config, &err);
     if (code == ERR_OK) {
         strcpy(event.delivery, "d-1");
         check_event(&event);
@@ -71,5 +74,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(err.code == code && err.text[0] != '\0');
         MUST(event.repo[0] == '\0' || text_is_repo_name(event.repo));
     }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    parse_as("pull_request", data, size);
+    parse_as("check_run", data, size);
+    parse_as("check_suite", data, size);
     return 0;
 }

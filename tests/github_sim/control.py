@@ -1,7 +1,7 @@
 """The test's side of the simulator: POST /_sim/NAME with the arguments as a JSON object.
 
     arrange   app, repo, label_definition, role, team, token, mergeable, ci, hook, settings, reset
-    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment:
+    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment, rerequest (a check):
               each returns [{"event", "delivery", "payload"}], the payload being the exact text
     webhook   send (posts a delivery to the hook, as GitHub does), delivered (says what was answered
               to one that the test posted itself), redeliver, attempts, forget_deliveries
@@ -33,7 +33,8 @@ def _person(name, method):
 
 for _name, _method in {"open": "open_pull", "push": "push", "label": "label", "unlabel": "unlabel",
                        "close": "close", "reopen": "reopen", "draft": "to_draft", "ready": "ready",
-                       "edit": "edit", "assign": "assign", "comment": "comment"}.items():
+                       "edit": "edit", "assign": "assign", "comment": "comment",
+                       "rerequest": "rerequest"}.items():
     _person(_name, _method)
 
 

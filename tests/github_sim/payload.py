@@ -171,6 +171,33 @@ def pull_request_event(one, action, sender, **extra):
             **_surroundings(one.repo, sender)}
 
 
+def _listed(one):
+    """As checks list pull requests; those from forks they do not list."""
+    def side(place, ref, sha):
+        return {"ref": ref, "sha": sha, "repo": {"id": place.id, "url": f"{API}/repos/{place.full_name}",
+                                                 "name": place.full_name.split("/")[1]}}
+    fields = one.now
+    return {"url": f"{API}/repos/{one.repo.full_name}/pulls/{one.number}", "id": one.id, "number": one.number,
+            "head": side(one.head_repo, fields["head_ref"], fields["head_sha"]),
+            "base": side(one.repo, fields["base_ref"], fields["base_sha"])}
+
+
+def check_run_event(place, run, pulls, sender):
+    shown = {**check_run(place, run), "pull_requests": [_listed(one) for one in pulls]}
+    return {"action": "rerequested", "check_run": shown, **_surroundings(place, sender)}
+
+
+def check_suite_event(place, run, pulls, sender):
+    url = f"{API}/repos/{place.full_name}"
+    id_ = run["id"] + 1
+    shown = {"id": id_, "node_id": node_id("CS", id_), "head_branch": None, "head_sha": run["head_sha"],
+             "status": "queued", "conclusion": None, "url": f"{url}/check-suites/{id_}", "before": None,
+             "after": run["head_sha"], "pull_requests": [_listed(one) for one in pulls], "app": app(run["app"]),
+             "created_at": run["started_at"], "updated_at": run["started_at"], "latest_check_runs_count": 1,
+             "check_runs_url": f"{url}/check-suites/{id_}/check-runs"}
+    return {"action": "rerequested", "check_suite": shown, **_surroundings(place, sender)}
+
+
 def issue_comment_event(one, said):
     return {"action": "created", "issue": issue(one), "comment": comment(one, said.now),
             **_surroundings(one.repo, said.now["user"])}

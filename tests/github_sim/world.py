@@ -315,6 +315,19 @@ class World:
     def _actor(self, pull, by):
         return self.user(by) if by else pull.author or self.user("ghost")
 
+    def rerequest(self, repo, number, by, name, sha=None, suite=False):
+        """Somebody presses "Re-run", of the newest check run of that name or of the suite that it is in."""
+        pull = self.pull(repo, number)
+        sha = sha or pull.now["head_sha"]
+        runs = [run.now for run in pull.repo.check_runs.get(sha, ()) if run.now["name"] == name]
+        if not runs:
+            raise NoSuchThing(f"a check run {name} of {sha}")
+        same = [one for one in pull.repo.pulls.values()
+                if one.head_repo is one.repo and one.now["state"] == "open" and one.now["head_sha"] == sha]
+        make = payload.check_suite_event if suite else payload.check_run_event
+        return [self._emit("check_suite" if suite else "check_run",
+                           make(pull.repo, runs[-1], same, self.user(by)), pull.repo)]
+
     def comment(self, repo, number, body, by, app=None):
         pull = self.pull(repo, number)
         comment = self.add_comment(pull, body, self.user(by), app)

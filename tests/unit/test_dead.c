@@ -269,6 +269,45 @@ static void test_retried_trigger_starts_ci_and_completes_the_check(void **state)
     fixture_close(&f);
 }
 
+/* A re-run that was refused can be retried, once; what was started before it is no reason not to. */
+static void test_refused_rerun_can_be_retried(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    uint64_t seq;
+    open_refusing(&f, "", "/dispatches", 422);
+    deliver(&f, EVENT_OPENED, "d1");
+    struct record record = get_record(&f);
+    struct head *head = &record.heads[0];
+    head->ci = CI_UNKNOWN; /* as the refusal of a re-run leaves it */
+    head->check = CHECK_DONE;
+    head->check_reason = WAIT_NOTHING;
+    head->reruns = 1;
+    head->ci_before = CI_UNKNOWN;
+    head->rerun_failed = true;
+    put_record(&f, &record);
+    record_release(&record);
+    for (int row = 0; row < 2; row++) { /* refused again, and back to what was before; then not */
+        get_letter(&f, &seq);
+        expect_code("retry", dead_retry(&f.gate, &pull, seq, &err), ERR_OK, &err);
+        record = get_record(&f);
+        assert_int_equal(record.heads[0].ci, CI_DECIDED);
+        assert_int_equal(record.heads[0].ci_before, CI_UNKNOWN);
+        assert_false(record.heads[0].rerun_failed);
+        record_release(&record);
+        if (row == 1)
+            refused_call = NULL;
+        sweep_run(&f.worker);
+        check_str("CI", "row", ci_state_name(ci_of_head(&f)), row == 0 ? "unknown" : "started");
+        check_contains("check", "row", last_status, row == 0 ? "could not be started" : "started again");
+        check_contains("check", "row", last_status, "\"success\"");
+        check_u64("letters", "row", count_table(&f, TABLE_DEAD), row == 0);
+    }
+    check_int("retried", "dispatches", dispatches, 1);
+    fixture_close(&f);
+}
+
 static void test_retry_that_would_do_harm_is_refused_and_the_letter_stays(void **state)
 {
     (void)state;
@@ -362,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_old_one_is_tried_five_times),
         cmocka_unit_test(test_trigger_that_may_have_arrived_is_left_and_not_given_up),
         cmocka_unit_test(test_retried_trigger_starts_ci_and_completes_the_check),
+        cmocka_unit_test(test_refused_rerun_can_be_retried),
         cmocka_unit_test(test_retry_that_would_do_harm_is_refused_and_the_letter_stays),
         cmocka_unit_test(test_retried_check_shows_the_present_state),
         cmocka_unit_test(test_damaged_letter_can_be_dropped_and_not_retried),

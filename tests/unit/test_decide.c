@@ -39,6 +39,9 @@ enum cell_event {
     CELL_UNLABELED,
     CELL_CONVERTED,
     CELL_EDITED,
+    CELL_RERUN,
+    CELL_RERUN_REFUSED,
+    CELL_RERUN_OLDER,
     CELL_CLOSED,
     CELL_EVENT_END
 };
@@ -61,6 +64,9 @@ static const struct {
     [CELL_UNLABELED] = {"unlabeled", EVENT_UNLABELED},
     [CELL_CONVERTED] = {"converted_to_draft", EVENT_CONVERTED_TO_DRAFT},
     [CELL_EDITED] = {"edited", EVENT_EDITED},
+    [CELL_RERUN] = {"rerun", EVENT_RERUN},
+    [CELL_RERUN_REFUSED] = {"rerun:refused", EVENT_RERUN},
+    [CELL_RERUN_OLDER] = {"rerun:older", EVENT_RERUN},
     [CELL_CLOSED] = {"closed", EVENT_CLOSED},
 };
 
@@ -155,6 +161,8 @@ static struct event make_event(const struct cell *cell)
         event.pr.head = sha(sha_old);
         event.pr.updated_at = THEN - 1;
     }
+    if (event.action == EVENT_RERUN)
+        event.pr = (struct snapshot){.head = sha(cell->event == CELL_RERUN_OLDER ? sha_old : sha_a)};
     return event;
 }
 
@@ -166,6 +174,8 @@ static void learn(const struct cell *cell, enum fact fact, const struct event *e
         facts->read = event->pr;
         facts->read.updated_at = NOW;
         facts->read_ms = NOW_MS;
+        if (event->action == EVENT_RERUN)
+            facts->read = snapshot(cell, NOW, sha_a);
         if (cell->event == CELL_SYNCHRONIZE_OLDER || cell->event == CELL_LABELED_OLDER)
             facts->read.head = sha(sha_a);
         break;
@@ -173,7 +183,7 @@ static void learn(const struct cell *cell, enum fact fact, const struct event *e
         facts->sender_is_prgate = false;
         break;
     case FACT_SENDER:
-        facts->sender_may_approve = cell->event != CELL_LABELED_REFUSED;
+        facts->sender_may_approve = cell->event != CELL_LABELED_REFUSED && cell->event != CELL_RERUN_REFUSED;
         break;
     case FACT_AUTHOR:
         facts->author_trusted = cell->trusted;
@@ -936,6 +946,183 @@ static void test_read_that_is_older_than_the_payload_is_given_time_to_catch_up(v
     record_release(&life.record);
 }
 
+/* Some time after the last; `at_ms` is when the door took it. */
+static void ask_again(struct life *life, const char *head, int64_t at_ms)
+{
+    struct event event = {.action = EVENT_RERUN, .received_ms = at_ms, .pr = {.head = sha(head)}};
+    event.sender = (struct user){.id = 8, .login = "max"};
+    life->now_ms = life->read_ms = at_ms + 100;
+    deliver(life, &event);
+}
+
+static void expect_start(const struct life *life, unsigned attempt)
+{
+    assert_int_equal(life->decision.rule, RULE_RERUN);
+    assert_int_equal(life->decision.intents[0].kind, INTENT_TRIGGER);
+    assert_int_equal(head_attempt(&life->record.heads[0]), attempt);
+    assert_int_equal(life->record.heads[0].ci, CI_DECIDED);
+    assert_string_equal(life->record.heads[0].rerun_by.login, "max");
+}
+
+static void test_each_rerun_is_another_attempt(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true; /* by prgate */
+    expect(&life, RULE_OPENED);
+    struct head *head = &life.record.heads[0];
+    assert_int_equal(head_attempt(head), 1);
+    for (unsigned attempt = 2; attempt < 5; attempt++) {
+        int64_t started_ms = NOW_MS + attempt * INT64_C(10000);
+        head_set_ci(head, attempt == 3 ? CI_UNKNOWN : CI_STARTED, started_ms);
+        ask_again(&life, sha_a, started_ms); /* before its outcome was known */
+        expect(&life, RULE_RERUN_SAME);
+        ask_again(&life, sha_a, started_ms + 1);
+        expect_start(&life, attempt);
+        ask_again(&life, sha_a, started_ms + 200); /* and while the next is under way */
+        expect(&life, RULE_RERUN_SAME);
+        head->ci = CI_SENT;
+        ask_again(&life, sha_a, started_ms + 300);
+        expect(&life, RULE_RERUN_SAME);
+        assert_int_equal(head_attempt(head), attempt);
+    }
+    record_release(&life.record);
+}
+
+static void test_rerun_by_somebody_who_may_not_is_told_once(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true; /* by prgate */
+    head_set_ci(&life.record.heads[0], CI_STARTED, NOW_MS);
+    life.may_approve = false;
+    for (int i = 0; i < 2; i++) {
+        ask_again(&life, sha_a, NOW_MS + 1 + i);
+        expect(&life, RULE_RERUN_REFUSED);
+        assert_int_equal(life.decision.intent_count, i == 0);
+        assert_true(life.record.heads[0].rerun_refused);
+        assert_int_equal(life.record.heads[0].ci, CI_STARTED);
+    }
+    life.may_approve = true;
+    ask_again(&life, sha_a, NOW_MS + 3);
+    expect_start(&life, 2);
+    assert_false(life.record.heads[0].rerun_refused);
+    record_release(&life.record);
+}
+
+/* A trigger that was not sent is undone; that CI was started before is not. */
+static void test_closing_takes_back_a_rerun_and_not_what_was_before(void **state)
+{
+    (void)state;
+    static const enum ci_state before[] = {CI_STARTED, CI_UNKNOWN};
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        struct life life;
+        begin(&life, true);
+        happen(&life, EVENT_OPENED);
+        life.github.labelled = true; /* by prgate */
+        head_set_ci(&life.record.heads[0], before[i], NOW_MS);
+        ask_again(&life, sha_a, NOW_MS + 1);
+        expect_start(&life, 2);
+        life.github.closed = true;
+        happen(&life, EVENT_CLOSED);
+        expect(&life, RULE_CLOSED);
+        assert_true(life.decision.drop_intents);
+        assert_int_equal(life.record.heads[0].ci, before[i]);
+        ask_again(&life, sha_a, life.now_ms + 1000);
+        expect(&life, RULE_CLOSED);
+        assert_int_equal(life.decision.intent_count, 0);
+        life.github.closed = false;
+        happen(&life, EVENT_REOPENED);
+        expect(&life, RULE_ALREADY);
+        ask_again(&life, sha_a, life.now_ms + 1000);
+        expect_start(&life, 3);
+        record_release(&life.record);
+    }
+}
+
+/* The same press under another delivery's id, later: its check tells of a start that was repeated already. */
+static void test_rerun_of_an_earlier_start_is_the_same_wish(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true;
+    struct head *head = &life.record.heads[0];
+    struct event event = {.action = EVENT_RERUN, .pr = {.head = sha(sha_a)}, .attempt = 1};
+    event.sender = (struct user){.id = 8, .login = "max"};
+    for (unsigned attempt = 1; attempt < 4; attempt++) {
+        head_set_ci(head, CI_STARTED, life.now_ms);
+        life.now_ms = life.read_ms = event.received_ms = life.now_ms + 1000;
+        event.attempt = attempt;
+        deliver(&life, &event);
+        expect_start(&life, attempt + 1);
+        head_set_ci(head, CI_STARTED, life.now_ms);
+        for (event.attempt = 1; event.attempt <= attempt; event.attempt++) {
+            life.now_ms = life.read_ms = event.received_ms = life.now_ms + 1000;
+            deliver(&life, &event);
+            expect(&life, RULE_RERUN_SAME);
+        }
+    }
+    event.attempt = 9; /* a record that was lost */
+    life.now_ms = life.read_ms = event.received_ms = life.now_ms + 1000;
+    deliver(&life, &event);
+    expect_start(&life, 10);
+    record_release(&life.record);
+}
+
+/* It shows no pull request: what it finds is what GitHub shows, and what is known stays known. */
+static void test_rerun_believes_github_alone(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true; /* by prgate */
+    head_set_ci(&life.record.heads[0], CI_STARTED, NOW_MS);
+    life.github.head = sha(sha_b); /* the push is not heard of yet */
+    life.github.updated_at++;
+    ask_again(&life, sha_a, NOW_MS + 1);
+    expect(&life, RULE_RERUN_OLD);
+    assert_string_equal(life.record.view.head.hex, sha_b);
+    ask_again(&life, sha_b, NOW_MS + 1000);
+    expect(&life, RULE_RERUN_EARLY);
+    assert_int_equal(life.record.head_count, 1);
+    happen(&life, EVENT_SYNCHRONIZE);
+    assert_int_equal(life.record.head_count, 2);
+    record_release(&life.record);
+}
+
+/* What GitHub showed a moment ago and what it shows now carry the same second: the read is repeated. */
+static void test_rerun_waits_where_reads_disagree(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life, true);
+    happen(&life, EVENT_OPENED);
+    life.github.labelled = true; /* by prgate */
+    head_set_ci(&life.record.heads[0], CI_STARTED, NOW_MS);
+    life.github.head = sha(sha_b);
+    struct event event = {.action = EVENT_RERUN, .received_ms = NOW_MS + 1, .pr = {.head = sha(sha_a)}};
+    life.now_ms = life.read_ms = NOW_MS + 2;
+    deliver(&life, &event);
+    expect(&life, RULE_LATER);
+    life.now_ms = life.read_ms = NOW_MS + 3000;
+    deliver(&life, &event);
+    expect(&life, RULE_RERUN_OLD);
+    life.github.head = sha(sha_a); /* and once more, found out too late to ask again */
+    event.received_ms = NOW_MS + 3000;
+    life.read_ms = NOW_MS + 3001;
+    life.now_ms = NOW_MS + 70000;
+    deliver(&life, &event);
+    expect(&life, RULE_RERUN);
+    record_release(&life.record);
+}
+
 static void test_refused_trigger_is_not_tried_again_by_an_echo_or_an_edit(void **state)
 {
     (void)state;
@@ -1283,6 +1470,12 @@ int main(void)
         cmocka_unit_test(test_conflict_that_a_later_read_showed_outlives_a_payload_that_does_not_know),
         cmocka_unit_test(test_disagreement_within_a_second_is_asked_again),
         cmocka_unit_test(test_read_that_is_older_than_the_payload_is_given_time_to_catch_up),
+        cmocka_unit_test(test_each_rerun_is_another_attempt),
+        cmocka_unit_test(test_rerun_by_somebody_who_may_not_is_told_once),
+        cmocka_unit_test(test_closing_takes_back_a_rerun_and_not_what_was_before),
+        cmocka_unit_test(test_rerun_of_an_earlier_start_is_the_same_wish),
+        cmocka_unit_test(test_rerun_believes_github_alone),
+        cmocka_unit_test(test_rerun_waits_where_reads_disagree),
         cmocka_unit_test(test_refused_trigger_is_not_tried_again_by_an_echo_or_an_edit),
         cmocka_unit_test(test_late_duplicate_of_a_used_label_leaves_the_new_head_alone),
         cmocka_unit_test(test_closing_undoes_a_trigger_that_was_not_sent),

@@ -16,7 +16,8 @@ static struct event make_event(void)
                           .sender = {.id = 3, .login = "tim"},
                           .association = ASSOCIATION_INSIDER,
                           .label_id = UINT64_C(10404216443),
-                          .label_is_gate = true};
+                          .label_is_gate = true,
+                          .attempt = 4000000000};
     memset(event.delivery, 'd', sizeof event.delivery - 1);
     memset(event.repo, 'r', sizeof event.repo - 1);
     memset(event.label, 'l', sizeof event.label - 1);
@@ -83,6 +84,7 @@ static void test_delivery_comes_back_field_by_field(void **state)
     check_str("delivery", "label", got.label, want.label);
     check_u64("delivery", "label_id", got.label_id, want.label_id);
     check_bool("delivery", "label_is_gate", got.label_is_gate, true);
+    check_u64("delivery", "attempt", got.attempt, want.attempt);
     buf_release(&bytes);
 }
 
@@ -90,22 +92,23 @@ static void test_delivery_comes_back_field_by_field(void **state)
 static void test_stored_bytes_stay_as_they_are(void **state)
 {
     (void)state;
-    static const unsigned char want[] = "\1\5\0\0\0\1d"        /* version, action, delivery */
-                                        "\0\0\0\0\0\0\0\2"     /* received */
-                                        "\0\0\0\0\0\0\0\3"     /* repository */
-                                        "\0\0\0\0\0\0\0\4"     /* number */
-                                        "\0\0\0\3o/r"          /* its name */
-                                        "\0\0\0\0\0\0\0\6"     /* installation */
-                                        "\0\0\0\0\0\0\0\7"     /* sender */
-                                        "\0\0\0\1s\1"          /* login, a bot */
-                                        "\0\0\0\0\0\0\0\x8"    /* updated_at */
-                                        "\0\0\0\0\0\0\0\1h"    /* no head, its branch */
-                                        "\0\0\0\1b\0\0\0\1t"   /* base, title */
-                                        "\0\0\0\0\0\0\0\x9"    /* author */
-                                        "\0\0\0\1a\0"          /* login, no bot */
-                                        "\1\0\0\2\1"           /* draft, open, no label, mergeable; insider */
-                                        "\0\0\0\1l"            /* label */
-                                        "\0\0\0\0\0\0\0\xa\1"; /* its id, the gate's */
+    static const unsigned char want[] = "\2\5\0\0\0\1d"       /* version, action, delivery */
+                                        "\0\0\0\0\0\0\0\2"    /* received */
+                                        "\0\0\0\0\0\0\0\3"    /* repository */
+                                        "\0\0\0\0\0\0\0\4"    /* number */
+                                        "\0\0\0\3o/r"         /* its name */
+                                        "\0\0\0\0\0\0\0\6"    /* installation */
+                                        "\0\0\0\0\0\0\0\7"    /* sender */
+                                        "\0\0\0\1s\1"         /* login, a bot */
+                                        "\0\0\0\0\0\0\0\x8"   /* updated_at */
+                                        "\0\0\0\0\0\0\0\1h"   /* no head, its branch */
+                                        "\0\0\0\1b\0\0\0\1t"  /* base, title */
+                                        "\0\0\0\0\0\0\0\x9"   /* author */
+                                        "\0\0\0\1a\0"         /* login, no bot */
+                                        "\1\0\0\2\1"          /* draft, open, no label, mergeable; insider */
+                                        "\0\0\0\1l"           /* label */
+                                        "\0\0\0\0\0\0\0\xa\1" /* its id, the gate's */
+                                        "\0\0\0\xb";          /* attempt */
     struct event event = {.action = EVENT_LABELED,
                           .delivery = "d",
                           .received_ms = 2,
@@ -116,7 +119,8 @@ static void test_stored_bytes_stay_as_they_are(void **state)
                           .association = ASSOCIATION_INSIDER,
                           .label = "l",
                           .label_id = 10,
-                          .label_is_gate = true};
+                          .label_is_gate = true,
+                          .attempt = 11};
     event.pr = (struct snapshot){.updated_at = 8,
                                  .head_ref = "h",
                                  .base_ref = "b",
@@ -128,6 +132,13 @@ static void test_stored_bytes_stay_as_they_are(void **state)
     encode(&event, &bytes);
     check_u64("delivery", "length", bytes.len, sizeof want - 1);
     assert_memory_equal(bytes.data, want, sizeof want - 1);
+    /* Version 1 ends before the attempt. */
+    struct event back;
+    bytes.data[0] = 1;
+    check_int("version 1", "code", decode_copy(&back, &bytes, bytes.len - 4), ERR_OK);
+    check_str("version 1", "label", back.label, "l");
+    check_u64("version 1", "attempt", back.attempt, 0);
+    check_int("version 1", "one byte more", decode_copy(&back, &bytes, bytes.len - 3), ERR_CORRUPT);
     buf_release(&bytes);
 }
 
@@ -139,7 +150,7 @@ static void test_every_action_comes_back_and_no_other_is_taken(void **state)
     encode(&event, &bytes);
     for (unsigned number = 0; number < 256; number++) {
         char row[32];
-        bool known = number >= EVENT_OPENED && number <= EVENT_CLOSED;
+        bool known = number >= EVENT_OPENED && number <= EVENT_RERUN;
         snprintf(row, sizeof row, "action %u", number);
         bytes.data[1] = (unsigned char)number; /* behind the version */
         check_int(row, "code", decode_copy(&back, &bytes, bytes.len), known ? ERR_OK : ERR_CORRUPT);
@@ -153,7 +164,7 @@ static void test_every_action_comes_back_and_no_other_is_taken(void **state)
 static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
-    enum { GATE = 1, ASSOCIATION = GATE + 8 + (LABEL_SIZE - 1) + 4 + 1 };
+    enum { GATE = 1 + 4, ASSOCIATION = GATE + 8 + (LABEL_SIZE - 1) + 4 + 1 };
     static const struct {
         const char *name;
         size_t from_end;
@@ -187,7 +198,7 @@ static void test_other_versions_are_corrupt(void **state)
     for (unsigned version = 0; version < 256; version++) {
         bytes.data[0] = (unsigned char)version;
         check_int("version", "code", decode_copy(&back, &bytes, bytes.len),
-                  version == 1 ? ERR_OK : ERR_CORRUPT);
+                  version == 2 ? ERR_OK : ERR_CORRUPT);
     }
     buf_release(&bytes);
 }

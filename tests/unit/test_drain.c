@@ -4,10 +4,11 @@
 #include "check.h"
 
 #include "fixture.h"
+#include "prgate/codec.h"
 #include "prgate/drain.h"
+#include "prgate/key.h"
 #include "prgate/sweep.h"
 #include "prgate/text.h"
-#include "prgate/trigger.h"
 
 /* ---- GitHub ------------------------------------------------------------------ */
 
@@ -560,8 +561,8 @@ static enum err_code pull_missing(const struct http_request *request, struct htt
     return good(request, reply, err);
 }
 
-static enum err_code run_is_known(const struct http_request *request, struct http_reply *reply,
-                                  struct err *err)
+static enum err_code run_is_known_by(const struct http_request *request, struct http_reply *reply,
+                                     unsigned attempt, struct err *err)
 {
     char key[KEY_SIZE], body[256];
     struct pr_key pr = {.repo_id = 5, .number = 7};
@@ -569,9 +570,15 @@ static enum err_code run_is_known(const struct http_request *request, struct htt
     if (!is(request, "GET", "/actions/runs"))
         return good(request, reply, err);
     sha_parse(&sha, SHA_A);
-    trigger_key(&pr, &sha, 1, key);
+    trigger_key(&pr, &sha, attempt, key);
     snprintf(body, sizeof body, "{\"total_count\":1,\"workflow_runs\":[{\"display_title\":\"CI %s\"}]}", key);
     return say(reply, 200, body);
+}
+
+static enum err_code run_is_known(const struct http_request *request, struct http_reply *reply,
+                                  struct err *err)
+{
+    return run_is_known_by(request, reply, 1, err);
 }
 
 static enum err_code runs_unavailable(const struct http_request *request, struct http_reply *reply,
@@ -743,6 +750,212 @@ static void test_pull_request_that_does_not_appear_is_noted_and_left(void **stat
 }
 
 /* ---- triggers ------------------------------------------------------------------------------ */
+
+static const char labelled_json[] =
+    "{\"number\":7,\"state\":\"open\",\"draft\":false,\"title\":\"t\",\"updated_at\":\"2023-11-14T22:13:"
+    "21Z\","
+    "\"mergeable\":true,\"labels\":[{\"id\":9,\"name\":\"CICD\"}],\"user\":{\"id\":2,\"login\":\"ann\","
+    "\"type\":\"User\"},\"head\":{\"sha\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"ref\":\"topic\"},"
+    "\"base\":{\"ref\":\"main\"}}";
+
+/* What a request to start CI carries, newest last. */
+static char sent_keys[8][KEY_SIZE];
+static int sent_count;
+static int dispatch_status;
+
+static enum err_code dispatch_counted(const struct http_request *request, struct http_reply *reply,
+                                      struct err *err)
+{
+    if (is(request, "GET", "/pulls/7") && sent_count > 0) /* prgate's label moved it on */
+        return say(reply, 200, labelled_json);
+    if (is(request, "GET", "/actions/runs"))
+        return run_is_known_by(request, reply, 2, err);
+    if (!is(request, "POST", "/dispatches"))
+        return good(request, reply, err);
+    struct buf body;
+    buf_init(&body);
+    buf_add(&body, request->body, request->body_len);
+    const char *at = strstr(buf_text(&body), "\"key\":\"");
+    assert_non_null(at);
+    assert_in_range(sent_count, 0, COUNT_OF(sent_keys) - 1);
+    snprintf(sent_keys[sent_count++], KEY_SIZE, "%s", at + strlen("\"key\":\""));
+    buf_release(&body);
+    if (dispatch_status == 0)
+        return err_set(err, ERR_UNKNOWN, 0, "connection lost");
+    return say(reply, dispatch_status, "");
+}
+
+static void open_counting(struct fixture *f, const char *repo_keys)
+{
+    sent_count = 0;
+    dispatch_status = 204;
+    open_with(f, repo_keys, &(struct github_fake){.answer = dispatch_counted});
+}
+
+/* What GitHub last said of tim, who presses the button. */
+static enum err_code trust_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct buf value;
+    buf_init(&value);
+    encode_i64(&value, clock_now_ms());
+    encode_user(&value, &(struct user){.id = *(const uint64_t *)arg});
+    static const char key[] = "permission/5/tim";
+    enum err_code code =
+        store_put(txn, TABLE_TRUST, (struct bytes){key, sizeof key - 1}, buf_bytes(&value), err);
+    buf_release(&value);
+    return code;
+}
+
+static void set_permission(struct fixture *f, uint64_t permission)
+{
+    struct err err = {0};
+    assert_int_equal(store_txn(f->gate.store, trust_body, &permission, &err), ERR_OK);
+}
+
+static struct event rerun_event(const char *delivery)
+{
+    struct event event = make_event(EVENT_RERUN, delivery);
+    struct sha head = event.pr.head;
+    event.pr = (struct snapshot){.head = head};
+    return event;
+}
+
+static bool ask_again(struct fixture *f, const char *delivery)
+{
+    struct event event = rerun_event(delivery);
+    while (clock_now_ms() <= event.received_ms) /* later than what the last one came to */
+        ;
+    event.received_ms = clock_now_ms();
+    struct receipt receipt = put_event(f, &event, true);
+    if (receipt.claimed)
+        drain_run(&f->worker, &event.key, &receipt.claim);
+    return !receipt.duplicate;
+}
+
+static void expect_keys(int count)
+{
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    struct sha sha;
+    sha_parse(&sha, SHA_A);
+    assert_int_equal(sent_count, count);
+    for (int i = 0; i < count; i++) {
+        char want[KEY_SIZE];
+        trigger_key(&pr, &sha, (unsigned)i + 1, want);
+        check_str("trigger", "key", sent_keys[i], want);
+    }
+}
+
+static void test_each_rerun_is_sent_once_with_a_key_of_its_own(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_counting(&f, "");
+    deliver(&f, EVENT_OPENED, "d1");
+    set_permission(&f, PERMISSION_WRITE);
+    assert_true(ask_again(&f, "d2"));
+    expect_keys(2);
+    assert_false(ask_again(&f, "d2"));
+    expect_keys(2);
+    assert_true(ask_again(&f, "d3"));
+    expect_keys(3);
+    expect_idle(&f);
+    expect_text(&f, TABLE_LEDGER, "\"rule\":\"rerun\"");
+    expect_text(&f, TABLE_LEDGER, "\"run\":3");
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    set_permission(&f, PERMISSION_READ);
+    assert_true(ask_again(&f, "d4"));
+    expect_keys(3);
+    expect_text(&f, TABLE_LEDGER, "rerun_refused");
+    expect_idle(&f);
+    fixture_close(&f);
+}
+
+/* Two that came in before either was decided: the first's trigger is over only after the second arrived. */
+static void test_two_wishes_at_once_are_one(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_counting(&f, "");
+    deliver(&f, EVENT_OPENED, "d1");
+    set_permission(&f, PERMISSION_WRITE);
+    struct event first = rerun_event("d2"), second = rerun_event("d3");
+    while (clock_now_ms() <= first.received_ms)
+        ;
+    first.received_ms = second.received_ms = clock_now_ms();
+    put_event(&f, &first, false);
+    struct receipt receipt = put_event(&f, &second, true);
+    drain_run(&f.worker, &second.key, &receipt.claim);
+    expect_keys(2);
+    expect_text(&f, TABLE_LEDGER, "rerun_same");
+    expect_idle(&f);
+    fixture_close(&f);
+}
+
+/* What was started before stays so; nothing starts it but another wish, or prgatectl. */
+static void test_refused_rerun_leaves_what_was_started(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_counting(&f, "");
+    deliver(&f, EVENT_OPENED, "d1");
+    set_permission(&f, PERMISSION_WRITE);
+    dispatch_status = 422;
+    ask_again(&f, "d2");
+    expect_keys(2);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    assert_int_equal(count_table(&f, TABLE_DEAD), 1);
+    struct record record = get_record(&f);
+    assert_true(record.heads[0].rerun_failed);
+    assert_int_equal(record.heads[0].check, CHECK_DONE);
+    record_release(&record);
+    dispatch_status = 204;
+    deliver(&f, EVENT_SYNCHRONIZE, "d3");
+    deliver(&f, EVENT_LABELED, "d4");
+    expect_keys(2);
+    ask_again(&f, "d5");
+    expect_keys(3);
+    record = get_record(&f);
+    assert_false(record.heads[0].rerun_failed);
+    record_release(&record);
+    expect_idle(&f);
+    fixture_close(&f);
+}
+
+/* Nobody can say whether it arrived: never sent a second time, and still only asked for by people. */
+static void test_lost_rerun_is_left(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_counting(&f, "");
+    deliver(&f, EVENT_OPENED, "d1");
+    set_permission(&f, PERMISSION_WRITE);
+    dispatch_status = 0;
+    ask_again(&f, "d2");
+    run_again(&f);
+    run_again(&f);
+    expect_keys(2);
+    assert_int_equal(ci_of_head(&f), CI_UNKNOWN);
+    expect_idle(&f);
+    fixture_close(&f);
+}
+
+/* GitHub knows the second run: it is asked by the second key, not by the first. */
+static void test_lost_rerun_is_asked_for_by_its_own_key(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_counting(&f, "trigger_can_be_asked = true");
+    deliver(&f, EVENT_OPENED, "d1");
+    set_permission(&f, PERMISSION_WRITE);
+    dispatch_status = 0;
+    ask_again(&f, "d2");
+    assert_int_equal(ci_of_head(&f), CI_SENT);
+    run_again(&f);
+    expect_keys(2);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    expect_idle(&f);
+    fixture_close(&f);
+}
 
 static void test_answer_to_the_trigger_decides_what_becomes_of_it(void **state)
 {
@@ -1279,6 +1492,11 @@ int main(void)
         cmocka_unit_test(test_closed_that_needs_github_is_tried_no_more_than_twice_in_a_run),
         cmocka_unit_test(test_pull_request_that_is_not_to_be_read_yet_is_waited_for),
         cmocka_unit_test(test_pull_request_that_does_not_appear_is_noted_and_left),
+        cmocka_unit_test(test_each_rerun_is_sent_once_with_a_key_of_its_own),
+        cmocka_unit_test(test_two_wishes_at_once_are_one),
+        cmocka_unit_test(test_refused_rerun_leaves_what_was_started),
+        cmocka_unit_test(test_lost_rerun_is_left),
+        cmocka_unit_test(test_lost_rerun_is_asked_for_by_its_own_key),
         cmocka_unit_test(test_answer_to_the_trigger_decides_what_becomes_of_it),
         cmocka_unit_test(test_check_and_dead_letter_say_that_the_trigger_was_refused),
         cmocka_unit_test(test_lost_trigger_is_never_sent_again_whatever_comes),

@@ -46,7 +46,7 @@ static enum err_code parse(struct event *event, const char *part, const char *by
     struct buf body;
     buf_init(&body);
     replace(&body, part, by);
-    enum err_code code = event_parse(event, body.data, body.len, shared.config, err);
+    enum err_code code = event_parse(event, "pull_request", body.data, body.len, shared.config, err);
     buf_release(&body);
     return code;
 }
@@ -56,7 +56,7 @@ static void test_all_that_counts_is_read(void **state)
     (void)state;
     struct event event;
     struct err err = {0};
-    assert_int_equal(event_parse(&event, base, strlen(base), shared.config, &err), ERR_OK);
+    assert_int_equal(event_parse(&event, "pull_request", base, strlen(base), shared.config, &err), ERR_OK);
     assert_int_equal(event.action, EVENT_LABELED);
     assert_int_equal(event.key.repo_id, 5000000000);
     assert_int_equal(event.key.number, 7);
@@ -165,7 +165,7 @@ static void test_every_cut_is_refused(void **state)
         struct err err = {0};
         char *body = mem_alloc(len); /* exactly that long: reading on is caught */
         memcpy(body, base, len);
-        if (event_parse(&event, body, len, shared.config, &err) != ERR_REJECT)
+        if (event_parse(&event, "pull_request", body, len, shared.config, &err) != ERR_REJECT)
             fail_msg("cut at %zu: got %s", len, err_code_name(err.code));
         free(body);
     }
@@ -180,8 +180,8 @@ static void test_a_nul_byte_is_refused_anywhere(void **state)
         struct err err = {0};
         memcpy(body, base, sizeof base);
         body[at] = '\0';
-        check_int("NUL byte", "code", event_parse(&event, body, strlen(base), shared.config, &err),
-                  ERR_REJECT);
+        check_int("NUL byte", "code",
+                  event_parse(&event, "pull_request", body, strlen(base), shared.config, &err), ERR_REJECT);
         check_str("NUL byte", "reason", err.text, "body: contains a NUL byte");
     }
 }
@@ -267,6 +267,181 @@ static void test_of_no_concern_is_told_apart_from_malformed(void **state)
     assert_false(event_has_rule("pull_request", "assigned"));
     assert_false(event_has_rule("pull_request", ""));
     assert_false(event_has_rule("push", "labeled"));
+    assert_false(event_has_rule("pull_request", "rerequested"));
+    for (int i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "check_run" : "check_suite";
+        assert_true(event_is_of_concern(name));
+        assert_true(event_has_rule(name, "rerequested"));
+        assert_false(event_has_rule(name, "completed"));
+        assert_false(event_has_rule(name, "labeled"));
+    }
+}
+
+/* ---- re-runs ---- */
+
+#define RERUN_SHA "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define OTHER_SHA "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+/* Of octo/repo#7 at RERUN_SHA: trigger_key() of the second attempt. */
+#define RERUN_KEY "a2d2f4ebf9b88561c76a6a332c6c5661"
+#define AROUND                                                                                               \
+    "\"repository\":{\"id\":5000000000,\"full_name\":\"octo/repo\"},\"installation\":{\"id\":77},"           \
+    "\"sender\":{\"id\":3,\"login\":\"tim\",\"type\":\"User\"}}"
+#define LISTED(number, sha, repo)                                                                            \
+    "{\"number\":" number ",\"head\":{\"sha\":\"" sha "\"},\"base\":{\"repo\":{\"id\":" repo "}}}"
+#define HERE "5000000000"
+
+static const char run_base[] =
+    "{\"action\":\"rerequested\",\"check_run\":{\"id\":1,\"name\":\"Awaiting CICD label\",\"head_sha\":"
+    "\"" RERUN_SHA "\",\"external_id\":\"7/2/" RERUN_KEY "\",\"app\":{\"id\":12345},"
+    "\"pull_requests\":[]}," AROUND;
+static const char suite_base[] =
+    "{\"action\":\"rerequested\",\"check_suite\":{\"id\":1,\"head_sha\":\"" RERUN_SHA
+    "\",\"app\":{\"id\":12345},\"pull_requests\":[" LISTED("7", RERUN_SHA, HERE) "]}," AROUND;
+
+struct rerun_row {
+    const char *name, *part, *by;
+    enum err_code code;
+    const char *says; /* in the error's text */
+};
+
+/* Each replaces one part of the base. */
+static void check_rerun(const char *event_name, const char *from, const struct rerun_row *row)
+{
+    struct event event;
+    struct err err = {0};
+    struct buf body;
+    const char *at = strstr(from, row->part);
+    buf_init(&body);
+    if (at == NULL)
+        fail_msg("%s: the base has no %s", row->name, row->part);
+    buf_add(&body, from, (size_t)(at - from));
+    buf_adds(&body, row->by);
+    buf_adds(&body, at + strlen(row->part));
+    check_str(row->name, "code",
+              err_code_name(event_parse(&event, event_name, body.data, body.len, shared.config, &err)),
+              err_code_name(row->code));
+    if (row->code == ERR_OK) {
+        check_int(row->name, "action", event.action, EVENT_RERUN);
+        check_u64(row->name, "number", event.key.number, 7);
+        check_u64(row->name, "repository", event.key.repo_id, 5000000000);
+        check_str(row->name, "name", event.repo, "octo/repo");
+        check_str(row->name, "head", event.pr.head.hex, RERUN_SHA);
+        check_str(row->name, "sender", event.sender.login, "tim");
+        check_u64(row->name, "installation", event.installation, 77);
+        check_int(row->name, "updated_at", event.pr.updated_at, 0);
+    } else {
+        check_contains(row->name, "text", err.text, row->says);
+        check_str(row->name, "repository", event.repo, "octo/repo");
+    }
+    buf_release(&body);
+}
+
+/* A token makes no check runs; then the name alone has to do. */
+static void open_for_app(uint64_t app_id)
+{
+    shared.config->app_id = app_id;
+}
+
+static void test_rerun_of_the_check(void **state)
+{
+    (void)state;
+    static const char no_pulls[] = "\"pull_requests\":[]";
+    static const char by_id[] =
+        "\"external_id\":\"7/2/" RERUN_KEY "\",\"app\":{\"id\":12345},\"pull_requests\":[]";
+#define UNNAMED(id, pulls) "\"external_id\":" id ",\"app\":{\"id\":12345},\"pull_requests\":[" pulls "]"
+    static const struct rerun_row rows[] = {
+        {"by its external_id", no_pulls, no_pulls, ERR_OK, NULL},
+        {"that counts, not the list", no_pulls, "\"pull_requests\":[" LISTED("8", RERUN_SHA, HERE) "]",
+         ERR_OK, NULL},
+        {"no list",
+         ","
+         "\"pull_requests\":[]",
+         "", ERR_OK, NULL},
+        {"by the list", by_id, UNNAMED("null", LISTED("7", RERUN_SHA, HERE)), ERR_OK, NULL},
+        {"by the list, somebody else's id", by_id, UNNAMED("\"7\"", LISTED("7", RERUN_SHA, HERE)), ERR_OK,
+         NULL},
+        {"by the only one of the list", by_id,
+         UNNAMED("\"\"", LISTED("8", OTHER_SHA, HERE) "," LISTED("7", RERUN_SHA,
+                                                                 HERE) "," LISTED("9", RERUN_SHA, "6") ",7"),
+         ERR_OK, NULL},
+        {"another number", "7/2/", "8/2/", ERR_NOT_FOUND, "names no pull request"},
+        {"another attempt", "7/2/", "7/3/", ERR_NOT_FOUND, "names no pull request"},
+        {"a number of its own kind", "7/2/", "07/2/", ERR_NOT_FOUND, "names no pull request"},
+        {"a longer one", "\",\"app\"", "0\",\"app\"", ERR_NOT_FOUND, "names no pull request"},
+        {"another repository", "\"id\":5000000000", "\"id\":5000000001", ERR_NOT_FOUND,
+         "names no pull request"},
+        {"another commit", RERUN_SHA, OTHER_SHA, ERR_NOT_FOUND, "names no pull request"},
+        {"two of a list", by_id,
+         UNNAMED("\"\"", LISTED("7", RERUN_SHA, HERE) "," LISTED("8", RERUN_SHA, HERE)), ERR_NOT_FOUND,
+         "several pull requests"},
+        {"another App's", "12345", "12346", ERR_NOT_FOUND, "another App"},
+        {"nobody's", "\"id\":12345", "\"id\":\"12345\"", ERR_NOT_FOUND, "another App"},
+        {"another check", "Awaiting CICD label", "ci", ERR_NOT_FOUND, "not the gate's"},
+        {"no name", "\"name\":\"Awaiting CICD label\"", "\"name\":7", ERR_REJECT, "check_run.name"},
+        {"another action", "rerequested", "completed", ERR_NOT_FOUND, "completed"},
+        {"a pull request's action", "rerequested", "opened", ERR_NOT_FOUND, "opened"},
+        {"no commit", RERUN_SHA, "main", ERR_REJECT, "check_run.head_sha"},
+        {"an id that is no text", "\"7/2/" RERUN_KEY "\"", "7", ERR_REJECT, "check_run.external_id"},
+        {"a list that is none", by_id, "\"app\":{\"id\":12345},\"pull_requests\":{}", ERR_REJECT,
+         "check_run.pull_requests"},
+        {"a sender that is none", "\"tim\"", "\"\"", ERR_REJECT, "sender.login"},
+    };
+    open_for_app(12345);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_rerun("check_run", run_base, &rows[i]);
+    open_for_app(0);
+    check_rerun("check_run", run_base, &rows[0]);
+}
+
+static void test_rerun_of_the_suite(void **state)
+{
+    (void)state;
+    static const char list[] = "\"pull_requests\":[" LISTED("7", RERUN_SHA, HERE) "]";
+    static const struct rerun_row rows[] = {
+        {"by the list", "7", "7", ERR_OK, NULL},
+        {"of a fork", list, "\"pull_requests\":[]", ERR_NOT_FOUND, "from forks"},
+        {"an external_id is nothing here", list, "\"pull_requests\":[],\"external_id\":\"7/2/" RERUN_KEY "\"",
+         ERR_NOT_FOUND, "from forks"},
+        {"several", list,
+         "\"pull_requests\":[" LISTED("7", RERUN_SHA, HERE) "," LISTED("8", RERUN_SHA, HERE) "]",
+         ERR_NOT_FOUND, "several"},
+        {"another App's", "12345", "12346", ERR_NOT_FOUND, "another App"},
+        {"another action", "rerequested", "requested", ERR_NOT_FOUND, "requested"},
+        {"no commit", "\"head_sha\"", "\"head\"", ERR_REJECT, "check_suite.head_sha"},
+    };
+    open_for_app(12345);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_rerun("check_suite", suite_base, &rows[i]);
+    open_for_app(0);
+    static const struct rerun_row token = {"without an App", "7", "7", ERR_NOT_FOUND, "not prgate's"};
+    check_rerun("check_suite", suite_base, &token);
+}
+
+/* The label itself starts CI there, and nothing would be sent. */
+static void test_rerun_has_nothing_to_send_without_a_trigger(void **state)
+{
+    (void)state;
+    static const struct rerun_row row = {"no trigger", "rerequested", "rerequested", ERR_NOT_FOUND,
+                                         "set it again"};
+    static const struct rerun_row other = {"other repository", "octo/repo", "octo/other", ERR_NOT_FOUND,
+                                           "not configured"};
+    struct fixture saved = shared;
+    fixture_configure(&shared, "", "trigger = \"none\"");
+    check_rerun("check_run", run_base, &row);
+    fixture_close(&shared);
+    shared = saved;
+    struct event event;
+    struct err err = {0};
+    struct buf body;
+    buf_init(&body);
+    const char *at = strstr(run_base, other.part);
+    buf_add(&body, run_base, (size_t)(at - run_base));
+    buf_adds(&body, other.by);
+    buf_adds(&body, at + strlen(other.part));
+    check_int(other.name, "code", event_parse(&event, "check_run", body.data, body.len, shared.config, &err),
+              other.code);
+    check_contains(other.name, "text", err.text, other.says);
+    buf_release(&body);
 }
 
 /* ---- actions ---- */
@@ -311,7 +486,7 @@ static void test_actions(void **state)
 
 static void test_numbers_of_no_action_are_refused(void **state)
 {
-    static const unsigned numbers[] = {0, 10, 255, 256 + 1, UINT32_MAX};
+    static const unsigned numbers[] = {0, 11, 255, 256 + 1, UINT32_MAX};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         enum event_action untouched = EVENT_EDITED;
@@ -770,6 +945,9 @@ int main(void)
         cmocka_unit_test(test_deep_nesting_is_refused),
         cmocka_unit_test(test_values_without_number_are_refused),
         cmocka_unit_test(test_of_no_concern_is_told_apart_from_malformed),
+        cmocka_unit_test(test_rerun_of_the_check),
+        cmocka_unit_test(test_rerun_of_the_suite),
+        cmocka_unit_test(test_rerun_has_nothing_to_send_without_a_trigger),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_numbers_of_no_action_are_refused),
         cmocka_unit_test(test_members_of_the_wrong_type_are_named),

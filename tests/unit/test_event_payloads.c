@@ -42,7 +42,7 @@ static enum err_code parse_exactly(const struct buf *body, size_t len, struct ev
 {
     unsigned char *copy = mem_alloc(len);
     memcpy(copy, body->data, len);
-    enum err_code code = event_parse(event, copy, len, &config, err);
+    enum err_code code = event_parse(event, "pull_request", copy, len, &config, err);
     free(copy);
     return code;
 }

@@ -323,7 +323,12 @@ static void test_recalled_is_what_was_put_away(void **state)
                         .refused_approval = true,
                         .pusher = PUSHER_UNTRUSTED,
                         .pushed_by = {.id = 4, .login = "bob"},
-                        .own_label = true};
+                        .own_label = true,
+                        .reruns = 3,
+                        .ci_before = CI_UNKNOWN,
+                        .rerun_by = {.id = 4, .login = "max"},
+                        .rerun_refused = true,
+                        .rerun_failed = true};
     want.sha = record.heads[0].sha;
     record.heads[0] = want;
     run(&f, put_away_body, &record, 1);
@@ -368,6 +373,29 @@ static enum err_code damage_body(struct store_txn *txn, void *arg, struct err *e
                      err);
 }
 
+/* As a version before re-runs has put it away. */
+static void test_version_1_of_an_entry_is_read(void **state)
+{
+    (void)state;
+    static const char bytes[] = "\1\0\0\0\x28"
+                                "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                "\0\0\0\0\0\0\0\1\3"   /* first seen, CI started */
+                                "\0\0\0\0\0\0\0\2\0\0" /* when; no check, waits for nothing */
+                                "\1\0\0\0\0\0\0\0\3"   /* approved, by whom */
+                                "\0\0\0\1t\0"          /* login, no bot */
+                                "\0\0\0\0\0\0\0\4"     /* when */
+                                "\1\0\0";              /* label_granted, the others not */
+    struct head head;
+    struct bytes value = {bytes, sizeof bytes - 1};
+    assert_true(heads_decode(value, &head));
+    check_int("version 1", "CI", head.ci, CI_STARTED);
+    check_str("version 1", "approver", head.approver.login, "t");
+    check_bool("version 1", "label_granted", head.label_granted, true);
+    check_u64("version 1", "attempt", head_attempt(&head), 1);
+    value.len--;
+    assert_false(heads_decode(value, &head));
+}
+
 /* Nobody knows whether CI was started for it: it is not started again, now or later. */
 static void test_damaged_entry_counts_as_started(void **state)
 {
@@ -409,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_only_the_oldest_go_and_only_when_there_are_too_many),
         cmocka_unit_test(test_what_is_under_way_and_the_present_head_stay),
         cmocka_unit_test(test_recalled_is_what_was_put_away),
+        cmocka_unit_test(test_version_1_of_an_entry_is_read),
         cmocka_unit_test(test_damaged_entry_counts_as_started),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

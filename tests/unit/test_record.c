@@ -62,6 +62,11 @@ static void make_record(struct record *record)
         if (digit != 'a')
             head->pushed_by = (struct user){.id = 4, .login = "bob"};
         head->own_label = digit == 'a' || digit == 'e';
+        head->reruns = (uint32_t)digit;
+        head->ci_before = CI_REFUSED;
+        head->rerun_by = (struct user){.id = 4, .login = "max"};
+        head->rerun_refused = digit == 'a' || digit == 'd';
+        head->rerun_failed = digit == 'b' || digit == 'd';
     }
 }
 
@@ -94,13 +99,20 @@ static const struct {
     {"first head: approval", "0100000000000000030000000374696d000000000000000831"},
     {"first head: label_granted, stale and refused approval", "000000"},
     {"first head: pusher, own_label", "000000000000000000000000000001"},
+    {"first head: reruns, ci before, by whom, refused, failed",
+     "00000061050000000000000004000000036d6178000100"},
     {"second head", "00000028" SHA_B_HEX},
     {"second head: first_seen_ms, ci, ci_at_ms", "000000000000006203000000000000044a"},
     {"second head: check, reason", "0205"},
     {"second head: approval", "0100000000000000030000000374696d000000000000000832"},
     {"second head: label_granted, stale and refused approval", "010000"},
     {"second head: pusher, own_label", "01000000000000000400000003626f620000"},
+    {"second head: reruns, ci before, by whom, refused, failed",
+     "00000062050000000000000004000000036d6178000001"},
 };
+
+/* What version 1 had for the rows of the same name, and none for re-runs. */
+static const char version_1[] = "01000000012a05f2000000000000000007";
 
 static void encode(const struct record *record, struct buf *out)
 {
@@ -128,6 +140,12 @@ static void check_head(const struct head *got, const struct head *want)
     check_u64(row, "pusher's id", got->pushed_by.id, want->pushed_by.id);
     check_str(row, "pusher", got->pushed_by.login, want->pushed_by.login);
     check_bool(row, "own_label", got->own_label, want->own_label);
+    check_u64(row, "reruns", got->reruns, want->reruns);
+    check_int(row, "ci_before", got->ci_before, want->ci_before);
+    check_u64(row, "who asked's id", got->rerun_by.id, want->rerun_by.id);
+    check_str(row, "who asked", got->rerun_by.login, want->rerun_by.login);
+    check_bool(row, "rerun_refused", got->rerun_refused, want->rerun_refused);
+    check_bool(row, "rerun_failed", got->rerun_failed, want->rerun_failed);
 }
 
 static void check_record(const struct record *got, const struct record *want)
@@ -313,11 +331,54 @@ static void test_stored_bytes_stay_as_they_are(void **state)
     buf_release(&bytes);
 }
 
+static void add_hex(struct buf *out, const char *hex)
+{
+    for (; *hex != '\0'; hex += 2) {
+        char digits[3] = {hex[0], hex[1], '\0'};
+        buf_addc(out, (char)strtoul(digits, NULL, 16));
+    }
+}
+
+/* A record of before there were re-runs: none was asked for, and its next trigger is the second. */
+static void test_version_1_is_read(void **state)
+{
+    (void)state;
+    struct record want, got;
+    struct buf bytes;
+    struct err err = {0};
+    buf_init(&bytes);
+    for (size_t i = 0; i < COUNT_OF(stored); i++)
+        if (strstr(stored[i].name, "reruns") == NULL && strstr(stored[i].name, "own_label") == NULL)
+            add_hex(&bytes, i == 0 ? version_1 : stored[i].hex);
+    make_record(&want);
+    want.head_count = 2;
+    for (size_t i = 0; i < want.head_count; i++) {
+        struct head *head = &want.heads[i];
+        head->pusher = PUSHER_UNKNOWN;
+        head->pushed_by = (struct user){0};
+        head->own_label = false;
+        head->reruns = 0;
+        head->ci_before = CI_NONE;
+        head->rerun_by = (struct user){0};
+        head->rerun_refused = head->rerun_failed = false;
+    }
+    make_record(&got); /* nothing of what was there before stays */
+    if (record_decode(&got, bytes.data, bytes.len, &err) != ERR_OK)
+        fail_msg("%s", err.text);
+    check_record(&got, &want);
+    check_u64("first head", "attempt", head_attempt(&got.heads[0]), 1);
+    assert_int_equal(decode_copy(bytes.data, bytes.len - 1), ERR_CORRUPT);
+    record_release(&want);
+    record_release(&got);
+    buf_release(&bytes);
+}
+
 /* The last head's fields, counted from the end: what no encoder of ours would write. */
 static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
-    enum { PUSHER = 1 + 8 + 4 + 3 + 1 + 1, FLAGS = 3 + PUSHER, APPROVER = 8 + 4 + 3 + 1, TIME = 8 };
+    enum { ASKED = 8 + 4 + 3 + 1 + 2, BEFORE = ASKED + 1, RERUNS = BEFORE + 4 };
+    enum { PUSHER = RERUNS + 1 + 8 + 4 + 3 + 1 + 1, FLAGS = 3 + PUSHER, APPROVER = 8 + 4 + 3 + 1, TIME = 8 };
     enum { REASON = FLAGS + TIME + APPROVER + 1 + 1, CHECK = REASON + 1, CI = CHECK + TIME + 1 };
     static const struct {
         const char *name;
@@ -330,7 +391,10 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         {"approved", REASON - 1, 2},
         {"refused_approval", PUSHER + 1, 2},
         {"pusher", PUSHER, PUSHER_STATE_END},
-        {"own_label", 1, 2},
+        {"own_label", RERUNS + 1, 2},
+        {"ci before", BEFORE, CI_STATE_END},
+        {"rerun_refused", 2, 2},
+        {"rerun_failed", 1, 2},
     };
     struct record record;
     struct buf bytes;
@@ -346,37 +410,6 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         *at = before;
     }
     record_release(&record);
-    buf_release(&bytes);
-}
-
-/* As version 1 wrote it: without what came last of each head. Nobody knows who pushed then. */
-static void test_record_of_version_1_is_read(void **state)
-{
-    (void)state;
-    struct record want, got;
-    struct buf bytes;
-    struct err err = {0};
-    make_record(&want);
-    want.head_count = 2;
-    buf_init(&bytes);
-    for (size_t i = 0; i < COUNT_OF(stored); i++) {
-        size_t len = strlen(stored[i].hex) / 2;
-        if (strstr(stored[i].name, "own_label") != NULL)
-            continue;
-        assert_true(text_unhex(stored[i].hex, buf_reserve(&bytes, len), len));
-        bytes.len += len;
-    }
-    bytes.data[0] = 1;
-    record_init(&got);
-    assert_int_equal(record_decode(&got, bytes.data, bytes.len, &err), ERR_OK);
-    for (size_t i = 0; i < want.head_count; i++) {
-        want.heads[i].pusher = PUSHER_UNKNOWN;
-        want.heads[i].pushed_by = (struct user){0};
-        want.heads[i].own_label = false;
-    }
-    check_record(&got, &want);
-    record_release(&got);
-    record_release(&want);
     buf_release(&bytes);
 }
 
@@ -546,8 +579,8 @@ int main(void)
         cmocka_unit_test(test_changed_bytes_are_corrupt_or_another_record),
         cmocka_unit_test(test_more_heads_than_there_are_bytes_is_corrupt),
         cmocka_unit_test(test_stored_bytes_stay_as_they_are),
+        cmocka_unit_test(test_version_1_is_read),
         cmocka_unit_test(test_choice_that_nobody_knows_is_corrupt),
-        cmocka_unit_test(test_record_of_version_1_is_read),
         cmocka_unit_test(test_unknown_version_is_corrupt_and_leaves_an_empty_record),
         cmocka_unit_test(test_copy_is_equal_and_has_heads_of_its_own),
         cmocka_unit_test(test_copy_replaces_what_was_there),

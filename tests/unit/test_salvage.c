@@ -184,6 +184,55 @@ static enum err_code empty_inbox_body(struct store_txn *txn, void *arg, struct e
 }
 
 /* The queue is empty: the name is found in the list of names, in lower case. */
+/* Two starts of the first commit, a re-run that was refused, and one of a commit whose first start is not told any more. */
+static enum err_code fill_reruns_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct record *record = arg;
+    static const struct {
+        int sha;
+        unsigned run;
+        const char *outcome;
+    } rows[] = {{0, 1, "done"}, {0, 2, "unknown"}, {0, 3, "dead"}, {1, 5, "dead"}};
+    struct intent intent = {.kind = INTENT_TRIGGER};
+    enum err_code code = ERR_OK;
+    for (size_t i = 0; i < COUNT_OF(rows) && code == ERR_OK; i++) {
+        struct ledger_action action = {
+            .intent = &intent, .outcome = rows[i].outcome, .run = rows[i].run, .answer = ""};
+        sha_parse(&intent.sha, shas[rows[i].sha]);
+        code = ledger_add_action(txn, record, &action, 1000 + (int64_t)i, err);
+    }
+    return code == ERR_OK ? damage_body(txn, NULL, err) : code;
+}
+
+/* No key is used twice, and no refused re-run makes a commit look as if nothing had been started for it. */
+static void test_reruns_are_known_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct record record;
+    fixture_open(&f, "");
+    record_init(&record);
+    record.key = (struct pr_key){.repo_id = 5, .number = 7};
+    if (store_txn(f.gate.store, fill_reruns_body, &record, &err) != ERR_OK)
+        fail_msg("%s", err.text);
+    record_release(&record);
+    struct event event = make_event(EVENT_EDITED, "d2");
+    put_event(&f, &event, false);
+    record = get_record(&f);
+    static const unsigned attempts[] = {3, 5};
+    for (size_t i = 0; i < COUNT_OF(attempts); i++) {
+        struct sha sha;
+        sha_parse(&sha, shas[i]);
+        const struct head *head = record_find_head(&record, &sha);
+        assert_non_null(head);
+        check_u64(shas[i], "attempt", head_attempt(head), attempts[i]);
+        check_str(shas[i], "CI", ci_state_name(head->ci), "unknown");
+    }
+    record_release(&record);
+    fixture_close(&f);
+}
+
 static void test_name_is_found_where_no_delivery_waits(void **state)
 {
     (void)state;
@@ -205,6 +254,7 @@ int main(void)
         cmocka_unit_test(test_delivery_that_was_taken_before_mends_it_too),
         cmocka_unit_test(test_sweeper_claims_what_is_left),
         cmocka_unit_test(test_commits_that_were_put_away_are_known_again),
+        cmocka_unit_test(test_reruns_are_known_again),
         cmocka_unit_test(test_name_is_found_where_no_delivery_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "prgate/key.h"
 #include "prgate/log.h"
 #include "prgate/signature.h"
 #include "prgate/text.h"

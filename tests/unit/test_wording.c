@@ -206,6 +206,42 @@ static void test_text_is_appended(void **state)
     end(&texts);
 }
 
+static void test_reruns_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        struct head head;
+        const char *title, *summary;
+    } rows[] = {
+        {{.ci = CI_STARTED, .reruns = 2, .rerun_by.login = "tim"},
+         "CI was started again",
+         "The author is trusted.\n\nRe-run 2 was asked for by @tim."},
+        {{.ci = CI_STARTED, .reruns = 1, .rerun_by.login = "tim", .rerun_failed = true},
+         "CI was started; the re-run could not be started",
+         "Re-run 1 was asked for by @tim, and the CI system refused to start."},
+        {{.ci = CI_STARTED, .rerun_refused = true},
+         "CI was started; a re-run was refused",
+         "at least *triage* permission"},
+        {{.ci = CI_STARTED, .reruns = 1, .rerun_by.login = "tim", .rerun_refused = true},
+         "CI was started again; a re-run was refused",
+         "Re-run 1 was asked for by @tim."},
+        {{.ci = CI_UNKNOWN, .reruns = 1, .rerun_by.login = "tim"}, "CI may have been started again", "@tim"},
+        {{.ci = CI_UNKNOWN, .rerun_refused = true},
+         "CI may have been started; a re-run was refused",
+         "**Refused:**"},
+    };
+    struct policy policy = make_policy();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct texts texts;
+        begin(&texts);
+        wording_done(&policy, &rows[i].head, &texts.title, &texts.summary);
+        check_str(rows[i].title, "title", buf_text(&texts.title), rows[i].title);
+        check_contains(rows[i].title, "summary", buf_text(&texts.summary), rows[i].summary);
+        check_bool(rows[i].title, "fits a status", texts.title.len <= STATUS_MAX, true);
+        end(&texts);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_approver_is_named_only_where_an_approval_waits),
         cmocka_unit_test(test_done_never_says_more_than_is_known),
         cmocka_unit_test(test_conflict_names_branch_and_label),
+        cmocka_unit_test(test_reruns_are_told),
         cmocka_unit_test(test_text_is_appended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
