@@ -51,10 +51,10 @@ struct event {
     struct user sender;
     struct snapshot pr;           /* as it was when GitHub made the event */
     enum association association; /* of the pull request's author */
-    bool label_is_gate;           /* labeled, unlabeled: it is the policy's gate label */
-    char label[LABEL_SIZE];       /* labeled, unlabeled: which; else "" */
+    uint32_t attempt;   /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
+    bool label_is_gate; /* labeled, unlabeled: it is the policy's gate label */
+    char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
-    uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
 };
 
 /*
