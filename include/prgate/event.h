@@ -44,6 +44,7 @@ enum association { ASSOCIATION_OUTSIDER, ASSOCIATION_INSIDER };
 struct event {
     enum event_action action;
     char delivery[DELIVERY_SIZE]; /* X-GitHub-Delivery */
+    bool label_is_gate;           /* labeled, unlabeled: it is the policy's gate label */
     int64_t received_ms;          /* Unix time at the door */
     struct pr_key key;
     char repo[REPO_NAME_SIZE];
@@ -51,8 +52,7 @@ struct event {
     struct user sender;
     struct snapshot pr;           /* as it was when GitHub made the event */
     enum association association; /* of the pull request's author */
-    uint32_t attempt;   /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
-    bool label_is_gate; /* labeled, unlabeled: it is the policy's gate label */
+    uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
 };
