@@ -189,6 +189,12 @@ static void tell_opening(struct story *story)
         tell(story, EVENT_READY_FOR_REVIEW, now->updated_at);
 }
 
+/* Told of as pushed to, it would lose a label that somebody has set for good reason before prgate was there. */
+static bool is_strange(const struct reconcile_view *view)
+{
+    return known_view(view) == NULL && is_older_than_prgate(view);
+}
+
 static void tell_open(struct story *story)
 {
     const struct snapshot *known = known_view(story->view);
@@ -204,7 +210,7 @@ static void tell_open(struct story *story)
         tell_label(story, EVENT_UNLABELED, now->updated_at);
     bool is_news = has_new_head(story->view) || (known == NULL && story->count == 0);
     if (label == LABEL_OVERTAKEN || (is_news && label != LABEL_SET))
-        tell(story, EVENT_SYNCHRONIZE, now->updated_at);
+        tell(story, is_strange(story->view) ? EVENT_EDITED : EVENT_SYNCHRONIZE, now->updated_at);
     /* Nothing to act on, but the record is to agree from here on. */
     if (story->count == 0 && known != NULL && known->labelled != now->labelled)
         tell(story, EVENT_EDITED, now->updated_at);

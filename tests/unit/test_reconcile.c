@@ -136,8 +136,8 @@ static void test_what_a_list_shows_by_itself(void **state)
          .not_opened = true,
          .now = "H",
          .want = "opened"},
-        {.name = "older than prgate", .older = true, .now = "H", .want = "synchronize"},
-        {.name = "older than prgate, a draft", .older = true, .now = "HD", .want = "synchronize"},
+        {.name = "older than prgate", .older = true, .now = "H", .want = "edited"},
+        {.name = "older than prgate, a draft", .older = true, .now = "HD", .want = "edited"},
         {.name = "older than prgate, and known by now",
          .older = true,
          .known = "H",
@@ -377,7 +377,7 @@ static void test_label_on_a_head_that_is_new(void **state)
          .at = 5,
          .asked = true,
          .set_at = 4,
-         .want = "synchronize"},
+         .want = "edited"},
         {.name = "not known, something came after",
          .now = "HL",
          .at = 5,
@@ -604,7 +604,7 @@ static void test_first_pass_starts_nothing_that_was_there_before(void **state)
         "\",\"ref\":\"topic\"},\"base\":{\"ref\":\"main\",\"repo\":{\"id\":5,\"full_name\":\"" REPO_NAME
         "\"}},\"labels\":[]}," PULL(8, "open", SHA_B, LATER, "") "]");
     expect_pass(&f, "first", true, 2);
-    expect_queue(&f, "there before", 7, "synchronize");
+    expect_queue(&f, "there before", 7, "edited");
     expect_queue(&f, "opened since", 8, "opened");
     fixture_close(&f);
 }
