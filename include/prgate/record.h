@@ -63,24 +63,24 @@ enum pusher_state {
 struct head {
     struct sha sha;
     int64_t first_seen_ms;
-    enum ci_state ci;
     int64_t ci_at_ms;
+    int64_t approved_at_ms;
+    struct user approver;
+    struct user pushed_by; /* nobody while PUSHER_UNKNOWN */
+    struct user rerun_by;  /* who asked for the newest re-run */
+    enum ci_state ci;
+    enum ci_state ci_before; /* while a trigger is under way: what holds if nothing comes of it */
     enum check_state check;
     enum wait_reason check_reason;
+    enum pusher_state pusher;
+    uint32_t reruns; /* how often CI was to be started again, on purpose */
     bool approved;
-    struct user approver;
-    int64_t approved_at_ms;
     bool label_granted;    /* a trusted author pushed it while the label was there */
     bool stale_approval;   /* a label meant for an older commit arrived while this was the head */
     bool refused_approval; /* somebody who may not approve set the label */
-    enum pusher_state pusher;
-    struct user pushed_by;   /* nobody while PUSHER_UNKNOWN */
-    bool own_label;          /* prgate's own label, meant for an older commit, came when this was the head */
-    uint32_t reruns;         /* how often CI was to be started again, on purpose */
-    enum ci_state ci_before; /* while a trigger is under way: what holds if nothing comes of it */
-    struct user rerun_by;    /* who asked for the newest re-run */
-    bool rerun_refused;      /* somebody who may not approve has asked for one since */
-    bool rerun_failed;       /* the receiver said no for good to the newest */
+    bool own_label;        /* prgate's own label, meant for an older commit, came when this was the head */
+    bool rerun_refused;    /* somebody who may not approve has asked for a re-run since */
+    bool rerun_failed;     /* the receiver said no for good to the newest */
 };
 
 enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };

@@ -78,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     buf_init(&twice);
     enum err_code code = decode(data + 1, size - 1, &once, &err);
     if (code == ERR_OK) {
-        MUST(once.len == size - 1);
+        /* What an older version wrote is written back in the newest, which has more to say. */
+        MUST(once.len == size - 1 || (once.data[0] > data[1] && once.len > size - 1));
         MUST(decode(once.data, once.len, &twice, &err) == ERR_OK);
         MUST(twice.len == once.len && memcmp(twice.data, once.data, once.len) == 0);
     } else {
