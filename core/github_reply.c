@@ -15,13 +15,21 @@ static const double number_max = 9007199254740992.0;
 
 /* ---- what a status means ---- */
 
+/* What is not UTF-8 is no JSON, though cJSON lets it through: it would end in the store and on the pages. */
+static cJSON *parse_body(const struct http_reply *reply)
+{
+    if (!text_utf8_valid(reply->body.data, reply->body.len))
+        return NULL;
+    return cJSON_ParseWithLength((const char *)reply->body.data, reply->body.len);
+}
+
 /*
  * GitHub's own words: {"message": "...", "errors": [...]}. The errors are what tells one
  * "Validation Failed" from another. "" where the reply is not of that form.
  */
 static void read_message(const struct http_reply *reply, char out[MESSAGE_SIZE])
 {
-    cJSON *json = cJSON_ParseWithLength((const char *)reply->body.data, reply->body.len);
+    cJSON *json = parse_body(reply);
     const char *message = github_json_text(json, "message");
     const cJSON *errors = github_json(json, "errors");
     char *details = errors == NULL ? NULL : cJSON_PrintUnformatted(errors);
@@ -106,7 +114,7 @@ enum err_code github_odd_reply(const struct github *github, const struct github_
 enum err_code github_parse(const struct github *github, const struct github_ask *ask,
                            const struct http_reply *reply, cJSON **out, struct err *err)
 {
-    cJSON *json = cJSON_ParseWithLength((const char *)reply->body.data, reply->body.len);
+    cJSON *json = parse_body(reply);
     if (json == NULL)
         return github_odd_reply(github, ask, "not JSON", err);
     *out = json;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # fuzz.sh BUILD SECONDS NAME...: runs each harness for so long, two at a time, from its corpus in tests/fuzz/corpus.
-# New inputs of interest go below BUILD/new. The first input that crashes ends all, and is named.
+# FUZZ_SEED, a number above zero, makes a run begin like another one. New inputs of interest go below BUILD/new. The first input that crashes ends all, and is named.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=$1
@@ -19,7 +19,7 @@ fuzz() { # NAME: libFuzzer says nothing of an input that takes too long or too m
     mkdir -p "$build/new/$1"
     dictionary="tests/fuzz/$1.dict"
     UBSAN_OPTIONS=print_stacktrace=1 "$build/fuzz_$1" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=1500 \
-        -max_len=65536 -print_final_stats=1 -artifact_prefix="$build/crash/$1-" ${dictionary:+-dict="$dictionary"} \
+        -max_len=65536 ${FUZZ_SEED:+-seed="$FUZZ_SEED"} -print_final_stats=1 -artifact_prefix="$build/crash/$1-" ${dictionary:+-dict="$dictionary"} \
         "$build/new/$1" "tests/fuzz/corpus/$1" >"$build/log/$1" 2>&1 &
 }
 
