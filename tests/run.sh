@@ -43,7 +43,7 @@ step asan "$make" -j2 check-asan
 step tsan "$make" -j2 check-tsan
 step valgrind "$make" -j2 check-valgrind VALGRIND=short
 # A run that finds something new in a change that has nothing to do with it helps nobody: that is for `make fuzz`.
-FUZZ_SEED=1 step fuzz "$make" -j2 fuzz
+step fuzz env FUZZ_SEED=1 "$make" -j2 fuzz
 step security "$make" check-security
 step sanitized "$make" check-sanitized
 step integration "$make" check-integration
