@@ -200,8 +200,7 @@ static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err
     run->now_ms = clock_now_ms();
     run->policy = config_policy(run->gate->config, run->record.repo);
     bool stopping = atomic_load(&run->gate->stopping);
-    int64_t blocked_ms = metrics_get(run->gate->metrics, METRIC_RATE_BLOCKED_MS);
-    bool due = run->record.due_ms <= run->now_ms && blocked_ms <= run->now_ms;
+    bool due = run->record.due_ms <= run->now_ms && !gate_is_rate_blocked(run->gate, run->now_ms);
     code = ERR_NOT_FOUND;
     if (!stopping && due) {
         code = next_intent(txn, run, err);

@@ -49,6 +49,11 @@ void gate_heed_rate_limit(struct gate *gate, const struct err *err)
                 LOG_STR("error", err->text));
 }
 
+bool gate_may_call(const struct gate *gate)
+{
+    return !atomic_load(&gate->stopping) && !gate_is_rate_blocked(gate, clock_now_ms());
+}
+
 bool gate_is_rate_blocked(const struct gate *gate, int64_t now_ms)
 {
     return metrics_get(gate->metrics, METRIC_RATE_BLOCKED_MS) > now_ms;

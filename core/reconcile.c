@@ -251,7 +251,7 @@ struct pass {
 
 static bool may_go_on(const struct pass *pass)
 {
-    return !atomic_load(&pass->gate->stopping) && !gate_is_rate_blocked(pass->gate, clock_now_ms());
+    return gate_may_call(pass->gate);
 }
 
 struct known {

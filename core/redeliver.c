@@ -62,7 +62,7 @@ bool redeliver_is_wanted(const struct config *config)
 
 static bool may_go_on(const struct pass *pass)
 {
-    return !atomic_load(&pass->gate->stopping) && !gate_is_rate_blocked(pass->gate, clock_now_ms());
+    return gate_may_call(pass->gate);
 }
 
 /* ---- listing ---- */

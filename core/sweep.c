@@ -16,8 +16,8 @@
 enum {
     TIDY_EVERY_MS = 10000,
     RETAIN_BATCHES = 25, /* each time */
-    LOOKS_MAX =
-        1000 /* pull requests with work that is not due, or claimed, in one go: the next one goes on there */
+    /* Pull requests with work that is not due, or claimed, in one go: the next one goes on there. */
+    LOOKS_MAX = 1000
 };
 
 /* ---- finding ----------------------------------------------------------------- */
@@ -179,16 +179,11 @@ static bool missed_are_in(struct gate *gate)
            pace_is_settled(gate, PACE_REDELIVER, gate->config->redeliver_interval_s);
 }
 
-static bool may_call(const struct gate *gate)
-{
-    return !atomic_load(&gate->stopping) && !gate_is_rate_blocked(gate, clock_now_ms());
-}
-
 unsigned sweep_catch_up(struct worker *worker)
 {
-    if (may_call(worker->gate))
+    if (gate_may_call(worker->gate))
         ask_for_missed(worker);
-    if (may_call(worker->gate) && missed_are_in(worker->gate))
+    if (gate_may_call(worker->gate) && missed_are_in(worker->gate))
         return compare_with_github(worker);
     return 0;
 }
@@ -216,7 +211,7 @@ static void hand_out(struct sweep *sweep)
     struct claim claim;
     unsigned looks = 0;
     bool found = true;
-    if (metrics_get(sweep->gate->metrics, METRIC_RATE_BLOCKED_MS) > clock_now_ms())
+    if (gate_is_rate_blocked(sweep->gate, clock_now_ms()))
         return;
     while (drain_has_room(sweep->drain) && (found = next_due(sweep->gate, &pr, &claim, &looks))) {
         drain_submit(sweep->drain, &pr, &claim);
@@ -299,11 +294,10 @@ static void *run_catch_up(void *arg)
     }
     /* It only reads, or asks for what may be asked for twice: a call need not be waited for. */
     http_stop_when(worker.http, &sweep->gate->stopping);
-    join_pool(sweep->gate, true);
-    do {
-        join_pool(sweep->gate, false);
+    for (bool starting = true; starting || wait_for_turn(sweep); starting = false) {
+        join_pool(sweep->gate, starting);
         sweep_catch_up(&worker);
-    } while (wait_for_turn(sweep));
+    }
     worker_close(&worker);
     return NULL;
 }

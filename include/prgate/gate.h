@@ -45,6 +45,9 @@ void gate_close(struct gate *gate); /* also after a failed gate_open() */
 void gate_heed_rate_limit(struct gate *gate, const struct err *err);
 bool gate_is_rate_blocked(const struct gate *gate, int64_t now_ms);
 
+/* Neither told to end nor to wait: another call may be begun. */
+bool gate_may_call(const struct gate *gate);
+
 /* One thread's connection to GitHub. */
 struct worker {
     struct gate *gate;
