@@ -57,12 +57,6 @@ static enum err_code check_sense(const struct record *record, const struct inten
     return ERR_OK;
 }
 
-static void to_state_of_head(struct intent *intent, const struct head *head)
-{
-    intent->kind = head->check == CHECK_DONE ? INTENT_CHECK_DONE : INTENT_CHECK_AWAITING;
-    intent->reason = head->check == CHECK_DONE ? WAIT_NOTHING : head->check_reason;
-}
-
 /* As decide() leaves a head that it starts. The check, which says that CI was refused, is done anew. */
 static enum err_code append_start(struct store_txn *txn, struct change *change, struct intent again,
                                   struct err *err)
@@ -99,10 +93,9 @@ static enum err_code append(struct store_txn *txn, struct change *change, struct
     again.attempts = 0;
     again.created_ms = clock_now_ms();
     if (intent_is_check(again.kind))
-        to_state_of_head(&again, head);
+        intent_show_check(&again, head);
     again.seq = 0;
-    change->record.due_ms = 0;
-    change->record.failures = 0;
+    record_end_back_off(&change->record);
     if (starts_ci(change, &again, head))
         return append_start(txn, change, again, err);
     return table_append_intent(txn, &change->record, &again, err);

@@ -87,12 +87,6 @@ static void put_off(struct record *record, int64_t retry_at_ms, int64_t now_ms)
     record->failures++;
 }
 
-static void end_back_off(struct record *record)
-{
-    record->failures = 0;
-    record->due_ms = 0;
-}
-
 /*
  * Every transaction below starts like this. ERR_CONFLICT: the claim is somebody else's,
  * or the record is gone; then nothing may be written.
@@ -298,7 +292,7 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
         code = heads_put_away(txn, &run->record, err);
     if (code != ERR_OK)
         return code;
-    end_back_off(&run->record);
+    record_end_back_off(&run->record);
     return table_put_record(txn, &run->record, err);
 }
 
@@ -313,7 +307,7 @@ static enum err_code note_body(struct store_txn *txn, void *arg, struct err *err
         code = ledger_add_note(txn, &run->record, &run->event, run->note, clock_now_ms(), err);
     if (code != ERR_OK)
         return code;
-    end_back_off(&run->record);
+    record_end_back_off(&run->record);
     return table_put_record(txn, &run->record, err);
 }
 
@@ -462,10 +456,8 @@ static enum err_code add_dead_letter(struct store_txn *txn, struct run *run, str
     bool can_be_told = run->policy != NULL && head != NULL && head->check != CHECK_NONE;
     if (code != ERR_OK || !can_be_told || intent_is_check(run->intent.kind) || check_is_queued(txn, run, err))
         return code;
-    struct intent check = {.kind = head->check == CHECK_DONE ? INTENT_CHECK_DONE : INTENT_CHECK_AWAITING,
-                           .sha = head->sha,
-                           .reason = head->check_reason,
-                           .created_ms = run->now_ms};
+    struct intent check = {.sha = head->sha, .created_ms = run->now_ms};
+    intent_show_check(&check, head);
     memcpy(check.delivery, run->intent.delivery, sizeof check.delivery);
     return table_append_intent(txn, &run->record, &check, err);
 }
@@ -474,7 +466,7 @@ static enum err_code add_dead_letter(struct store_txn *txn, struct run *run, str
 static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_state ci, struct err *err)
 {
     set_ci(run, ci);
-    end_back_off(&run->record);
+    record_end_back_off(&run->record);
     enum err_code code = table_remove_intent(txn, &run->pr, run->intent.seq, err);
     const struct head *head = record_find_head(&run->record, &run->intent.sha);
     struct ledger_action action = {.intent = &run->intent,
@@ -572,10 +564,14 @@ static bool is_for_own_ci(const struct run *run)
 }
 
 /* A trigger that may have arrived must not look as if it could be sent again. */
-static struct act_result give_up(const struct intent *intent)
+static enum act_outcome given_up(const struct intent *intent, bool may_have_arrived)
 {
-    bool may_have_arrived = intent->kind == INTENT_TRIGGER && intent->sent_ms != 0;
-    struct act_result result = {.outcome = may_have_arrived ? ACT_LEFT : ACT_REFUSED};
+    return intent->kind == INTENT_TRIGGER && may_have_arrived ? ACT_LEFT : ACT_REFUSED;
+}
+
+static struct act_result give_up_unconfigured(const struct intent *intent)
+{
+    struct act_result result = {.outcome = given_up(intent, intent->sent_ms != 0)};
     err_set(&result.err, ERR_REJECT, 0, "the repository is not configured any more");
     return result;
 }
@@ -584,13 +580,13 @@ static struct act_result give_up(const struct intent *intent)
 static void lose_patience(struct run *run, int64_t now_ms)
 {
     int64_t patience_ms = (int64_t)run->gate->config->give_up_after_s * 1000;
-    bool failing = run->result.outcome == ACT_AGAIN || run->result.outcome == ACT_UNSURE;
+    bool unsure = run->result.outcome == ACT_UNSURE;
+    bool failing = unsure || run->result.outcome == ACT_AGAIN;
     if (!failing || run->intent.attempts + 1 < ATTEMPTS_AT_LEAST ||
         now_ms - run->intent.created_ms < patience_ms)
         return;
-    bool may_have_arrived = run->result.outcome == ACT_UNSURE || run->intent.sent_ms != 0;
     struct err last = run->result.err;
-    run->result.outcome = run->intent.kind == INTENT_TRIGGER && may_have_arrived ? ACT_LEFT : ACT_REFUSED;
+    run->result.outcome = given_up(&run->intent, unsure || run->intent.sent_ms != 0);
     err_set(&run->result.err, last.code, last.number, "given up after %d s: %s",
             run->gate->config->give_up_after_s, last.text);
 }
@@ -601,7 +597,7 @@ static enum err_code perform_intent(struct run *run, struct err *err)
     if (run->policy != NULL)
         run->result = act_perform(run->worker, run->policy, &run->record, &run->intent);
     else
-        run->result = give_up(&run->intent);
+        run->result = give_up_unconfigured(&run->intent);
     run->duration_ms = clock_now_ms() - start_ms;
     if (!is_for_own_ci(run))
         gate_heed_rate_limit(run->gate, &run->result.err);

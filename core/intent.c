@@ -30,6 +30,13 @@ bool intent_is_check(enum intent_kind kind)
     return kind == INTENT_CHECK_AWAITING || kind == INTENT_CHECK_DONE;
 }
 
+void intent_show_check(struct intent *intent, const struct head *head)
+{
+    bool done = head->check == CHECK_DONE;
+    intent->kind = done ? INTENT_CHECK_DONE : INTENT_CHECK_AWAITING;
+    intent->reason = done ? WAIT_NOTHING : head->check_reason;
+}
+
 static void encode_fields(const struct intent *intent, struct buf *out)
 {
     encode_u64(out, intent->seq);

@@ -61,6 +61,12 @@ struct head *record_add_head(struct record *record, const struct sha *sha, int64
     return head;
 }
 
+void record_end_back_off(struct record *record)
+{
+    record->failures = 0;
+    record->due_ms = 0;
+}
+
 void head_set_ci(struct head *head, enum ci_state ci, int64_t now_ms)
 {
     head->ci = ci;

@@ -38,6 +38,9 @@ struct intent {
 const char *intent_kind_name(enum intent_kind kind);
 bool intent_is_check(enum intent_kind kind);
 
+/* Makes it the writing of the check as it is to be now. */
+void intent_show_check(struct intent *intent, const struct head *head);
+
 void intent_encode(const struct intent *intent, struct buf *out);
 enum err_code intent_decode(struct intent *intent, const void *bytes, size_t len, struct err *err);
 

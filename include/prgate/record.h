@@ -135,6 +135,9 @@ struct head *record_find_head(const struct record *record, const struct sha *sha
 void record_reserve_head(struct record *record);
 struct head *record_add_head(struct record *record, const struct sha *sha, int64_t now_ms);
 
+/* Due at once again, as if nothing had failed. */
+void record_end_back_off(struct record *record);
+
 void head_set_ci(struct head *head, enum ci_state ci, int64_t now_ms);
 
 /* Would starting CI on this head be a second time? */
