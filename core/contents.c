@@ -9,9 +9,10 @@
 #include "prgate/delivery.h"
 #include "prgate/heads.h"
 #include "prgate/intent.h"
+#include "prgate/tables.h"
 #include "prgate/text.h"
 
-enum { PR_KEY_LEN = 16, SEQ_KEY_LEN = 24, BATCH = 64, TOKEN_SIZE = 1024 };
+enum { BATCH = 64, TOKEN_SIZE = 1024 };
 
 /* ---- can it be read? ------------------------------------------------------------ */
 

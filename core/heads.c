@@ -5,6 +5,7 @@
 
 #include "prgate/codec.h"
 #include "prgate/log.h"
+#include "prgate/tables.h"
 
 static void make_key(const struct pr_key *pr, const struct sha *sha, struct buf *out)
 {
@@ -47,16 +48,11 @@ static enum err_code put_one(struct store_txn *txn, const struct pr_key *pr, con
 
 /* Whether CI was started nobody can tell any more, and a second time must not be: that is written in its place. */
 static enum err_code set_aside(struct store_txn *txn, const struct pr_key *pr, struct bytes key,
-                               struct bytes value, struct head *head, struct err *err)
+                               const struct head *head, struct err *err)
 {
-    struct buf to;
     log_error("a stored commit cannot be decoded: moved to quarantine, and not started again",
               LOG_INT("repo_id", pr->repo_id), LOG_INT("number", pr->number), LOG_STR("sha", head->sha.hex));
-    buf_init(&to);
-    buf_addf(&to, "%s/", store_table_name(TABLE_HEAD));
-    buf_add(&to, key.data, key.len);
-    enum err_code code = store_put(txn, TABLE_QUARANTINE, buf_bytes(&to), value, err);
-    buf_release(&to);
+    enum err_code code = table_quarantine_key(txn, TABLE_HEAD, key, err);
     return code == ERR_OK ? put_one(txn, pr, head, err) : code;
 }
 
@@ -82,7 +78,7 @@ enum err_code heads_recall(struct store_txn *txn, struct record *record, const s
     bool found = code == ERR_OK;
     if (found && !decode(&value, sha, &head)) {
         head = (struct head){.sha = *sha, .ci = CI_UNKNOWN};
-        code = set_aside(txn, &record->key, buf_bytes(&key), buf_bytes(&value), &head, err);
+        code = set_aside(txn, &record->key, buf_bytes(&key), &head, err);
     }
     if (found && code == ERR_OK)
         insert_oldest(record, &head);

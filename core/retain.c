@@ -11,7 +11,6 @@
 
 enum {
     BATCH = 100, /* entries looked at in one transaction */
-    PR_KEY_LEN = 16,
     KEY_HEX_SIZE = 1024,
     LONGEST_MS = 250 /* the thread that calls has other work to do */
 };

@@ -6,8 +6,6 @@
 #include "prgate/delivery.h"
 #include "prgate/text.h"
 
-enum { PR_KEY_LEN = 16, SEQ_KEY_LEN = 24 };
-
 static void make_key(const struct pr_key *pr, struct buf *out)
 {
     buf_init(out);
@@ -60,13 +58,17 @@ enum err_code table_put_record(struct store_txn *txn, const struct record *recor
     return code;
 }
 
-enum err_code table_next_record(struct store_txn *txn, struct pr_key *pr, struct record *record,
-                                struct err *err)
+/* store_next() or store_prev() */
+typedef enum err_code step_fn(struct store_txn *txn, enum store_table table, struct bytes prefix,
+                              struct buf *key, struct buf *value, struct err *err);
+
+static enum err_code step_record(struct store_txn *txn, step_fn *step, struct pr_key *pr,
+                                 struct record *record, struct err *err)
 {
     struct buf key, value;
     make_key(pr, &key);
     buf_init(&value);
-    enum err_code code = store_next(txn, TABLE_PR, (struct bytes){0}, &key, &value, err);
+    enum err_code code = step(txn, TABLE_PR, (struct bytes){0}, &key, &value, err);
     if (code == ERR_OK) {
         *pr = pr_of_key(&key);
         code = record_decode(record, value.data, value.len, err);
@@ -76,20 +78,16 @@ enum err_code table_next_record(struct store_txn *txn, struct pr_key *pr, struct
     return code;
 }
 
+enum err_code table_next_record(struct store_txn *txn, struct pr_key *pr, struct record *record,
+                                struct err *err)
+{
+    return step_record(txn, store_next, pr, record, err);
+}
+
 enum err_code table_prev_record(struct store_txn *txn, struct pr_key *pr, struct record *record,
                                 struct err *err)
 {
-    struct buf key, value;
-    make_key(pr, &key);
-    buf_init(&value);
-    enum err_code code = store_prev(txn, TABLE_PR, (struct bytes){0}, &key, &value, err);
-    if (code == ERR_OK) {
-        *pr = pr_of_key(&key);
-        code = record_decode(record, value.data, value.len, err);
-    }
-    buf_release(&key);
-    buf_release(&value);
-    return code;
+    return step_record(txn, store_prev, pr, record, err);
 }
 
 /* ---- repository names ---------------------------------------------------- */
@@ -128,6 +126,13 @@ enum err_code table_note_repo(struct store_txn *txn, const char *repo, int64_t n
     return code;
 }
 
+static bool decode_name(const struct buf *value, uint64_t *repo_id)
+{
+    struct decoder d = decode_start(value->data, value->len);
+    *repo_id = decode_u64(&d);
+    return decode_done(&d);
+}
+
 enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err)
 {
     char folded[REPO_NAME_SIZE];
@@ -145,32 +150,23 @@ enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *
     struct buf value;
     buf_init(&value);
     enum err_code code = store_get(txn, TABLE_NAME, fold_name(repo, folded), STORE_READ, &value, err);
-    if (code == ERR_OK) {
-        struct decoder d = decode_start(value.data, value.len);
-        *repo_id = decode_u64(&d);
-        if (!decode_done(&d))
-            code = err_set(err, ERR_CORRUPT, 0, "the entry of repository %s is damaged", repo);
-    }
+    if (code == ERR_OK && !decode_name(&value, repo_id))
+        code = err_set(err, ERR_CORRUPT, 0, "the entry of repository %s is damaged", repo);
     buf_release(&value);
     return code;
-}
-
-static bool is_name_of(const struct buf *value, uint64_t repo_id)
-{
-    struct decoder d = decode_start(value->data, value->len);
-    return decode_u64(&d) == repo_id && decode_done(&d);
 }
 
 enum err_code table_find_name(struct store_txn *txn, uint64_t repo_id, char repo[REPO_NAME_SIZE],
                               struct err *err)
 {
     struct buf name, value;
+    uint64_t found;
     enum err_code code;
     repo[0] = '\0';
     buf_init(&name);
     buf_init(&value);
     while ((code = store_next(txn, TABLE_NAME, (struct bytes){0}, &name, &value, err)) == ERR_OK) {
-        if (is_name_of(&value, repo_id)) {
+        if (decode_name(&value, &found) && found == repo_id) {
             text_copy(repo, REPO_NAME_SIZE, buf_text(&name));
             break;
         }
@@ -192,9 +188,7 @@ enum err_code table_next_name(struct store_txn *txn, char name[REPO_NAME_SIZE], 
         buf_addc(&key, '\0');
     enum err_code code = store_next(txn, TABLE_NAME, (struct bytes){0}, &key, &value, err);
     if (code == ERR_OK) {
-        struct decoder d = decode_start(value.data, value.len);
-        *repo_id = decode_u64(&d);
-        if (!decode_done(&d) || !text_copy(name, REPO_NAME_SIZE, buf_text(&key)))
+        if (!decode_name(&value, repo_id) || !text_copy(name, REPO_NAME_SIZE, buf_text(&key)))
             code = err_set(err, ERR_CORRUPT, 0, "the entry of repository %s is damaged", buf_text(&key));
         text_copy_cut(name, REPO_NAME_SIZE, buf_text(&key));
     }
@@ -370,19 +364,19 @@ enum err_code table_remove_dead(struct store_txn *txn, const struct pr_key *pr, 
     return remove_entry(txn, TABLE_DEAD, pr, seq, err);
 }
 
-static enum err_code move_to_quarantine(struct store_txn *txn, enum store_table table, struct bytes from,
-                                        struct err *err)
+enum err_code table_quarantine_key(struct store_txn *txn, enum store_table table, struct bytes key,
+                                   struct err *err)
 {
     struct buf to, value;
     buf_init(&to);
     buf_init(&value);
     buf_addf(&to, "%s/", store_table_name(table));
-    buf_add(&to, from.data, from.len);
-    enum err_code code = store_get(txn, table, from, STORE_LOCK, &value, err);
+    buf_add(&to, key.data, key.len);
+    enum err_code code = store_get(txn, table, key, STORE_LOCK, &value, err);
     if (code == ERR_OK)
         code = store_put(txn, TABLE_QUARANTINE, buf_bytes(&to), buf_bytes(&value), err);
     if (code == ERR_OK)
-        code = store_delete(txn, table, from, err);
+        code = store_delete(txn, table, key, err);
     buf_release(&to);
     buf_release(&value);
     return code;
@@ -393,7 +387,7 @@ enum err_code table_quarantine(struct store_txn *txn, enum store_table table, co
 {
     struct buf from;
     make_seq_key(pr, seq, &from);
-    enum err_code code = move_to_quarantine(txn, table, buf_bytes(&from), err);
+    enum err_code code = table_quarantine_key(txn, table, buf_bytes(&from), err);
     buf_release(&from);
     return code;
 }
@@ -402,7 +396,7 @@ enum err_code table_quarantine_record(struct store_txn *txn, const struct pr_key
 {
     struct buf from;
     make_key(pr, &from);
-    enum err_code code = move_to_quarantine(txn, TABLE_PR, buf_bytes(&from), err);
+    enum err_code code = table_quarantine_key(txn, TABLE_PR, buf_bytes(&from), err);
     buf_release(&from);
     return code;
 }

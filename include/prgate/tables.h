@@ -14,6 +14,9 @@
 #include "prgate/record.h"
 #include "prgate/store.h"
 
+/* Bytes of a key: a pull request's, and with a sequence number behind. */
+enum { PR_KEY_LEN = 16, SEQ_KEY_LEN = 24 };
+
 /* ---- records ---- */
 
 /* ERR_NOT_FOUND: there is none; *record then is empty but for its key. */
@@ -83,6 +86,8 @@ enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *pr,
 /* Moves an entry of a queue, or a record, out of the way, byte for byte. */
 enum err_code table_quarantine(struct store_txn *txn, enum store_table table, const struct pr_key *pr,
                                uint64_t seq, struct err *err);
+enum err_code table_quarantine_key(struct store_txn *txn, enum store_table table, struct bytes key,
+                                   struct err *err);
 enum err_code table_quarantine_record(struct store_txn *txn, const struct pr_key *pr, struct err *err);
 
 /*
