@@ -34,12 +34,7 @@ static void write_reply(struct visit *visit, int status, const char *name, const
         cJSON_AddStringToObject(object, "repository", visit->event.repo);
     if (visit->event.key.number != 0)
         cJSON_AddNumberToObject(object, "pull_request", (double)visit->event.key.number);
-    char *text = cJSON_PrintUnformatted(object);
-    buf_clear(&visit->reply->body);
-    buf_adds(&visit->reply->body, text == NULL ? "{}" : text);
-    buf_addc(&visit->reply->body, '\n');
-    visit->reply->status = status;
-    cJSON_free(text);
+    reply_json(visit->reply, status, object);
     cJSON_Delete(object);
 }
 

@@ -11,15 +11,6 @@
 
 /* ---- replies ------------------------------------------------------------------ */
 
-static void reply_json(struct reply *reply, const cJSON *tree)
-{
-    char *text = cJSON_PrintUnformatted(tree);
-    reply->status = 200;
-    buf_adds(&reply->body, text == NULL ? "{}" : text);
-    buf_addc(&reply->body, '\n');
-    cJSON_free(text);
-}
-
 static void reply_store_error(struct reply *reply, const struct err *err)
 {
     reply->retry_after_s = 1;
@@ -248,7 +239,7 @@ void status_overview(struct gate *gate, bool json, struct reply *reply)
         return;
     }
     if (json)
-        reply_json(reply, report);
+        reply_json(reply, 200, report);
     else
         render_overview(reply, report);
     cJSON_Delete(report);
@@ -283,7 +274,7 @@ void status_pull(struct gate *gate, const char *path, bool json, struct reply *r
         return;
     }
     if (json)
-        reply_json(reply, report);
+        reply_json(reply, 200, report);
     else
         render_pull(reply, report);
     cJSON_Delete(report);

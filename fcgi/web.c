@@ -9,6 +9,16 @@ void reply_init(struct reply *reply)
     buf_init(&reply->body);
 }
 
+void reply_json(struct reply *reply, int status, const cJSON *tree)
+{
+    char *text = cJSON_PrintUnformatted(tree);
+    reply->status = status;
+    buf_clear(&reply->body);
+    buf_adds(&reply->body, text == NULL ? "{}" : text);
+    buf_addc(&reply->body, '\n');
+    cJSON_free(text);
+}
+
 void reply_release(struct reply *reply)
 {
     buf_release(&reply->body);

@@ -8,6 +8,7 @@
 #ifndef PRGATE_WEB_H
 #define PRGATE_WEB_H
 
+#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -47,6 +48,8 @@ struct reply {
 };
 
 void reply_init(struct reply *reply);
+/* Makes the tree, on one line, the body. */
+void reply_json(struct reply *reply, int status, const cJSON *tree);
 void reply_release(struct reply *reply);
 
 /* The reply's header block as CGI and FastCGI want it, with the empty line that ends it. */
