@@ -68,8 +68,7 @@ $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
 
-# The clock is the benchmark's own.
-$(BUILD)/bench/growth: $(BUILD)/tests/bench/growth.o $(filter-out $(BUILD)/core/clock.o,$(CORE_OBJECTS))
+$(BUILD)/bench/growth: $(BUILD)/tests/bench/growth.o $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
+#include "prgate/clock.h"
 #include "prgate/text.h"
 
 #if LIBCURL_VERSION_NUM < 0x075500
@@ -345,13 +345,6 @@ static enum err_code succeeded(const struct http_curl *self, const struct exchan
     return ERR_OK;
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static enum err_code http_perform(struct http *http, const struct http_request *request,
                                   struct http_reply *reply, struct err *err)
 {
@@ -371,10 +364,10 @@ static enum err_code http_perform(struct http *http, const struct http_request *
         code = err_set(err, ERR_RETRY, 0, "libcurl refuses an option, or is out of memory");
         goto out;
     }
-    int64_t started = monotonic_ms();
+    int64_t started = clock_monotonic_ms();
     CURLcode result = curl_easy_perform(self->curl);
     code = result == CURLE_OK ? succeeded(self, &exchange, err) : failed(self, &exchange, result, err);
-    reply->duration_ms = monotonic_ms() - started;
+    reply->duration_ms = clock_monotonic_ms() - started;
 out:
     curl_slist_free_all(headers);
     buf_release(&exchange.line);

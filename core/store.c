@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "boot.h"
+#include "prgate/clock.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
 
@@ -81,13 +82,6 @@ const char *store_table_name(enum store_table table)
 struct bytes buf_bytes(const struct buf *b)
 {
     return (struct bytes){.data = b->data, .len = b->len};
-}
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void pause_us(long us)
@@ -616,14 +610,14 @@ static enum err_code try_to_open(struct store *store, struct err *err)
 
 static enum err_code open_handle(struct store *store, struct err *err)
 {
-    int64_t give_up = monotonic_ms() + TXN_GIVE_UP_MS;
+    int64_t give_up = clock_monotonic_ms() + TXN_GIVE_UP_MS;
     for (;;) {
         struct err why = {0};
         enum err_code code = try_to_open(store, &why);
         if (code == ERR_OK)
             return ERR_OK;
         close_handle(store);
-        if (!passes_by_itself(why.number) || monotonic_ms() > give_up) {
+        if (!passes_by_itself(why.number) || clock_monotonic_ms() > give_up) {
             *err = why;
             return code;
         }
@@ -704,7 +698,7 @@ static bool watch_directory(struct store *store, int64_t *missing_since)
         *missing_since = 0;
         return false;
     }
-    int64_t now = monotonic_ms();
+    int64_t now = clock_monotonic_ms();
     if (*missing_since == 0)
         *missing_since = now;
     /* Whoever recovers takes the regions away, too, for a moment, but never the directory. */
@@ -752,7 +746,7 @@ static void *watch(void *arg)
         int64_t spent = handling ? handler_ns(store) : 0;
         bool suspicious = handling ? spent == spent_before : region_was_replaced(store);
         spent_before = spent;
-        int64_t now = monotonic_ms();
+        int64_t now = clock_monotonic_ms();
         if (!suspicious || since == 0)
             since = suspicious ? now : 0;
         if (!suspicious || now - since < (handling ? WATCHDOG_IDLE_MS : WATCHDOG_STUCK_MS))
@@ -928,7 +922,7 @@ static void back_off(unsigned tries)
 
 enum err_code store_txn(struct store *store, store_body *body, void *arg, struct err *err)
 {
-    int64_t start = monotonic_ms();
+    int64_t start = clock_monotonic_ms();
     bool suspected = false;
     for (unsigned tries = 0;; tries++) {
         struct err why = {0};
@@ -943,7 +937,7 @@ enum err_code store_txn(struct store *store, store_body *body, void *arg, struct
                 *err = why;
             return code;
         }
-        int64_t waited = monotonic_ms() - start;
+        int64_t waited = clock_monotonic_ms() - start;
         if (waited > TXN_GIVE_UP_MS)
             return err_set(err, ERR_RETRY, why.number, "no transaction got through in %d ms: %s", (int)waited,
                            why.text);

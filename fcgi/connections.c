@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "prgate/buf.h"
+#include "prgate/clock.h"
 #include "prgate/log.h"
 
 enum { ACCEPT_PAUSE_MS = 50 };
@@ -29,13 +29,6 @@ struct connections {
     int count;
     struct slot slots[];
 };
-
-static int64_t monotonic_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 struct connections *connections_new(int slots)
 {
@@ -127,7 +120,7 @@ int connections_accept(struct connections *connections, int slot, int listener)
         return -1;
     }
     pthread_mutex_lock(&connections->mutex);
-    connections->slots[slot] = (struct slot){.fd = own, .since_ms = monotonic_ms()};
+    connections->slots[slot] = (struct slot){.fd = own, .since_ms = clock_monotonic_ms()};
     pthread_mutex_unlock(&connections->mutex);
     return fd;
 }
@@ -145,7 +138,7 @@ void connections_done(struct connections *connections, int slot)
 size_t connections_cut(struct connections *connections, int64_t max_ms)
 {
     size_t count = 0;
-    int64_t oldest = monotonic_ms() - max_ms;
+    int64_t oldest = clock_monotonic_ms() - max_ms;
     pthread_mutex_lock(&connections->mutex);
     for (int i = 0; i < connections->count; i++) {
         struct slot *slot = &connections->slots[i];

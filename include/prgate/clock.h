@@ -1,5 +1,5 @@
 /*
- * clock: the time of day. Everything that decides takes it as an argument; this is where it comes from.
+ * clock: the time of day, and how long something takes. Everything that decides takes it as an argument; this is where it comes from.
  */
 #ifndef PRGATE_CLOCK_H
 #define PRGATE_CLOCK_H
@@ -7,6 +7,9 @@
 #include <stdint.h>
 
 int64_t clock_now_ms(void); /* Unix time. Thread-safe. */
+
+/* For durations: never set back or forth, from no particular time on. clock_use() does not change it. */
+int64_t clock_monotonic_ms(void);
 
 /*
  * From here on `now_ms` tells the time to all of this process; NULL: the system does. For a

@@ -5,8 +5,8 @@
  *
  * Each pull request is opened, CI is started, and all but one in a hundred are closed: two deliveries through inbox_put()
  * and drain_run(), as in a dry run without credentials, so that everything is real but GitHub. The directory is
- * made below TMPDIR. Two things are replaced, at link time: the clock, so that months pass, and fsync() and fdatasync(),
- * which do nothing: what is measured is the store, not the disk. Assertions are about counts and sizes, never times.
+ * made below TMPDIR. The clock is simulated, so that months pass, and fsync() and fdatasync() are replaced by
+ * what does nothing: what is measured is the store, not the disk. Assertions are about counts and sizes, never times.
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -35,7 +35,7 @@ static const int64_t log_limit =
 static int64_t simulated_ms = INT64_C(1700000000000);
 static unsigned failures;
 
-int64_t clock_now_ms(void)
+static int64_t tell_simulated(void)
 {
     return simulated_ms;
 }
@@ -332,6 +332,7 @@ int main(int argc, char **argv)
     struct bench bench = {.largest_log = 0};
     int64_t last_size = 0;
     uint64_t last = 0;
+    clock_use(tell_simulated);
     int given = argc - (is_short ? 2 : 1), steps = given > 0 ? given : is_short ? 2 : 3;
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
     open_bench(&bench);
