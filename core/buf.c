@@ -20,6 +20,14 @@ void *mem_alloc(size_t size)
     return mem_grow(NULL, size);
 }
 
+void *mem_room(void *list, size_t count, size_t *cap, size_t size)
+{
+    if (count < *cap)
+        return list;
+    *cap = *cap == 0 ? 4 : 2 * *cap;
+    return mem_grow(list, *cap * size);
+}
+
 char *mem_strdup(const char *text)
 {
     size_t size = strlen(text) + 1;

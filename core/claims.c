@@ -71,10 +71,7 @@ struct claim claims_new(struct claims *claims)
     if (RAND_bytes(claim.token, sizeof claim.token) != 1)
         log_panic("no random bytes to be had for a claim");
     pthread_mutex_lock(&claims->mutex);
-    if (claims->count == claims->cap) {
-        claims->cap = claims->cap == 0 ? 16 : claims->cap * 2;
-        claims->list = mem_grow(claims->list, claims->cap * sizeof *claims->list);
-    }
+    claims->list = mem_room(claims->list, claims->count, &claims->cap, sizeof *claims->list);
     claims->list[claims->count++] = claim;
     pthread_mutex_unlock(&claims->mutex);
     return claim;

@@ -196,11 +196,10 @@ struct list {
 
 static struct entry *list_add(struct list *list)
 {
-    if (list->count == list->cap) {
-        list->cap = list->cap == 0 ? 64 : list->cap * 2;
-        list->entries = mem_grow(list->entries, list->cap * sizeof *list->entries);
-        memset(list->entries + list->count, 0, (list->cap - list->count) * sizeof *list->entries);
-    }
+    size_t before = list->cap;
+    list->entries = mem_room(list->entries, list->count, &list->cap, sizeof *list->entries);
+    if (list->cap > before)
+        memset(list->entries + before, 0, (list->cap - before) * sizeof *list->entries);
     return &list->entries[list->count++];
 }
 

@@ -352,10 +352,7 @@ static enum err_code look_at(struct pass *pass, const struct github_pull *pull, 
 static bool collect(void *arg, const struct github_pull *pull)
 {
     struct pass *pass = arg;
-    if (pass->count == pass->cap) {
-        pass->cap = pass->cap == 0 ? 64 : 2 * pass->cap;
-        pass->pulls = mem_grow(pass->pulls, pass->cap * sizeof *pass->pulls);
-    }
+    pass->pulls = mem_room(pass->pulls, pass->count, &pass->cap, sizeof *pass->pulls);
     pass->pulls[pass->count++] = *pull;
     pass->broke_off = !may_go_on(pass);
     return !pass->broke_off;

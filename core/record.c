@@ -43,10 +43,7 @@ struct head *record_find_head(const struct record *record, const struct sha *sha
 
 void record_reserve_head(struct record *record)
 {
-    if (record->head_count < record->head_cap)
-        return;
-    record->head_cap = record->head_cap == 0 ? 4 : record->head_cap * 2;
-    record->heads = mem_grow(record->heads, record->head_cap * sizeof *record->heads);
+    record->heads = mem_room(record->heads, record->head_count, &record->head_cap, sizeof *record->heads);
 }
 
 struct head *record_add_head(struct record *record, const struct sha *sha, int64_t now_ms)

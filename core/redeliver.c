@@ -77,10 +77,7 @@ static bool see(void *arg, const struct github_delivery *delivery)
         return false;
     if (!event_has_rule(delivery->event, delivery->action))
         return true;
-    if (pass->count == pass->cap) {
-        pass->cap = pass->cap == 0 ? 64 : 2 * pass->cap;
-        pass->attempts = mem_grow(pass->attempts, pass->cap * sizeof *pass->attempts);
-    }
+    pass->attempts = mem_room(pass->attempts, pass->count, &pass->cap, sizeof *pass->attempts);
     struct attempt *attempt = &pass->attempts[pass->count++];
     *attempt = (struct attempt){.id = delivery->id,
                                 .at = delivery->delivered_at,

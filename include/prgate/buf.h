@@ -45,6 +45,8 @@ const char *buf_text(struct buf *b);
 /* malloc() and realloc() that never return NULL. */
 void *mem_alloc(size_t size);
 void *mem_grow(void *old, size_t size);
+/* A list of `count` elements, with room for one more: `list`, or where it is now. *cap is how many there is room for. */
+void *mem_room(void *list, size_t count, size_t *cap, size_t size);
 char *mem_strdup(const char *text);
 
 #endif
