@@ -25,10 +25,8 @@ enum exit_status cmd_restore(const struct config *config, char **arguments)
 {
     struct err err = {0};
     enum err_code code = cli_check_owner(config->state_dir, &err);
-    unsigned living = alive_count(config->state_dir);
-    if (code == ERR_OK && living > 0)
-        code = err_set(&err, ERR_REJECT, 0, "%u processes have %s open: stop the pool first", living,
-                       config->state_dir);
+    if (code == ERR_OK)
+        code = alive_refuse_pool(config->state_dir, &err);
     if (code == ERR_OK)
         code = store_restore(config->state_dir, arguments[0], &err);
     if (code != ERR_OK)

@@ -181,7 +181,7 @@ unsigned alive_sweep(const struct alive *alive)
     return removed;
 }
 
-unsigned alive_count(const char *state_dir)
+enum err_code alive_refuse_pool(const char *state_dir, struct err *err)
 {
     struct buf path;
     buf_init(&path);
@@ -197,5 +197,7 @@ unsigned alive_count(const char *state_dir)
     if (dir != NULL)
         closedir(dir);
     free(alive.dir);
-    return living;
+    if (living == 0)
+        return ERR_OK;
+    return err_set(err, ERR_REJECT, 0, "%u processes have %s open: stop the pool first", living, state_dir);
 }

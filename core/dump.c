@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "prgate/alive.h"
 #include "prgate/contents.h"
@@ -315,18 +314,14 @@ static enum err_code build(const char *dir, FILE *in, size_t *entries, struct er
 enum err_code dump_load(const char *state_dir, FILE *in, size_t *entries, struct err *err)
 {
     struct buf dir;
-    unsigned living = alive_count(state_dir);
-    if (living > 0)
-        return err_set(err, ERR_REJECT, 0, "%u processes have %s open: stop the pool first", living,
-                       state_dir);
-    if (mkdir(state_dir, 0700) != 0 && errno != EEXIST)
-        return err_set(err, ERR_FATAL, errno,
-                       "cannot create %s: %s; create it and give it to the user that prgate "
-                       "runs as",
-                       state_dir, strerror(errno));
+    enum err_code code = alive_refuse_pool(state_dir, err);
+    if (code == ERR_OK)
+        code = store_make_dir(state_dir, err);
+    if (code != ERR_OK)
+        return code;
     buf_init(&dir);
     buf_addf(&dir, "%s/loading", state_dir);
-    enum err_code code = store_remove_empty(state_dir, err);
+    code = store_remove_empty(state_dir, err);
     if (code == ERR_OK)
         code = store_remove(buf_text(&dir), err);
     if (code == ERR_OK)

@@ -47,8 +47,6 @@ enum err_code store_fatal(struct store *store, int code, const char *verb, const
 /* Refuses what Berkeley DB's regions do not work on; `dir` exists. */
 enum err_code store_refuse_network(const char *dir, struct err *err);
 
-enum err_code store_make_dir(const char *dir, struct err *err);
-
 /* Is all there of the log that a page with this number needs? `end`: where the log ends. */
 bool store_log_reaches(const char *home, const DB_LSN *lsn, const DB_LSN *end);
 enum err_code store_say_log_cut(const char *home, const DB_LSN *lsn, const char *what, struct err *err);

@@ -24,8 +24,11 @@ void alive_close(struct alive *alive);
 const struct process_id *alive_self(const struct alive *alive); /* valid until alive_close() */
 bool alive_is(const struct alive *alive, const struct process_id *id);
 
-/* How many processes have the state directory open, this one not counted unless it has, too. */
-unsigned alive_count(const char *state_dir);
+/*
+ * For what must not be done beside a pool. ERR_REJECT: processes have the state directory open, this one not counted
+ * unless it has, too.
+ */
+enum err_code alive_refuse_pool(const char *state_dir, struct err *err);
 
 /* Removes the files of the dead; returns how many there were. */
 unsigned alive_sweep(const struct alive *alive);

@@ -128,6 +128,9 @@ enum err_code store_check_log(struct store *store, uint64_t *records, struct err
  */
 enum err_code store_restore(const char *state_dir, const char *backup, struct err *err);
 
+/* The directory, where it is missing; its parent must be there. */
+enum err_code store_make_dir(const char *dir, struct err *err);
+
 /* Removes STATE_DIR/db if it has no entry but installation tokens. ERR_REJECT: it has. For when nobody has it open. */
 enum err_code store_remove_empty(const char *state_dir, struct err *err);
 
