@@ -40,7 +40,7 @@ class Script(Life):
         self.conflicts = dice.random() < 0.2
         if self.conflicts:
             last = max(n for n, (deed, _) in enumerate(self.deeds) if deed == "push")
-            self.deeds[last] = ("push", {"mergeable": False})
+            self.deeds[last] = ("push", {**self.deeds[last][1], "mergeable": False})
 
     @property
     def owner(self):

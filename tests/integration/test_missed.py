@@ -326,6 +326,9 @@ def test_metrics_count_it(make_missed):
     missed.sim.open(repo=missed.repo, author="ann")  # nobody knows of it but the list
     missed.back()
     counted = {"prgate_redeliveries_total": 1, "prgate_reconciled_total": 0}
-    wait_until(lambda: missed.site.get("/metrics.json")[1]["prgate_redeliveries_total"], SETTLE_S, "asked")
-    metrics = missed.site.get("/metrics.json")[1]
+
+    def asked():
+        status, metrics = missed.site.get("/metrics.json")
+        return metrics if status == 200 and metrics["prgate_redeliveries_total"] else None
+    metrics = wait_until(asked, SETTLE_S, "asked")
     assert {name: metrics[name] for name in counted} == counted, json.dumps(metrics)
