@@ -243,6 +243,16 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
         return act_check(worker, policy, record, intent);
     case INTENT_COMMENT_CONFLICT:
         return act_comment(worker, policy, record);
+    case INTENT_COMMENT:
+    case INTENT_REACT:
+    case INTENT_CANCEL:
+    case INTENT_RELEASE_RUNS:
+    case INTENT_REMOVE_QUEUE_LABEL:
+    case INTENT_COMPLETE_GUARD:
+    case INTENT_ADD_AUTHOR_LABELS:
+    case INTENT_RETARGET:
+    case INTENT_CLOSE:
+    case INTENT_APPROVE_REVIEW:
     case INTENT_KIND_END:
         break;
     }

@@ -958,6 +958,8 @@ const char *permission_name(enum permission permission)
         return "maintain";
     case PERMISSION_ADMIN:
         return "admin";
+    case PERMISSION_END:
+        break;
     }
     return "?";
 }

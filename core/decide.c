@@ -22,7 +22,7 @@
  * A re-run is the one way to start CI for a commit once more. It leads from TRIGGERED to TRIGGERED, and changes
  * nothing elsewhere.
  */
-#include "prgate/decide.h"
+#include "decide_internal.h"
 
 enum {
     /* GitHub's reads lag behind its webhooks by this much at most where both carry the same second. */
@@ -35,7 +35,7 @@ enum {
     CATCH_UP_POLL_MS = 1000
 };
 
-static bool knows(const struct facts *facts, enum fact fact)
+bool decide_knows(const struct facts *facts, enum fact fact)
 {
     return (facts->known & (unsigned)fact) != 0;
 }
@@ -52,7 +52,7 @@ static bool same_state(const struct snapshot *a, const struct snapshot *b)
            a->labelled == b->labelled;
 }
 
-static bool is_about_head(const struct event *event, const struct snapshot *view)
+bool decide_is_about_head(const struct event *event, const struct snapshot *view)
 {
     return sha_equal(&event->pr.head, &view->head);
 }
@@ -64,7 +64,7 @@ static bool is_nobody(const struct user *user)
 
 static bool is_push_of_head(const struct event *event, const struct snapshot *view)
 {
-    return event->action == EVENT_SYNCHRONIZE && is_about_head(event, view);
+    return event->action == EVENT_SYNCHRONIZE && decide_is_about_head(event, view);
 }
 
 /* It tells of a commit, and shows no pull request. */
@@ -95,6 +95,12 @@ static bool is_new_opening(const struct record *record, const struct event *even
     case EVENT_EDITED:
     case EVENT_CLOSED:
     case EVENT_RERUN:
+    case EVENT_COMMAND:
+    case EVENT_BUTTON:
+    case EVENT_QUEUED:
+    case EVENT_UNQUEUED:
+    case EVENT_DEQUEUED:
+    case EVENT_WAKE:
         return false;
     }
     return false;
@@ -135,7 +141,7 @@ static bool confirms(const struct record *record, const struct event *event, con
 static const struct snapshot *arbitrate(const struct record *record, const struct event *event,
                                         const struct facts *facts, int64_t newest, int64_t now_ms)
 {
-    bool have_read = knows(facts, FACT_READ);
+    bool have_read = decide_knows(facts, FACT_READ);
     if (have_read && !is_rerun(event) && confirms(record, event, facts, newest))
         return &facts->read;
     if (have_read && facts->read.updated_at == newest &&
@@ -150,7 +156,7 @@ static const struct snapshot *arbitrate(const struct record *record, const struc
 static bool newest_view(const struct record *record, const struct event *event, const struct facts *facts,
                         int64_t now_ms, struct snapshot *view)
 {
-    bool have_read = knows(facts, FACT_READ);
+    bool have_read = decide_knows(facts, FACT_READ);
     const struct snapshot *shown[3];
     size_t count = 0;
     if (!is_rerun(event))
@@ -186,7 +192,7 @@ static bool label_stands(const struct record *record, const struct snapshot *vie
 static bool may_approve_head(const struct record *record, const struct event *event,
                              const struct snapshot *view)
 {
-    return is_gate_labeled(event) && is_about_head(event, view) && label_stands(record, view);
+    return is_gate_labeled(event) && decide_is_about_head(event, view) && label_stands(record, view);
 }
 
 /* Of a closed draft: a push, or the label that such a push came before. Others start by the reopening alone. */
@@ -206,7 +212,7 @@ static bool tells_pusher(const struct record *record, const struct event *event,
 {
     const struct head *head = record_find_head(record, &view->head);
     return (event->action == EVENT_SYNCHRONIZE || event->action == EVENT_OPENED) &&
-           is_about_head(event, view) && !is_nobody(&event->sender) &&
+           decide_is_about_head(event, view) && !is_nobody(&event->sender) &&
            (head == NULL || (head->pusher != PUSHER_TRUSTED && !head_is_triggered(head)));
 }
 
@@ -221,13 +227,13 @@ static bool needs_read(const struct record *record, const struct event *event)
     if (newer && event->action == EVENT_CLOSED)
         return false;
     const struct head *head = record_find_head(record, &event->pr.head);
-    bool settled = head != NULL && head_is_triggered(head) && is_about_head(event, view);
+    bool settled = head != NULL && head_is_triggered(head) && decide_is_about_head(event, view);
     return !(newer && settled && !is_new_opening(record, event));
 }
 
 static enum fact unless_known(const struct facts *facts, enum fact fact)
 {
-    return knows(facts, fact) ? (enum fact)0 : fact;
+    return decide_knows(facts, fact) ? (enum fact)0 : fact;
 }
 
 /* Whether or not it matters now: no later event tells it again. An untrusted author's commit waits in any case. */
@@ -236,7 +242,7 @@ static enum fact needs_pusher(const struct record *record, const struct event *e
 {
     if (!tells_pusher(record, event, view))
         return (enum fact)0;
-    if (!knows(facts, FACT_AUTHOR))
+    if (!decide_knows(facts, FACT_AUTHOR))
         return FACT_AUTHOR;
     return event->action == EVENT_SYNCHRONIZE && facts->author_trusted ? unless_known(facts, FACT_PUSHER)
                                                                        : (enum fact)0;
@@ -250,7 +256,7 @@ static enum rule judge_rerun(const struct record *record, const struct event *ev
                              const struct snapshot *view)
 {
     const struct head *head = record_find_head(record, &view->head);
-    if (!is_about_head(event, view))
+    if (!decide_is_about_head(event, view))
         return RULE_RERUN_OLD;
     if (head == NULL || !head_is_triggered(head))
         return RULE_RERUN_EARLY;
@@ -264,7 +270,7 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
                        int64_t now_ms)
 {
     struct snapshot view;
-    if (!knows(facts, FACT_READ) && needs_read(record, event))
+    if (!decide_knows(facts, FACT_READ) && needs_read(record, event))
         return FACT_READ;
     if (!newest_view(record, event, facts, now_ms, &view))
         return (enum fact)0;
@@ -278,9 +284,9 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
         return may_want_label ? unless_known(facts, FACT_AUTHOR) : (enum fact)0;
     }
     if (may_approve_head(record, event, &view)) {
-        if (!knows(facts, FACT_IDENTITY))
+        if (!decide_knows(facts, FACT_IDENTITY))
             return FACT_IDENTITY;
-        if (!facts->sender_is_prgate && !knows(facts, FACT_SENDER))
+        if (!facts->sender_is_prgate && !decide_knows(facts, FACT_SENDER))
             return FACT_SENDER;
         if (!facts->sender_is_prgate && facts->sender_may_approve)
             return (enum fact)0; /* approved: the author does not matter */
@@ -296,7 +302,7 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
     return unless_known(facts, FACT_AUTHOR);
 }
 
-static void add_intent(struct decision *out, enum intent_kind kind, const struct sha *sha)
+void decide_add_intent(struct decision *out, enum intent_kind kind, const struct sha *sha)
 {
     out->intents[out->intent_count++] = (struct intent){.kind = kind, .sha = *sha};
 }
@@ -307,13 +313,13 @@ static void add_intent(struct decision *out, enum intent_kind kind, const struct
  */
 static void add_label(struct record *record, const struct head *head, struct decision *out)
 {
-    add_intent(out, INTENT_ADD_LABEL, &head->sha);
+    decide_add_intent(out, INTENT_ADD_LABEL, &head->sha);
     record->view.labelled = true;
 }
 
-static void remove_label(struct record *record, const struct head *head, struct decision *out)
+void decide_remove_label(struct record *record, const struct head *head, struct decision *out)
 {
-    add_intent(out, INTENT_REMOVE_LABEL, &head->sha);
+    decide_add_intent(out, INTENT_REMOVE_LABEL, &head->sha);
     record->view.labelled = false;
     record->label_removed = head->sha;
 }
@@ -334,7 +340,7 @@ static void remember(struct record *record, const struct event *event, const str
         record->drafted_at = later_of(record->drafted_at, at);
     if (is_gate_labeled(event) && event->pr.draft)
         record->draft_label_at = later_of(record->draft_label_at, at);
-    if (knows(facts, FACT_READ))
+    if (decide_knows(facts, FACT_READ))
         record->read_ms = facts->read_ms;
     if (event->installation != 0)
         record->installation = event->installation;
@@ -346,7 +352,7 @@ static void note_pusher(struct record *record, const struct event *event, const 
                         int64_t now_ms)
 {
     enum fact fact = event->action == EVENT_OPENED ? FACT_AUTHOR : FACT_PUSHER;
-    if (!tells_pusher(record, event, &record->view) || !knows(facts, fact) || !facts->author_trusted)
+    if (!tells_pusher(record, event, &record->view) || !decide_knows(facts, fact) || !facts->author_trusted)
         return;
     struct head *head = record_add_head(record, &record->view.head, now_ms);
     head->pusher = fact == FACT_AUTHOR || facts->pusher_trusted ? PUSHER_TRUSTED : PUSHER_UNTRUSTED;
@@ -359,7 +365,7 @@ static enum rule judge_label(struct record *record, struct head *head, const str
 {
     if (!is_gate_labeled(event) || head_is_triggered(head))
         return RULE_LATER;
-    if (!is_about_head(event, &record->view)) {
+    if (!decide_is_about_head(event, &record->view)) {
         const struct head *meant = record_find_head(record, &event->pr.head);
         if (meant != NULL && (meant->approved || head_is_triggered(meant)))
             return RULE_LATER; /* it did its work when that commit was the head */
@@ -399,7 +405,7 @@ static bool label_covers_push(const struct record *record, const struct event *e
     bool overtook = is_gate_labeled(event) && event->pr.draft && view->draft;
     /* Within one second: the payload says that it was a draft when the label was set, so the label came last. */
     bool set_on_draft = record->draft_label_at > 0 && record->draft_label_at >= record->drafted_at;
-    return (is_about_head(event, view) ? pushed : overtook) && facts->author_trusted &&
+    return (decide_is_about_head(event, view) ? pushed : overtook) && facts->author_trusted &&
            pushed_by_trusted(record) && label_stands(record, view) && (!view->draft || set_on_draft);
 }
 
@@ -416,7 +422,7 @@ static enum rule find_grant(struct record *record, struct head *head, const stru
     if (head->ci == CI_REFUSED && !asks_again(record, event, judged))
         return RULE_LATER;
     /* What is owed or covered must not depend on whether an approval or an opening came before or after. */
-    if (record->view.draft || (knows(facts, FACT_AUTHOR) && !facts->author_trusted) ||
+    if (record->view.draft || (decide_knows(facts, FACT_AUTHOR) && !facts->author_trusted) ||
         head->pusher == PUSHER_UNTRUSTED)
         record->opening_owed = false;
     if (label_covers_push(record, event, facts))
@@ -432,19 +438,19 @@ static enum rule find_grant(struct record *record, struct head *head, const stru
     return RULE_LATER;
 }
 
-static void await(struct head *head, enum wait_reason reason, struct decision *out)
+void decide_await(struct head *head, enum wait_reason reason, struct decision *out)
 {
     if (head->check == CHECK_AWAITING && head->check_reason == reason)
         return;
     head->check = CHECK_AWAITING;
     head->check_reason = reason;
-    add_intent(out, INTENT_CHECK_AWAITING, &head->sha);
+    decide_add_intent(out, INTENT_CHECK_AWAITING, &head->sha);
     out->intents[out->intent_count - 1].reason = reason;
 }
 
-static void complete_check(struct head *head, struct decision *out)
+void decide_complete_check(struct head *head, struct decision *out)
 {
-    add_intent(out, INTENT_CHECK_DONE, &head->sha);
+    decide_add_intent(out, INTENT_CHECK_DONE, &head->sha);
     head->check = CHECK_DONE;
     head->check_reason = WAIT_NOTHING;
 }
@@ -484,16 +490,16 @@ static void decide_again(struct record *record, struct head *head, const struct 
         add_label(record, head, out);
     record->opening_owed = false;
     if (head->check != CHECK_DONE)
-        complete_check(head, out);
+        decide_complete_check(head, out);
 }
 
-static void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out)
+void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out)
 {
-    add_intent(out, INTENT_TRIGGER, &head->sha);
+    decide_add_intent(out, INTENT_TRIGGER, &head->sha);
     /* A read that lags may still show the label that prgate has taken off: adding it looks first. */
     if (!record->view.labelled || sha_equal(&record->label_removed, &head->sha))
         add_label(record, head, out);
-    complete_check(head, out);
+    decide_complete_check(head, out);
     head->ci_before = CI_NONE;
     head_set_ci(head, CI_DECIDED, now_ms);
     record->opening_owed = false;
@@ -508,8 +514,8 @@ static void start_again(struct head *head, const struct event *event, int64_t no
     head->rerun_refused = head->rerun_failed = false;
     head->ci_before = head->ci;
     head_set_ci(head, CI_DECIDED, now_ms);
-    add_intent(out, INTENT_TRIGGER, &head->sha);
-    complete_check(head, out);
+    decide_add_intent(out, INTENT_TRIGGER, &head->sha);
+    decide_complete_check(head, out);
 }
 
 /* The check has the button: what came of it is to be read there. */
@@ -520,13 +526,13 @@ static void decide_rerun(struct record *record, const struct event *event, const
     out->rule = judge_rerun(record, event, &record->view);
     if (out->rule != RULE_RERUN)
         return;
-    if (knows(facts, FACT_SENDER) && facts->sender_may_approve) {
+    if (decide_knows(facts, FACT_SENDER) && facts->sender_may_approve) {
         start_again(head, event, now_ms, out);
         return;
     }
     out->rule = RULE_RERUN_REFUSED;
     if (!head->rerun_refused)
-        complete_check(head, out);
+        decide_complete_check(head, out);
     head->rerun_refused = true;
 }
 
@@ -534,9 +540,9 @@ static void decide_conflict(struct record *record, struct head *head, struct dec
 {
     out->rule = RULE_CONFLICT;
     if (!record->conflict_commented)
-        add_intent(out, INTENT_COMMENT_CONFLICT, &head->sha);
+        decide_add_intent(out, INTENT_COMMENT_CONFLICT, &head->sha);
     record->conflict_commented = true;
-    await(head, WAIT_CONFLICT, out);
+    decide_await(head, WAIT_CONFLICT, out);
 }
 
 static enum rule rule_of_wait(enum wait_reason reason)
@@ -561,6 +567,9 @@ static enum rule rule_of_wait(enum wait_reason reason)
     case WAIT_PUSHER:
     case WAIT_PUSHER_UNKNOWN:
         return RULE_WAIT_PUSHER;
+    case WAIT_TOO_SOON:
+    case WAIT_BUDGET:
+        return RULE_WAIT_NO_LABEL;
     }
     return RULE_WAIT_NO_LABEL;
 }
@@ -592,7 +601,7 @@ static enum wait_reason why_waiting(const struct record *record, const struct he
 static bool is_left_over(const struct record *record, const struct head *head, const struct event *event,
                          const struct facts *facts)
 {
-    if (!is_about_head(event, &record->view))
+    if (!decide_is_about_head(event, &record->view))
         return false;
     bool pushed = event->action == EVENT_SYNCHRONIZE;
     bool stranger = !facts->author_trusted || head->pusher == PUSHER_UNTRUSTED ||
@@ -606,11 +615,11 @@ static void decide_wait(struct record *record, struct head *head, const struct e
                         const struct facts *facts, struct decision *out)
 {
     if (is_left_over(record, head, event, facts))
-        remove_label(record, head, out);
+        decide_remove_label(record, head, out);
     enum wait_reason reason = why_waiting(record, head, facts);
     if (out->rule == RULE_LATER)
         out->rule = rule_of_wait(reason);
-    await(head, reason, out);
+    decide_await(head, reason, out);
 }
 
 /* Waiting for a conflict to go away, and GitHub has not worked out whether it has. */
@@ -663,99 +672,4 @@ void decide(struct record *record, const struct event *event, const struct facts
         decide_conflict(record, head, out);
     else
         decide_start(record, head, now_ms, out);
-}
-
-const char *rule_name(enum rule rule)
-{
-    switch (rule) {
-    case RULE_LATER:
-        return "later";
-    case RULE_CLOSED:
-        return "closed";
-    case RULE_ALREADY:
-        return "already";
-    case RULE_OPENED:
-        return "opened";
-    case RULE_PUSHED:
-        return "pushed";
-    case RULE_APPROVED:
-        return "approved";
-    case RULE_CONFLICT:
-        return "conflict";
-    case RULE_STALE_APPROVAL:
-        return "stale_approval";
-    case RULE_NOT_APPROVER:
-        return "not_approver";
-    case RULE_WITHDRAWN:
-        return "withdrawn";
-    case RULE_WAIT_UNTRUSTED:
-        return "wait_untrusted";
-    case RULE_WAIT_DRAFT:
-        return "wait_draft";
-    case RULE_WAIT_NO_LABEL:
-        return "wait_no_label";
-    case RULE_WAIT_PUSHER:
-        return "wait_pusher";
-    case RULE_TRIGGER_REFUSED:
-        return "trigger_refused";
-    case RULE_RERUN:
-        return "rerun";
-    case RULE_RERUN_SAME:
-        return "rerun_same";
-    case RULE_RERUN_OLD:
-        return "rerun_old";
-    case RULE_RERUN_EARLY:
-        return "rerun_early";
-    case RULE_RERUN_REFUSED:
-        return "rerun_refused";
-    }
-    return "?";
-}
-
-const char *rule_sentence(enum rule rule)
-{
-    switch (rule) {
-    case RULE_LATER:
-        return "GitHub's answers disagree; asked again a little later";
-    case RULE_CLOSED:
-        return "the pull request is closed: no more CI, outstanding actions dropped";
-    case RULE_ALREADY:
-        return "CI was triggered for this commit before: never a second time";
-    case RULE_OPENED:
-        return "a trusted author opened, reopened or finished it: label added, CI started";
-    case RULE_PUSHED:
-        return "a trusted author pushed while the label was there: CI started";
-    case RULE_APPROVED:
-        return "somebody who may approve set the label for this very commit: CI started";
-    case RULE_CONFLICT:
-        return "CI is due, but the branch cannot be merged: waiting for the conflict to be resolved";
-    case RULE_STALE_APPROVAL:
-        return "the label was set for an older commit: it approves nothing";
-    case RULE_NOT_APPROVER:
-        return "the label was set by somebody who may not approve: it approves nothing";
-    case RULE_WITHDRAWN:
-        return "the label was set and taken off again: it approves nothing";
-    case RULE_WAIT_UNTRUSTED:
-        return "the author is not trusted: waiting for the label";
-    case RULE_WAIT_DRAFT:
-        return "it is a draft: waiting for the label or for the draft to be finished";
-    case RULE_WAIT_NO_LABEL:
-        return "a trusted author pushed, but the label is gone: waiting for it";
-    case RULE_WAIT_PUSHER:
-        return "who pushed it is not trusted, or not known: waiting for the label";
-    case RULE_TRIGGER_REFUSED:
-        return "the receiver refused to start CI: waiting for the label to be set again";
-    case RULE_RERUN:
-        return "somebody who may approve asked for a re-run: CI started once more";
-    case RULE_RERUN_SAME:
-        return "a re-run was asked for that is under way or done: it is that start";
-    case RULE_RERUN_OLD:
-        return "a re-run was asked for of a commit that is not the head: nothing";
-    case RULE_RERUN_EARLY:
-        return "a re-run was asked for of a commit that CI was never started for: it waits for what its "
-               "check says";
-    case RULE_RERUN_REFUSED:
-        return "a re-run was asked for by somebody who may not approve: nothing";
-    }
-    return "?";
 }

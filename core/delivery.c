@@ -2,8 +2,8 @@
 
 #include "prgate/codec.h"
 
-/* Version 1 had no re-runs. */
-enum { DELIVERY_VERSION = 2 };
+/* Version 1 had no re-runs, version 2 no commands. */
+enum { DELIVERY_VERSION = 3 };
 
 void delivery_encode(const struct event *event, struct buf *out)
 {
@@ -21,6 +21,9 @@ void delivery_encode(const struct event *event, struct buf *out)
     encode_u64(out, event->label_id);
     encode_bool(out, event->label_is_gate);
     encode_u32(out, event->attempt);
+    encode_u8(out, event->command);
+    encode_u64(out, event->comment);
+    encode_text(out, event->sha_prefix);
 }
 
 enum err_code delivery_decode(struct event *event, const void *bytes, size_t len, struct err *err)
@@ -44,6 +47,11 @@ enum err_code delivery_decode(struct event *event, const void *bytes, size_t len
     event->label_is_gate = decode_bool(&d);
     if (version > 1)
         event->attempt = decode_u32(&d);
+    if (version > 2) {
+        event->command = (enum command)decode_below(&d, COMMAND_END);
+        event->comment = decode_u64(&d);
+        decode_text(&d, event->sha_prefix, sizeof event->sha_prefix);
+    }
     if (!decode_done(&d) || !known)
         return err_set(err, ERR_CORRUPT, 0, "a delivery of %zu bytes is damaged", len);
     return ERR_OK;

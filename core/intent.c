@@ -2,7 +2,28 @@
 
 #include "prgate/codec.h"
 
-enum { INTENT_VERSION = 1, LETTER_VERSION = 1 };
+/* Version 1 ends before the message. */
+enum { INTENT_VERSION = 2, LETTER_VERSION = 2 };
+
+const char *message_name(enum message message)
+{
+    static const char *const names[MESSAGE_END] = {
+        [MESSAGE_NONE] = "none",
+        [MESSAGE_LOOK_AGAIN] = "look_again",
+        [MESSAGE_NOT_APPROVER] = "not_approver",
+        [MESSAGE_COMMAND_REFUSED] = "command_refused",
+        [MESSAGE_COMMAND_UNKNOWN] = "command_unknown",
+        [MESSAGE_COMMAND_WRONG_SHA] = "command_wrong_sha",
+        [MESSAGE_HELP] = "help",
+        [MESSAGE_STATUS] = "status",
+        [MESSAGE_EMERGENCY] = "emergency",
+        [MESSAGE_MISSING_TESTS] = "missing_tests",
+        [MESSAGE_RETARGETED] = "retargeted",
+        [MESSAGE_FROM_RELEASE_BRANCH] = "from_release_branch",
+        [MESSAGE_NEW_COMMIT_NEEDED] = "new_commit_needed",
+    };
+    return message < MESSAGE_END ? names[message] : "?";
+}
 
 const char *intent_kind_name(enum intent_kind kind)
 {
@@ -19,6 +40,26 @@ const char *intent_kind_name(enum intent_kind kind)
         return "check_done";
     case INTENT_COMMENT_CONFLICT:
         return "comment_conflict";
+    case INTENT_COMMENT:
+        return "comment";
+    case INTENT_REACT:
+        return "react";
+    case INTENT_CANCEL:
+        return "cancel";
+    case INTENT_RELEASE_RUNS:
+        return "release_runs";
+    case INTENT_REMOVE_QUEUE_LABEL:
+        return "remove_queue_label";
+    case INTENT_COMPLETE_GUARD:
+        return "complete_guard";
+    case INTENT_ADD_AUTHOR_LABELS:
+        return "add_author_labels";
+    case INTENT_RETARGET:
+        return "retarget";
+    case INTENT_CLOSE:
+        return "close";
+    case INTENT_APPROVE_REVIEW:
+        return "approve_review";
     case INTENT_KIND_END:
         break;
     }
@@ -47,9 +88,14 @@ static void encode_fields(const struct intent *intent, struct buf *out)
     encode_i64(out, intent->created_ms);
     encode_u32(out, intent->attempts);
     encode_i64(out, intent->sent_ms);
+    encode_u8(out, intent->message);
+    encode_u8(out, intent->reaction);
+    encode_u64(out, intent->target);
+    encode_u32(out, intent->attempt);
+    encode_user(out, &intent->person);
 }
 
-static void decode_fields(struct decoder *d, struct intent *intent)
+static void decode_fields(struct decoder *d, unsigned version, struct intent *intent)
 {
     *intent = (struct intent){0};
     intent->seq = decode_u64(d);
@@ -60,6 +106,13 @@ static void decode_fields(struct decoder *d, struct intent *intent)
     intent->created_ms = decode_i64(d);
     intent->attempts = decode_u32(d);
     intent->sent_ms = decode_i64(d);
+    if (version < 2)
+        return;
+    intent->message = (enum message)decode_below(d, MESSAGE_END);
+    intent->reaction = (enum reaction)decode_below(d, REACTION_END);
+    intent->target = decode_u64(d);
+    intent->attempt = decode_u32(d);
+    decode_user(d, &intent->person);
 }
 
 void intent_encode(const struct intent *intent, struct buf *out)
@@ -71,9 +124,10 @@ void intent_encode(const struct intent *intent, struct buf *out)
 enum err_code intent_decode(struct intent *intent, const void *bytes, size_t len, struct err *err)
 {
     struct decoder d = decode_start(bytes, len);
-    if (decode_u8(&d) != INTENT_VERSION)
+    unsigned version = decode_u8(&d);
+    if (version < 1 || version > INTENT_VERSION)
         return err_set(err, ERR_CORRUPT, 0, "an intent has an unknown version");
-    decode_fields(&d, intent);
+    decode_fields(&d, version, intent);
     if (!decode_done(&d) || intent->kind < INTENT_TRIGGER)
         return err_set(err, ERR_CORRUPT, 0, "an intent of %zu bytes is damaged", len);
     return ERR_OK;
@@ -90,12 +144,13 @@ void dead_letter_encode(const struct dead_letter *letter, struct buf *out)
 enum err_code dead_letter_decode(struct dead_letter *letter, const void *bytes, size_t len, struct err *err)
 {
     struct decoder d = decode_start(bytes, len);
-    if (decode_u8(&d) != LETTER_VERSION)
+    unsigned version = decode_u8(&d);
+    if (version < 1 || version > LETTER_VERSION)
         return err_set(err, ERR_CORRUPT, 0, "a dead letter has an unknown version");
     *letter = (struct dead_letter){0};
     letter->died_ms = decode_i64(&d);
     decode_text(&d, letter->reason, sizeof letter->reason);
-    decode_fields(&d, &letter->intent);
+    decode_fields(&d, version, &letter->intent);
     if (!decode_done(&d) || letter->intent.kind < INTENT_TRIGGER)
         return err_set(err, ERR_CORRUPT, 0, "a dead letter of %zu bytes is damaged", len);
     return ERR_OK;

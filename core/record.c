@@ -113,6 +113,12 @@ void head_encode(struct buf *out, const struct head *head)
     encode_user(out, &head->rerun_by);
     encode_bool(out, head->rerun_refused);
     encode_bool(out, head->rerun_failed);
+    encode_u8(out, head->means);
+    encode_u8(out, head->approver_permission);
+    encode_bool(out, head->too_soon);
+    encode_u32(out, head->cancelled);
+    encode_i64(out, head->budget_until_ms);
+    encode_bool(out, head->queued);
 }
 
 static void decode_pusher(struct decoder *d, struct head *head)
@@ -131,6 +137,19 @@ static void decode_reruns(struct decoder *d, struct head *head)
     head->rerun_failed = decode_bool(d);
 }
 
+static void decode_approval(struct decoder *d, struct head *head)
+{
+    head->means = (enum approval_means)decode_below(d, MEANS_END);
+    head->approver_permission = (enum permission)decode_below(d, PERMISSION_END);
+    head->too_soon = decode_bool(d);
+}
+
+/* A yes of before there were other means than the label. */
+static void guess_approval(struct head *head)
+{
+    head->means = head->approved ? MEANS_LABEL : MEANS_NONE;
+}
+
 void head_decode(struct decoder *d, unsigned version, struct head *head)
 {
     *head = (struct head){0};
@@ -146,10 +165,20 @@ void head_decode(struct decoder *d, unsigned version, struct head *head)
     head->label_granted = decode_bool(d);
     head->stale_approval = decode_bool(d);
     head->refused_approval = decode_bool(d);
-    if (version < 2)
+    if (version < 2) {
+        guess_approval(head);
         return;
+    }
     decode_pusher(d, head);
     decode_reruns(d, head);
+    if (version < 3) {
+        guess_approval(head);
+        return;
+    }
+    decode_approval(d, head);
+    head->cancelled = decode_u32(d);
+    head->budget_until_ms = decode_i64(d);
+    head->queued = decode_bool(d);
 }
 
 static void encode_claim(struct buf *out, const struct claim *claim)
@@ -188,12 +217,16 @@ void record_encode(const struct record *record, struct buf *out)
     encode_u64(out, record->next_ledger);
     encode_i64(out, record->due_ms);
     encode_u32(out, record->failures);
+    encode_sha(out, &record->approved_head);
+    encode_u32(out, record->policies_done);
+    encode_user(out, &record->emergency_by);
+    encode_i64(out, record->emergency_at_ms);
     encode_u32(out, (uint32_t)record->head_count);
     for (size_t i = 0; i < record->head_count; i++)
         head_encode(out, &record->heads[i]);
 }
 
-static void decode_fields(struct decoder *d, struct record *record)
+static void decode_fields(struct decoder *d, unsigned version, struct record *record)
 {
     decode_pr_key(d, &record->key);
     decode_text(d, record->repo, sizeof record->repo);
@@ -214,6 +247,12 @@ static void decode_fields(struct decoder *d, struct record *record)
     record->next_ledger = decode_u64(d);
     record->due_ms = decode_i64(d);
     record->failures = decode_u32(d);
+    if (version < 3)
+        return;
+    decode_sha(d, &record->approved_head);
+    record->policies_done = decode_u32(d);
+    decode_user(d, &record->emergency_by);
+    record->emergency_at_ms = decode_i64(d);
 }
 
 enum err_code record_decode(struct record *record, const void *bytes, size_t len, struct err *err)
@@ -225,8 +264,9 @@ enum err_code record_decode(struct record *record, const void *bytes, size_t len
         return err_set(err, ERR_CORRUPT, (int)version,
                        "a pull request's record has version %u, known are 1 to %d", version, RECORD_VERSION);
     }
-    record->head_count = 0;
-    decode_fields(&d, record);
+    /* Nothing stays of what was there before but the room for heads. */
+    *record = (struct record){.heads = record->heads, .head_cap = record->head_cap};
+    decode_fields(&d, version, record);
     uint32_t heads = decode_u32(&d);
     for (uint32_t i = 0; i < heads && !d.failed; i++) {
         record_reserve_head(record);
@@ -288,6 +328,23 @@ const char *ci_state_name(enum ci_state state)
     return "?";
 }
 
+const char *approval_means_name(enum approval_means means)
+{
+    switch (means) {
+    case MEANS_NONE:
+        return "none";
+    case MEANS_LABEL:
+        return "label";
+    case MEANS_BUTTON:
+        return "button";
+    case MEANS_COMMAND:
+        return "command";
+    case MEANS_END:
+        break;
+    }
+    return "?";
+}
+
 const char *wait_reason_name(enum wait_reason reason)
 {
     switch (reason) {
@@ -311,6 +368,10 @@ const char *wait_reason_name(enum wait_reason reason)
         return "pusher";
     case WAIT_PUSHER_UNKNOWN:
         return "pusher_unknown";
+    case WAIT_TOO_SOON:
+        return "too_soon";
+    case WAIT_BUDGET:
+        return "budget";
     case WAIT_REASON_END:
         break;
     }
@@ -338,6 +399,10 @@ const char *wait_reason_phrase(enum wait_reason reason)
         return "the label: who pushed is not trusted";
     case WAIT_PUSHER_UNKNOWN:
         return "the label: who pushed is not known";
+    case WAIT_TOO_SOON:
+        return "the label: the last one was set before anybody could have looked";
+    case WAIT_BUDGET:
+        return "its turn: too many were started lately";
     case WAIT_NOTHING:
     case WAIT_REASON_END:
         break;

@@ -22,6 +22,10 @@ static const char *title_of_wait(enum wait_reason reason)
         return "Waiting for the label: who pushed is not trusted";
     case WAIT_PUSHER_UNKNOWN:
         return "Waiting for the label: who pushed is not known";
+    case WAIT_TOO_SOON:
+        return "Waiting: the label was set before anybody could have looked";
+    case WAIT_BUDGET:
+        return "Waiting: too many were started lately";
     case WAIT_NOTHING:
     case WAIT_NO_LABEL:
     case WAIT_REASON_END:
@@ -73,6 +77,19 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
             "approval: CI starts when somebody with at least *%s* permission looks at it and sets the label "
             "**%s**, having taken it off first if it is there.",
             may, label);
+        return;
+    case WAIT_TOO_SOON:
+        buf_addf(
+            summary,
+            "The label was set so soon after the present commit had come that it was most likely meant for "
+            "the one before. CI starts when somebody with at least *%s* permission has looked at the "
+            "present commit and sets the label **%s** again.",
+            may, label);
+        return;
+    case WAIT_BUDGET:
+        buf_adds(summary,
+                 "CI was started as often as the repository's budget allows. It starts by itself as soon "
+                 "as that allows it.");
         return;
     case WAIT_UNTRUSTED:
     case WAIT_NO_LABEL:
@@ -151,6 +168,26 @@ static const char *name_of_action(enum intent_kind kind)
         return "taking the label off";
     case INTENT_COMMENT_CONFLICT:
         return "commenting on the conflicts";
+    case INTENT_COMMENT:
+        return "commenting";
+    case INTENT_REACT:
+        return "reacting to a comment";
+    case INTENT_CANCEL:
+        return "cancelling CI";
+    case INTENT_RELEASE_RUNS:
+        return "releasing runs that wait for an approval";
+    case INTENT_REMOVE_QUEUE_LABEL:
+        return "taking the merge queue's label off";
+    case INTENT_COMPLETE_GUARD:
+        return "completing the guard check";
+    case INTENT_ADD_AUTHOR_LABELS:
+        return "setting the labels for the author";
+    case INTENT_RETARGET:
+        return "changing the base branch";
+    case INTENT_CLOSE:
+        return "closing the pull request";
+    case INTENT_APPROVE_REVIEW:
+        return "approving the pull request";
     case INTENT_CHECK_AWAITING:
     case INTENT_CHECK_DONE:
     case INTENT_KIND_END:

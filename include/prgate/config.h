@@ -34,16 +34,6 @@
 
 enum { CONFIG_SECRETS_MAX = 8 };
 
-/* What a collaborator may do, in rising order; see GitHub's repository roles. */
-enum permission {
-    PERMISSION_NONE,
-    PERMISSION_READ,
-    PERMISSION_TRIAGE,
-    PERMISSION_WRITE,
-    PERMISSION_MAINTAIN,
-    PERMISSION_ADMIN
-};
-
 enum trigger_kind { TRIGGER_NONE, TRIGGER_REPOSITORY_DISPATCH, TRIGGER_WORKFLOW_DISPATCH, TRIGGER_HTTP };
 
 /* What to do about a trigger of which nobody can say whether it arrived. */

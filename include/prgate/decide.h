@@ -69,7 +69,7 @@ enum rule {
     RULE_RERUN_REFUSED /* by somebody who may not approve */
 };
 
-enum { DECISION_INTENTS_MAX = 6 };
+enum { DECISION_INTENTS_MAX = 16 };
 
 struct decision {
     enum rule rule;

@@ -35,7 +35,25 @@ enum event_action {
     EVENT_CONVERTED_TO_DRAFT = 7,
     EVENT_EDITED = 8,
     EVENT_CLOSED = 9,
-    EVENT_RERUN = 10 /* "Re-run" was pressed at the gate's own check, or at the suite that it is in */
+    EVENT_RERUN = 10,    /* "Re-run" was pressed at the gate's own check, or at the suite that it is in */
+    EVENT_COMMAND = 11,  /* a comment was made that has a command for prgate */
+    EVENT_BUTTON = 12,   /* "Approve CI" was pressed at the gate's own check */
+    EVENT_QUEUED = 13,   /* a merge queue asks for checks on the commit of its group */
+    EVENT_UNQUEUED = 14, /* that group is no more */
+    EVENT_DEQUEUED = 15, /* the pull request left the merge queue */
+    EVENT_WAKE = 16      /* prgate's own: what the pull request waited for may be there now */
+};
+
+/* What a comment asks for. Stored as numbers: append only, never renumber. */
+enum command {
+    COMMAND_NONE = 0,
+    COMMAND_APPROVE = 1,
+    COMMAND_RERUN = 2,
+    COMMAND_CANCEL = 3,
+    COMMAND_STATUS = 4,
+    COMMAND_HELP = 5,
+    COMMAND_UNKNOWN = 6, /* it is for prgate, and nobody knows what */
+    COMMAND_END
 };
 
 /* author_association, GitHub's rough and unreliable idea; used only where nothing can be asked. */
@@ -55,6 +73,9 @@ struct event {
     uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
+    enum command command;      /* EVENT_COMMAND */
+    uint64_t comment;          /* its comment's id */
+    char sha_prefix[SHA_SIZE]; /* the commit that it names, lower-case hex digits, or "" */
 };
 
 /*

@@ -21,7 +21,43 @@ enum intent_kind {
     INTENT_CHECK_AWAITING = 4,
     INTENT_CHECK_DONE = 5,
     INTENT_COMMENT_CONFLICT = 6,
+    INTENT_COMMENT = 7,       /* `message`; with a target it answers that comment */
+    INTENT_REACT = 8,         /* `reaction` to the comment `target` */
+    INTENT_CANCEL = 9,        /* what was started for `sha` by `attempt` */
+    INTENT_RELEASE_RUNS = 10, /* runs for `sha` that wait for a first-time contributor's approval */
+    INTENT_REMOVE_QUEUE_LABEL = 11,
+    INTENT_COMPLETE_GUARD = 12, /* the check that the emergency label stands in for */
+    INTENT_ADD_AUTHOR_LABELS = 13,
+    INTENT_RETARGET = 14, /* to the base branch that the policy wants */
+    INTENT_CLOSE = 15,
+    INTENT_APPROVE_REVIEW = 16,
     INTENT_KIND_END
+};
+
+/* What a comment of prgate's says; wording.h has the words. Stored as numbers: append only, never renumber. */
+enum message {
+    MESSAGE_NONE = 0,
+    MESSAGE_LOOK_AGAIN = 1, /* the label was set too soon after the push */
+    MESSAGE_NOT_APPROVER = 2,
+    MESSAGE_COMMAND_REFUSED = 3,
+    MESSAGE_COMMAND_UNKNOWN = 4,
+    MESSAGE_COMMAND_WRONG_SHA = 5,
+    MESSAGE_HELP = 6,
+    MESSAGE_STATUS = 7,
+    MESSAGE_EMERGENCY = 8,
+    MESSAGE_MISSING_TESTS = 9,
+    MESSAGE_RETARGETED = 10,
+    MESSAGE_FROM_RELEASE_BRANCH = 11,
+    MESSAGE_NEW_COMMIT_NEEDED = 12,
+    MESSAGE_END
+};
+
+enum reaction {
+    REACTION_NONE = 0,
+    REACTION_TAKEN = 1,
+    REACTION_REFUSED = 2,
+    REACTION_CONFUSED = 3,
+    REACTION_END
 };
 
 struct intent {
@@ -32,9 +68,15 @@ struct intent {
     char delivery[DELIVERY_SIZE]; /* which delivery led to it */
     int64_t created_ms;
     uint32_t attempts;
-    int64_t sent_ms; /* INTENT_TRIGGER: when a request went out whose outcome is not known; 0 = none did */
+    enum message message;
+    enum reaction reaction;
+    uint64_t target;    /* a comment's id */
+    uint32_t attempt;   /* INTENT_CANCEL: head_attempt() of what is to be cancelled */
+    struct user person; /* whom a message is about */
+    int64_t sent_ms;    /* INTENT_TRIGGER: when a request went out whose outcome is not known; 0 = none did */
 };
 
+const char *message_name(enum message message); /* "look_again": part of a comment's hidden marker */
 const char *intent_kind_name(enum intent_kind kind);
 bool intent_is_check(enum intent_kind kind);
 

@@ -36,6 +36,17 @@ struct user {
     bool bot;
 };
 
+/* What a collaborator may do, in rising order; see GitHub's repository roles. Stored as numbers. */
+enum permission {
+    PERMISSION_NONE,
+    PERMISSION_READ,
+    PERMISSION_TRIAGE,
+    PERMISSION_WRITE,
+    PERMISSION_MAINTAIN,
+    PERMISSION_ADMIN,
+    PERMISSION_END
+};
+
 enum mergeable { MERGEABLE_UNKNOWN, MERGEABLE_NO, MERGEABLE_YES };
 
 /* A pull request as GitHub showed it at one time, in a payload or a reply. */

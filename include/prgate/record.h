@@ -48,6 +48,8 @@ enum wait_reason {
     WAIT_TRIGGER_FAILED = 7,
     WAIT_PUSHER = 8, /* who pushed is not trusted */
     WAIT_PUSHER_UNKNOWN = 9,
+    WAIT_TOO_SOON = 10, /* the label was set before anybody could have looked at the commit */
+    WAIT_BUDGET = 11,   /* the author or the repository has started too many lately */
     WAIT_REASON_END
 };
 
@@ -59,21 +61,34 @@ enum pusher_state {
     PUSHER_STATE_END
 };
 
-/* One commit that was this pull request's head while prgate looked. */
+/* By what somebody said yes to a commit. */
+enum approval_means {
+    MEANS_NONE = 0, /* nobody did */
+    MEANS_LABEL = 1,
+    MEANS_BUTTON = 2,  /* of the awaiting check */
+    MEANS_COMMAND = 3, /* in a comment */
+    MEANS_END
+};
+
+/* One commit that was this pull request's head, or that of a merge queue's group for it, while prgate looked. */
 struct head {
     struct sha sha;
     int64_t first_seen_ms;
     int64_t ci_at_ms;
     int64_t approved_at_ms;
     struct user approver;
-    struct user pushed_by; /* nobody while PUSHER_UNKNOWN */
-    struct user rerun_by;  /* who asked for the newest re-run */
+    struct user pushed_by;   /* nobody while PUSHER_UNKNOWN */
+    struct user rerun_by;    /* who asked for the newest re-run */
+    int64_t budget_until_ms; /* WAIT_BUDGET: when the next one may be started */
     enum ci_state ci;
     enum ci_state ci_before; /* while a trigger is under way: what holds if nothing comes of it */
     enum check_state check;
     enum wait_reason check_reason;
     enum pusher_state pusher;
-    uint32_t reruns; /* how often CI was to be started again, on purpose */
+    enum approval_means means;           /* of `approved` */
+    enum permission approver_permission; /* what the approver had when saying yes */
+    uint32_t cancelled;                  /* the newest head_attempt() that was to be cancelled; 0 = none */
+    uint32_t reruns;                     /* how often CI was to be started again, on purpose */
     bool approved;
     bool label_granted;    /* a trusted author pushed it while the label was there */
     bool stale_approval;   /* a label meant for an older commit arrived while this was the head */
@@ -81,6 +96,8 @@ struct head {
     bool own_label;        /* prgate's own label, meant for an older commit, came when this was the head */
     bool rerun_refused;    /* somebody who may not approve has asked for a re-run since */
     bool rerun_failed;     /* the receiver said no for good to the newest */
+    bool too_soon;         /* the label was set before anybody could have looked, and taken off */
+    bool queued;           /* the commit of a merge queue's group, never the pull request's own head */
 };
 
 enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };
@@ -115,6 +132,10 @@ struct record {
     int64_t draft_label_at;   /* newest approval while it was a draft */
     struct sha label_removed; /* head for which prgate itself took the label off */
     bool conflict_commented;
+    struct sha approved_head; /* the newest commit that somebody said yes to */
+    uint32_t policies_done;   /* enum policy_mark, or-ed */
+    struct user emergency_by; /* who completed the guard check by the emergency label; nobody: it was not */
+    int64_t emergency_at_ms;
 
     struct claim claim;
     uint64_t next_delivery; /* sequence numbers to come */
@@ -147,9 +168,10 @@ bool head_is_triggered(const struct head *head);
 unsigned head_attempt(const struct head *head);
 
 /* The version of what record_encode() and head_encode() write; all from 1 on can be read. */
-enum { RECORD_VERSION = 2 };
+enum { RECORD_VERSION = 3 };
 
-/* One head's part of it, for those that lie elsewhere. Version 1 knew neither who pushed nor re-runs. */
+/* One head's part of it, for those that lie elsewhere. Version 1 knew neither who pushed nor re-runs,
+ * version 2 no means of approval, cancelling, budgets, queues and policies. */
 void head_encode(struct buf *out, const struct head *head);
 void head_decode(struct decoder *d, unsigned version, struct head *head);
 
@@ -163,6 +185,7 @@ enum record_state { RECORD_NEW, RECORD_AWAITING, RECORD_CONFLICT, RECORD_TRIGGER
 enum record_state record_state(const struct record *record);
 const char *record_state_name(enum record_state state);
 const char *ci_state_name(enum ci_state state);
+const char *approval_means_name(enum approval_means means);
 const char *wait_reason_name(enum wait_reason reason);
 const char *wait_reason_phrase(enum wait_reason reason); /* for people, "" for WAIT_NOTHING */
 

@@ -17,10 +17,13 @@ static struct event make_event(void)
                           .association = ASSOCIATION_INSIDER,
                           .label_id = UINT64_C(10404216443),
                           .label_is_gate = true,
-                          .attempt = 4000000000};
+                          .attempt = 4000000000,
+                          .command = COMMAND_STATUS,
+                          .comment = 5000000000};
     memset(event.delivery, 'd', sizeof event.delivery - 1);
     memset(event.repo, 'r', sizeof event.repo - 1);
     memset(event.label, 'l', sizeof event.label - 1);
+    memset(event.sha_prefix, 'f', sizeof event.sha_prefix - 1);
     memset(event.pr.title, 't', sizeof event.pr.title - 1);
     memset(event.pr.head_ref, 'h', sizeof event.pr.head_ref - 1);
     memset(event.pr.base_ref, 'b', sizeof event.pr.base_ref - 1);
@@ -85,6 +88,9 @@ static void test_delivery_comes_back_field_by_field(void **state)
     check_u64("delivery", "label_id", got.label_id, want.label_id);
     check_bool("delivery", "label_is_gate", got.label_is_gate, true);
     check_u64("delivery", "attempt", got.attempt, want.attempt);
+    check_int("delivery", "command", got.command, want.command);
+    check_u64("delivery", "comment", got.comment, want.comment);
+    check_str("delivery", "sha_prefix", got.sha_prefix, want.sha_prefix);
     buf_release(&bytes);
 }
 
@@ -92,7 +98,7 @@ static void test_delivery_comes_back_field_by_field(void **state)
 static void test_stored_bytes_stay_as_they_are(void **state)
 {
     (void)state;
-    static const unsigned char want[] = "\2\5\0\0\0\1d"       /* version, action, delivery */
+    static const unsigned char want[] = "\3\5\0\0\0\1d"       /* version, action, delivery */
                                         "\0\0\0\0\0\0\0\2"    /* received */
                                         "\0\0\0\0\0\0\0\3"    /* repository */
                                         "\0\0\0\0\0\0\0\4"    /* number */
@@ -108,7 +114,11 @@ static void test_stored_bytes_stay_as_they_are(void **state)
                                         "\1\0\0\2\1"          /* draft, open, no label, mergeable; insider */
                                         "\0\0\0\1l"           /* label */
                                         "\0\0\0\0\0\0\0\xa\1" /* its id, the gate's */
-                                        "\0\0\0\xb";          /* attempt */
+                                        "\0\0\0\xb\2"         /* attempt, command */
+                                        "\0\0\0\0\0\0\0\xc"   /* comment */
+                                        "\0\0\0\2"
+                                        "ab"; /* commit */
+    enum { ADDED = 1 + 8 + 4 + 2 };
     struct event event = {.action = EVENT_LABELED,
                           .delivery = "d",
                           .received_ms = 2,
@@ -120,7 +130,10 @@ static void test_stored_bytes_stay_as_they_are(void **state)
                           .label = "l",
                           .label_id = 10,
                           .label_is_gate = true,
-                          .attempt = 11};
+                          .attempt = 11,
+                          .command = COMMAND_RERUN,
+                          .comment = 12,
+                          .sha_prefix = "ab"};
     event.pr = (struct snapshot){.updated_at = 8,
                                  .head_ref = "h",
                                  .base_ref = "b",
@@ -135,10 +148,15 @@ static void test_stored_bytes_stay_as_they_are(void **state)
     /* Version 1 ends before the attempt. */
     struct event back;
     bytes.data[0] = 1;
-    check_int("version 1", "code", decode_copy(&back, &bytes, bytes.len - 4), ERR_OK);
+    check_int("version 1", "code", decode_copy(&back, &bytes, bytes.len - ADDED - 4), ERR_OK);
     check_str("version 1", "label", back.label, "l");
     check_u64("version 1", "attempt", back.attempt, 0);
-    check_int("version 1", "one byte more", decode_copy(&back, &bytes, bytes.len - 3), ERR_CORRUPT);
+    check_int("version 1", "one byte more", decode_copy(&back, &bytes, bytes.len - ADDED - 3), ERR_CORRUPT);
+    bytes.data[0] = 2;
+    check_int("version 2", "code", decode_copy(&back, &bytes, bytes.len - ADDED), ERR_OK);
+    check_u64("version 2", "attempt", back.attempt, 11);
+    check_int("version 2", "command", back.command, COMMAND_NONE);
+    check_int("version 2", "one byte more", decode_copy(&back, &bytes, bytes.len - ADDED + 1), ERR_CORRUPT);
     buf_release(&bytes);
 }
 
@@ -150,7 +168,7 @@ static void test_every_action_comes_back_and_no_other_is_taken(void **state)
     encode(&event, &bytes);
     for (unsigned number = 0; number < 256; number++) {
         char row[32];
-        bool known = number >= EVENT_OPENED && number <= EVENT_RERUN;
+        bool known = number >= EVENT_OPENED && number <= EVENT_WAKE;
         snprintf(row, sizeof row, "action %u", number);
         bytes.data[1] = (unsigned char)number; /* behind the version */
         check_int(row, "code", decode_copy(&back, &bytes, bytes.len), known ? ERR_OK : ERR_CORRUPT);
@@ -164,12 +182,17 @@ static void test_every_action_comes_back_and_no_other_is_taken(void **state)
 static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
-    enum { GATE = 1 + 4, ASSOCIATION = GATE + 8 + (LABEL_SIZE - 1) + 4 + 1 };
+    enum {
+        COMMAND = 1 + 8 + 4 + SHA_SIZE - 1,
+        GATE = COMMAND + 1 + 4,
+        ASSOCIATION = GATE + 8 + (LABEL_SIZE - 1) + 4 + 1
+    };
     static const struct {
         const char *name;
         size_t from_end;
         unsigned end;
     } rows[] = {
+        {"command", COMMAND, COMMAND_END},
         {"label_is_gate", GATE, 2},
         {"association", ASSOCIATION, ASSOCIATION_INSIDER + 1},
         {"mergeable", ASSOCIATION + 1, MERGEABLE_YES + 1},
@@ -198,7 +221,7 @@ static void test_other_versions_are_corrupt(void **state)
     for (unsigned version = 0; version < 256; version++) {
         bytes.data[0] = (unsigned char)version;
         check_int("version", "code", decode_copy(&back, &bytes, bytes.len),
-                  version == 2 ? ERR_OK : ERR_CORRUPT);
+                  version == 3 ? ERR_OK : ERR_CORRUPT);
     }
     buf_release(&bytes);
 }

@@ -486,7 +486,7 @@ static void test_actions(void **state)
 
 static void test_numbers_of_no_action_are_refused(void **state)
 {
-    static const unsigned numbers[] = {0, 11, 255, 256 + 1, UINT32_MAX};
+    static const unsigned numbers[] = {0, EVENT_WAKE + 1, 255, 256 + 1, UINT32_MAX};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         enum event_action untouched = EVENT_EDITED;

@@ -14,7 +14,12 @@ static struct intent make_intent(void)
                             .delivery = "72d3162e-cc78-11e3-81ab-4c9367dc0958",
                             .created_ms = INT64_C(1700000000123),
                             .attempts = 3,
-                            .sent_ms = -1};
+                            .sent_ms = -1,
+                            .message = MESSAGE_COMMAND_UNKNOWN,
+                            .reaction = REACTION_REFUSED,
+                            .target = 7,
+                            .attempt = 5,
+                            .person = {.id = 9, .login = "tim"}};
     memset(intent.sha.hex, 'a', 40);
     return intent;
 }
@@ -52,6 +57,12 @@ static void test_intent_comes_back_field_by_field(void **state)
         check_int(row, "created_ms", got.created_ms, want.created_ms);
         check_u64(row, "attempts", got.attempts, want.attempts);
         check_int(row, "sent_ms", got.sent_ms, want.sent_ms);
+        check_int(row, "message", got.message, want.message);
+        check_int(row, "reaction", got.reaction, want.reaction);
+        check_u64(row, "target", got.target, want.target);
+        check_u64(row, "attempt", got.attempt, want.attempt);
+        check_u64(row, "person", got.person.id, want.person.id);
+        check_str(row, "person", got.person.login, want.person.login);
         buf_release(&bytes);
     }
 }
@@ -60,24 +71,34 @@ static void test_intent_comes_back_field_by_field(void **state)
 static void test_stored_bytes_stay_as_they_are(void **state)
 {
     (void)state;
-    static const unsigned char want[] = "\1\0\0\0\1\x2a\5\xf2\0\4\0\0\0\x28"
+    static const unsigned char want[] = "\2\0\0\0\1\x2a\5\xf2\0\4\0\0\0\x28"
                                         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
                                         "\2\0\0\0\x24"
                                         "72d3162e-cc78-11e3-81ab-4c9367dc0958"
-                                        "\0\0\1\x8b\xcf\xe5\x68\x7b\0\0\0\3\xff\xff\xff\xff\xff\xff\xff\xff";
+                                        "\0\0\1\x8b\xcf\xe5\x68\x7b\0\0\0\3\xff\xff\xff\xff\xff\xff\xff\xff"
+                                        "\4\2\0\0\0\0\0\0\0\7\0\0\0\5"
+                                        "\0\0\0\0\0\0\0\x9\0\0\0\3tim\0";
+    enum { ADDED = 1 + 1 + 8 + 4 + 8 + 4 + 3 + 1 };
     struct intent intent = make_intent();
     struct buf bytes;
     buf_init(&bytes);
     intent_encode(&intent, &bytes);
     check_u64("intent", "length", bytes.len, sizeof want - 1);
     assert_memory_equal(bytes.data, want, sizeof want - 1);
+    /* Version 1 ends before the message. */
+    struct intent back;
+    bytes.data[0] = 1;
+    check_int("version 1", "code", decode_copy(&back, &bytes, bytes.len - ADDED), ERR_OK);
+    check_int("version 1", "sent_ms", back.sent_ms, intent.sent_ms);
+    check_int("version 1", "message", back.message, MESSAGE_NONE);
+    check_int("version 1", "one byte more", decode_copy(&back, &bytes, bytes.len - ADDED + 1), ERR_CORRUPT);
     buf_release(&bytes);
 }
 
 static void test_dead_letter_comes_back_field_by_field_and_no_cut_of_it_does(void **state)
 {
     (void)state;
-    static const unsigned char head[] = "\1\0\0\1\x8b\xcf\xe5\x68\x7b\0\0\0\2no";
+    static const unsigned char head[] = "\2\0\0\1\x8b\xcf\xe5\x68\x7b\0\0\0\2no";
     struct dead_letter want = {.intent = make_intent(), .died_ms = 1700000000123, .reason = "no"}, got;
     struct buf bytes;
     struct err err = {0};
@@ -99,7 +120,7 @@ static void test_dead_letter_comes_back_field_by_field_and_no_cut_of_it_does(voi
         assert_int_equal(dead_letter_decode(&got, bytes.data, len, &err), ERR_CORRUPT);
     buf_addc(&bytes, 0);
     assert_int_equal(dead_letter_decode(&got, bytes.data, bytes.len, &err), ERR_CORRUPT);
-    bytes.data[0] = 2;
+    bytes.data[0] = 3;
     assert_int_equal(dead_letter_decode(&got, bytes.data, bytes.len - 1, &err), ERR_CORRUPT);
     buf_release(&bytes);
 }
@@ -130,7 +151,7 @@ static void test_bytes_that_mean_nothing_are_corrupt(void **state)
         size_t at;
         unsigned low, high; /* what may stand there */
     } rows[] = {
-        {"version", VERSION_AT, 1, 1},
+        {"version", VERSION_AT, 2, 2},
         {"kind", KIND_AT, INTENT_TRIGGER, INTENT_KIND_END - 1},
         {"reason", REASON_AT, WAIT_NOTHING, WAIT_REASON_END - 1},
     };
@@ -186,6 +207,11 @@ static void test_kinds_have_names_of_their_own(void **state)
             check_bool(name, "its own", strcmp(name, intent_kind_name((enum intent_kind)b)) != 0, true);
     }
     check_str("end", "name", intent_kind_name(INTENT_KIND_END), "?");
+    for (unsigned a = MESSAGE_NONE; a < MESSAGE_END; a++)
+        for (unsigned b = MESSAGE_NONE; b < a; b++)
+            check_bool(message_name((enum message)a), "its own",
+                       strcmp(message_name((enum message)a), message_name((enum message)b)) != 0, true);
+    check_str("end of messages", "name", message_name(MESSAGE_END), "?");
 }
 
 int main(void)

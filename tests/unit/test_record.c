@@ -44,6 +44,10 @@ static void make_record(struct record *record)
     record->next_ledger = 11;
     record->due_ms = -1;
     record->failures = 12;
+    memset(record->approved_head.hex, 'a', 40);
+    record->policies_done = 5;
+    record->emergency_by = (struct user){.id = 3, .login = "tim"};
+    record->emergency_at_ms = 106;
     for (char digit = 'a'; digit <= 'e'; digit++) {
         struct sha sha = sha_of(digit);
         record_reserve_head(record);
@@ -67,6 +71,12 @@ static void make_record(struct record *record)
         head->rerun_by = (struct user){.id = 4, .login = "max"};
         head->rerun_refused = digit == 'a' || digit == 'd';
         head->rerun_failed = digit == 'b' || digit == 'd';
+        head->means = head->approved ? MEANS_BUTTON : MEANS_NONE;
+        head->approver_permission = head->approved ? PERMISSION_MAINTAIN : PERMISSION_NONE;
+        head->too_soon = digit == 'b' || digit == 'e';
+        head->cancelled = (uint32_t)digit - 1;
+        head->budget_until_ms = 2000 + digit;
+        head->queued = digit == 'a' || digit == 'c';
     }
 }
 
@@ -78,7 +88,7 @@ static void make_record(struct record *record)
 static const struct {
     const char *name, *hex;
 } stored[] = {
-    {"version, key", "02000000012a05f2000000000000000007"},
+    {"version, key", "03000000012a05f2000000000000000007"},
     {"repository, installation", "000000096f63746f2f7265706f000000000000004d"},
     {"updated_at", "000000006553f100"},
     {"head", "00000028" SHA_B_HEX},
@@ -92,7 +102,11 @@ static const struct {
     {"conflict_commented", "00"},
     {"claim", "010102030000000000000000000000000004050600000000000000000000000000"},
     {"next_delivery, next_intent, next_ledger", "0000000000000009000000000000000a000000000000000b"},
-    {"due_ms, failures, number of heads", "ffffffffffffffff0000000c00000002"},
+    {"due_ms, failures", "ffffffffffffffff0000000c"},
+    {"version 3: approved_head", "00000028" SHA_A_HEX},
+    {"version 3: policies_done, emergency_by", "0000000500000000000000030000000374696d00"},
+    {"version 3: emergency_at_ms", "000000000000006a"},
+    {"number of heads", "00000002"},
     {"first head", "00000028" SHA_A_HEX},
     {"first head: first_seen_ms, ci, ci_at_ms", "0000000000000061030000000000000449"},
     {"first head: check, reason", "0205"},
@@ -101,6 +115,8 @@ static const struct {
     {"first head: pusher, own_label", "000000000000000000000000000001"},
     {"first head: reruns, ci before, by whom, refused, failed",
      "00000061050000000000000004000000036d6178000100"},
+    {"version 3: first head: means, permission, too_soon", "020400"},
+    {"version 3: first head: cancelled, budget_until_ms, queued", "00000060000000000000083101"},
     {"second head", "00000028" SHA_B_HEX},
     {"second head: first_seen_ms, ci, ci_at_ms", "000000000000006203000000000000044a"},
     {"second head: check, reason", "0205"},
@@ -109,10 +125,9 @@ static const struct {
     {"second head: pusher, own_label", "01000000000000000400000003626f620000"},
     {"second head: reruns, ci before, by whom, refused, failed",
      "00000062050000000000000004000000036d6178000001"},
+    {"version 3: second head: means, permission, too_soon", "020401"},
+    {"version 3: second head: cancelled, budget_until_ms, queued", "00000061000000000000083200"},
 };
-
-/* What version 1 had for the rows of the same name, and none for re-runs. */
-static const char version_1[] = "01000000012a05f2000000000000000007";
 
 static void encode(const struct record *record, struct buf *out)
 {
@@ -130,6 +145,12 @@ static void check_head(const struct head *got, const struct head *want)
     check_int(row, "check", got->check, want->check);
     check_int(row, "check_reason", got->check_reason, want->check_reason);
     check_bool(row, "approved", got->approved, want->approved);
+    check_int(row, "means", got->means, want->means);
+    check_int(row, "approver's permission", got->approver_permission, want->approver_permission);
+    check_bool(row, "too_soon", got->too_soon, want->too_soon);
+    check_u64(row, "cancelled", got->cancelled, want->cancelled);
+    check_int(row, "budget_until_ms", got->budget_until_ms, want->budget_until_ms);
+    check_bool(row, "queued", got->queued, want->queued);
     check_u64(row, "approver's id", got->approver.id, want->approver.id);
     check_str(row, "approver", got->approver.login, want->approver.login);
     check_int(row, "approved_at_ms", got->approved_at_ms, want->approved_at_ms);
@@ -174,6 +195,10 @@ static void check_record(const struct record *got, const struct record *want)
     check_u64("record", "next_ledger", got->next_ledger, want->next_ledger);
     check_int("record", "due_ms", got->due_ms, want->due_ms);
     check_u64("record", "failures", got->failures, want->failures);
+    check_str("record", "approved_head", got->approved_head.hex, want->approved_head.hex);
+    check_u64("record", "policies_done", got->policies_done, want->policies_done);
+    check_str("record", "emergency_by", got->emergency_by.login, want->emergency_by.login);
+    check_int("record", "emergency_at_ms", got->emergency_at_ms, want->emergency_at_ms);
     check_u64("record", "heads", got->head_count, want->head_count);
     for (size_t i = 0; i < want->head_count; i++)
         check_head(&got->heads[i], &want->heads[i]);
@@ -339,19 +364,59 @@ static void add_hex(struct buf *out, const char *hex)
     }
 }
 
-/* A record of before there were re-runs: none was asked for, and its next trigger is the second. */
-static void test_version_1_is_read(void **state)
+/* Did that version have the row? */
+static bool had(unsigned version, const char *row)
 {
-    (void)state;
-    struct record want, got;
+    if (version < 3 && strncmp(row, "version 3:", 10) == 0)
+        return false;
+    return version > 1 || (strstr(row, "reruns") == NULL && strstr(row, "own_label") == NULL);
+}
+
+static void forget_version_3(struct record *record)
+{
+    record->approved_head = (struct sha){0};
+    record->policies_done = 0;
+    record->emergency_by = (struct user){0};
+    record->emergency_at_ms = 0;
+    for (size_t i = 0; i < record->head_count; i++) {
+        struct head *head = &record->heads[i];
+        head->means = head->approved ? MEANS_LABEL : MEANS_NONE; /* there was no other */
+        head->approver_permission = PERMISSION_NONE;
+        head->too_soon = head->queued = false;
+        head->cancelled = 0;
+        head->budget_until_ms = 0;
+    }
+}
+
+static void check_old_version(unsigned version, const struct record *want)
+{
+    struct record got;
     struct buf bytes;
     struct err err = {0};
     buf_init(&bytes);
     for (size_t i = 0; i < COUNT_OF(stored); i++)
-        if (strstr(stored[i].name, "reruns") == NULL && strstr(stored[i].name, "own_label") == NULL)
-            add_hex(&bytes, i == 0 ? version_1 : stored[i].hex);
+        if (had(version, stored[i].name))
+            add_hex(&bytes, stored[i].hex);
+    bytes.data[0] = (unsigned char)version;
+    make_record(&got); /* nothing of what was there before stays */
+    if (record_decode(&got, bytes.data, bytes.len, &err) != ERR_OK)
+        fail_msg("version %u: %s", version, err.text);
+    check_record(&got, want);
+    check_u64("first head", "attempt", head_attempt(&got.heads[0]), want->heads[0].reruns + 1);
+    assert_int_equal(decode_copy(bytes.data, bytes.len - 1), ERR_CORRUPT);
+    record_release(&got);
+    buf_release(&bytes);
+}
+
+/* Of before there were re-runs none was asked for, and the next trigger is the second. */
+static void test_old_versions_are_read(void **state)
+{
+    (void)state;
+    struct record want;
     make_record(&want);
     want.head_count = 2;
+    forget_version_3(&want);
+    check_old_version(2, &want);
     for (size_t i = 0; i < want.head_count; i++) {
         struct head *head = &want.heads[i];
         head->pusher = PUSHER_UNKNOWN;
@@ -362,22 +427,20 @@ static void test_version_1_is_read(void **state)
         head->rerun_by = (struct user){0};
         head->rerun_refused = head->rerun_failed = false;
     }
-    make_record(&got); /* nothing of what was there before stays */
-    if (record_decode(&got, bytes.data, bytes.len, &err) != ERR_OK)
-        fail_msg("%s", err.text);
-    check_record(&got, &want);
-    check_u64("first head", "attempt", head_attempt(&got.heads[0]), 1);
-    assert_int_equal(decode_copy(bytes.data, bytes.len - 1), ERR_CORRUPT);
+    check_old_version(1, &want);
     record_release(&want);
-    record_release(&got);
-    buf_release(&bytes);
 }
 
 /* The last head's fields, counted from the end: what no encoder of ours would write. */
 static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
-    enum { ASKED = 8 + 4 + 3 + 1 + 2, BEFORE = ASKED + 1, RERUNS = BEFORE + 4 };
+    enum {
+        VERSION_3 = 1 + 1 + 1 + 4 + 8 + 1,
+        ASKED = VERSION_3 + 8 + 4 + 3 + 1 + 2,
+        BEFORE = ASKED + 1,
+        RERUNS = BEFORE + 4
+    };
     enum { PUSHER = RERUNS + 1 + 8 + 4 + 3 + 1 + 1, FLAGS = 3 + PUSHER, APPROVER = 8 + 4 + 3 + 1, TIME = 8 };
     enum { REASON = FLAGS + TIME + APPROVER + 1 + 1, CHECK = REASON + 1, CI = CHECK + TIME + 1 };
     static const struct {
@@ -393,8 +456,12 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         {"pusher", PUSHER, PUSHER_STATE_END},
         {"own_label", RERUNS + 1, 2},
         {"ci before", BEFORE, CI_STATE_END},
-        {"rerun_refused", 2, 2},
-        {"rerun_failed", 1, 2},
+        {"rerun_refused", VERSION_3 + 2, 2},
+        {"rerun_failed", VERSION_3 + 1, 2},
+        {"means", VERSION_3, MEANS_END},
+        {"permission", VERSION_3 - 1, PERMISSION_END},
+        {"too_soon", VERSION_3 - 2, 2},
+        {"queued", 1, 2},
     };
     struct record record;
     struct buf bytes;
@@ -421,9 +488,9 @@ static void test_unknown_version_is_corrupt_and_leaves_an_empty_record(void **st
     struct err err = {0};
     make_record(&record);
     encode(&record, &bytes);
-    bytes.data[0] = 3;
+    bytes.data[0] = 4;
     assert_int_equal(record_decode(&record, bytes.data, bytes.len, &err), ERR_CORRUPT);
-    check_contains("version", "text", err.text, "version 3");
+    check_contains("version", "text", err.text, "version 4");
     check_u64("record", "heads", record.head_count, 0);
     check_str("record", "repository", record.repo, "");
     bytes.data[0] = 0;
@@ -579,7 +646,7 @@ int main(void)
         cmocka_unit_test(test_changed_bytes_are_corrupt_or_another_record),
         cmocka_unit_test(test_more_heads_than_there_are_bytes_is_corrupt),
         cmocka_unit_test(test_stored_bytes_stay_as_they_are),
-        cmocka_unit_test(test_version_1_is_read),
+        cmocka_unit_test(test_old_versions_are_read),
         cmocka_unit_test(test_choice_that_nobody_knows_is_corrupt),
         cmocka_unit_test(test_unknown_version_is_corrupt_and_leaves_an_empty_record),
         cmocka_unit_test(test_copy_is_equal_and_has_heads_of_its_own),

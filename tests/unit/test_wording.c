@@ -52,6 +52,8 @@ static void test_waiting_says_what_for_and_what_to_do(void **state)
         {WAIT_TRIGGER_FAILED, "could not be started", "Once that is mended", true},
         {WAIT_PUSHER, "who pushed is not trusted", "somebody else pushed", true},
         {WAIT_PUSHER_UNKNOWN, "who pushed is not known", "somebody else pushed", true},
+        {WAIT_TOO_SOON, "before anybody could have looked", "has looked at the present commit", true},
+        {WAIT_BUDGET, "too many were started", "starts by itself", false},
     };
     static const struct {
         const char *label, *named;
