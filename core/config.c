@@ -417,6 +417,7 @@ static const struct key github_keys[] = {
 static const struct key repo_keys[] = {
     {REPO("label", "CICD", apply_text, label), .check = config_check_label},
     {REPO("label_id", NULL, apply_u64, label_id), .min = 1, .max = ID_MAX},
+    {REPO("trusted_bots", NULL, apply_list, trusted_bots), .list = true, .check = config_check_bot},
     {REPO("trusted_users", NULL, apply_list, trusted_users), .list = true, .check = config_check_login},
     {REPO("trusted_teams", NULL, apply_list, trusted_teams), .list = true, .check = config_check_team},
     {.name = "trusted_permission",
@@ -866,6 +867,7 @@ static void policy_release(struct policy *policy)
     free(policy->pattern);
     free(policy->label);
     list_release(&policy->trusted_users);
+    list_release(&policy->trusted_bots);
     list_release(&policy->trusted_teams);
     free(policy->check_name);
     free(policy->dispatch_event);
@@ -933,6 +935,15 @@ const struct policy *config_policy(const struct config *config, const char *repo
 bool policy_is_gate_label(const struct policy *policy, const char *name, uint64_t id)
 {
     return text_equal_fold(policy->label, name) && (policy->label_id == 0 || policy->label_id == id);
+}
+
+bool policy_names_bot(const struct policy *policy, const char *login, uint64_t *app_id)
+{
+    char named[LOGIN_SIZE];
+    for (size_t i = 0; i < policy->trusted_bots.count; i++)
+        if (config_read_bot(policy->trusted_bots.items[i], named, app_id) && text_equal_fold(named, login))
+            return true;
+    return false;
 }
 
 bool string_list_has(const struct string_list *list, const char *text)

@@ -43,6 +43,32 @@ const char *config_check_login(const char *text)
                                : "is no GitHub login; write it like \"octocat\" or \"dependabot[bot]\"";
 }
 
+bool config_read_bot(const char *text, char login[LOGIN_SIZE], uint64_t *app_id)
+{
+    static const char end[] = "[bot]";
+    const char *bracket = strstr(text, end);
+    size_t len = bracket == NULL ? 0 : (size_t)(bracket - text) + strlen(end);
+    *app_id = 0;
+    if (len == 0 || len >= LOGIN_SIZE)
+        return false;
+    memcpy(login, text, len);
+    login[len] = '\0';
+    if (!text_is_login(login))
+        return false;
+    return text[len] == '\0' ||
+           (text[len] == ':' && text_to_u64(text + len + 1, UINT32_MAX, app_id) && *app_id > 0);
+}
+
+const char *config_check_bot(const char *text)
+{
+    char login[LOGIN_SIZE];
+    uint64_t app_id;
+    return config_read_bot(text, login, &app_id)
+               ? NULL
+               : "is no App's login; write it like \"renovate[bot]\", or with the App's number like "
+                 "\"renovate[bot]:2740\"";
+}
+
 const char *config_check_team(const char *text)
 {
     return text_is_repo_name(text) ? NULL : "is no team; write it like \"organization/team-slug\"";

@@ -118,6 +118,42 @@ enum err_code github_get_permission(struct github *github, const char *login, en
     return code;
 }
 
+static enum err_code get_app_id(struct github *github, const char *url, uint64_t *out, struct err *err)
+{
+    struct github_ask ask = {.method = "GET", .url = url};
+    cJSON *reply = NULL;
+    enum err_code code = github_read(github, GITHUB_ROLE_REPO, url, &reply, err);
+    if (code == ERR_NOT_FOUND)
+        return ERR_OK;
+    if (code != ERR_OK)
+        return code;
+    if (!github_json_u64(reply, "id", out))
+        code = github_odd_reply(github, &ask, "no id", err);
+    cJSON_Delete(reply);
+    return code;
+}
+
+enum err_code github_get_app_id(struct github *github, const char *login, uint64_t *out, struct err *err)
+{
+    const char *end = strstr(login, "[bot]");
+    char slug[LOGIN_SIZE] = "";
+    *out = 0;
+    if (!github_can_read(github))
+        return github_cannot_read(err);
+    if (end == NULL || (size_t)(end - login) >= sizeof slug)
+        return ERR_OK; /* no App has such a login */
+    memcpy(slug, login, (size_t)(end - login));
+
+    struct buf url;
+    buf_init(&url);
+    github_add_api(github, &url);
+    buf_adds(&url, "/apps/");
+    text_add_url(&url, slug);
+    enum err_code code = get_app_id(github, buf_text(&url), out, err);
+    buf_release(&url);
+    return code;
+}
+
 static enum err_code get_membership(struct github *github, const char *url, bool *out, struct err *err)
 {
     struct github_ask ask = {.method = "GET", .url = url};

@@ -110,6 +110,23 @@ static enum err_code ask_membership(struct worker *worker, const char *team, con
     return ERR_OK;
 }
 
+static enum err_code ask_app_id(struct worker *worker, const char *login, uint64_t *out, struct err *err)
+{
+    struct answer answer = {0};
+    snprintf(answer.question, sizeof answer.question, "app/%s", login);
+    text_fold(answer.question);
+    if (!recall(worker->gate, &answer)) {
+        uint64_t id;
+        enum err_code code = github_get_app_id(worker->github, login, &id, err);
+        if (code != ERR_OK)
+            return code;
+        answer.user = (struct user){.id = id};
+        keep(worker->gate, &answer);
+    }
+    *out = answer.user.id;
+    return ERR_OK;
+}
+
 static enum err_code ask_identity(struct worker *worker, struct user *out, struct err *err)
 {
     struct answer answer = {.question = "identity"};
@@ -184,6 +201,7 @@ static enum err_code learn_sender(struct worker *worker, const struct policy *po
 /* Somebody who is trusted or not: the author, or who pushed. */
 struct person {
     const char *login;
+    bool bot;
     bool insider; /* as GitHub's author_association says */
     bool trusted;
     char why[FACT_WHY_SIZE];
@@ -203,6 +221,24 @@ static enum err_code ask_teams(struct worker *worker, const struct policy *polic
     return ERR_OK;
 }
 
+/* Where a number is given, an App of the same name that has another one, an older one's heir, does not count. */
+static enum err_code judge_bot(struct worker *worker, const struct policy *policy, struct person *person,
+                               struct err *err)
+{
+    uint64_t wanted, id = 0;
+    if (!person->bot || !policy_names_bot(policy, person->login, &wanted))
+        return ERR_OK;
+    enum err_code code = ERR_OK;
+    if (wanted != 0 && github_can_read(worker->github))
+        code = ask_app_id(worker, person->login, &id, err);
+    if (code != ERR_OK)
+        return code;
+    person->trusted = id == wanted || !github_can_read(worker->github);
+    say(person->why,
+        person->trusted ? "trusted_bots has" : "not the App that trusted_bots wants:", person->login);
+    return ERR_OK;
+}
+
 /* Cheapest first: the configured list costs nothing, the others a call each that is kept. */
 static enum err_code judge(struct worker *worker, const struct policy *policy, const struct event *event,
                            struct person *person, struct err *err)
@@ -213,12 +249,15 @@ static enum err_code judge(struct worker *worker, const struct policy *policy, c
         say(person->why, "trusted_users has", person->login);
         return ERR_OK;
     }
+    enum err_code code = judge_bot(worker, policy, person, err);
+    if (code != ERR_OK || person->trusted)
+        return code;
     if (!github_can_read(worker->github)) {
         person->trusted = person->insider;
         say(person->why, "assumed without credentials:", person->trusted ? "yes" : "no");
         return ERR_OK;
     }
-    enum err_code code = ask_teams(worker, policy, person, err);
+    code = ask_teams(worker, policy, person, err);
     if (code != ERR_OK || person->trusted || !policy->permission_trusts)
         return code;
     code = ask_permission(worker, event->key.repo_id, person->login, &permission, err);
@@ -233,6 +272,7 @@ static enum err_code learn_author(struct worker *worker, const struct policy *po
                                   const struct event *event, struct facts *facts, struct err *err)
 {
     struct person author = {.login = event->pr.author.login,
+                            .bot = event->pr.author.bot,
                             .insider = event->association == ASSOCIATION_INSIDER};
     enum err_code code = ERR_OK;
     if (author.login[0] == '\0')
@@ -253,6 +293,7 @@ static enum err_code learn_pusher(struct worker *worker, const struct policy *po
 {
     bool is_author = event->sender.id != 0 && event->sender.id == event->pr.author.id;
     struct person pusher = {.login = event->sender.login,
+                            .bot = event->sender.bot,
                             .insider = is_author && event->association == ASSOCIATION_INSIDER};
     enum err_code code = ERR_OK;
     if (event->sender.bot)

@@ -50,6 +50,7 @@ struct policy {
     char *label;
     uint64_t label_id; /* 0: not pinned */
     struct string_list trusted_users;
+    struct string_list trusted_bots;    /* "renovate[bot]", "renovate[bot]:2740": see policy_names_bot() */
     struct string_list trusted_teams;   /* "org/team-slug" */
     bool permission_trusts;             /* trusted_permission is not "" */
     enum permission trusted_permission; /* valid where permission_trusts */
@@ -137,6 +138,9 @@ const struct policy *config_policy(const struct config *config, const char *repo
 
 /* Is this the policy's gate label: the name (case ignored, as on GitHub), and the id where one is pinned? */
 bool policy_is_gate_label(const struct policy *policy, const char *name, uint64_t id);
+
+/* Is it among the trusted_bots? *app_id: the App that it has to be, 0 = of whatever number. */
+bool policy_names_bot(const struct policy *policy, const char *login, uint64_t *app_id);
 
 bool string_list_has(const struct string_list *list, const char *text); /* ASCII case ignored */
 

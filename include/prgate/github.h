@@ -122,6 +122,9 @@ enum err_code github_whoami(struct github *github, struct user *out, struct err 
 enum err_code github_get_permission(struct github *github, const char *login, enum permission *out,
                                     struct err *err);
 
+/* GET /apps/{slug}: the number of the App that acts as `login`, "slug[bot]"; 0: there is none that may be seen. */
+enum err_code github_get_app_id(struct github *github, const char *login, uint64_t *out, struct err *err);
+
 /* GET /orgs/{org}/teams/{slug}/memberships/{login}; true only for state "active". `team` is "org/slug". */
 enum err_code github_is_team_member(struct github *github, const char *team, const char *login, bool *out,
                                     struct err *err);

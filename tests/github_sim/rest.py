@@ -123,6 +123,14 @@ def get_app(ask):
     return Reply(200, payload.app(ask.credential.app))
 
 
+@route("GET", "/apps/{slug}", credential="token")
+def get_app_by_slug(ask):
+    for app in ask.world.apps.values():
+        if app.slug == ask.params["slug"].lower():
+            return Reply(200, payload.app(app))
+    raise not_found()
+
+
 @route("GET", "/user")
 def get_user(ask):
     if ask.credential.kind != "personal":

@@ -50,10 +50,14 @@ def test_opened(gate, author, how, expected):
     ("ann", None, WAITING),  # write permission counts for nothing here
     ("roller", None, STARTED),
     ("dependabot[bot]", None, STARTED),
+    ("rolling[bot]", None, STARTED),
+    ("heir[bot]", None, WAITING),  # another App had that name when it was written down
 ])
 def test_trusted_by_team_or_name(make_gate, author, membership, expected):
     gate = make_gate("teams")
     gate.sim.team(org="teams", team="crew", login=author, state=membership)
+    for number, slug in (2740, "rolling"), (2742, "heir"):
+        gate.sim.app(id=number, slug=slug, public_key="unused")
     assert outcome(gate.do("open", author=author)) == expected
 
 

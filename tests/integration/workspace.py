@@ -40,7 +40,8 @@ POLICIES = {
     "odd-label": 'label = "{odd_label}"',
     "strict": 'approver_permission = "write"',
     "teams": 'trusted_permission = ""\n  trusted_teams = {{"teams/crew"}}\n'
-             '  trusted_users = {{"dependabot[bot]", "roller"}}',
+             '  trusted_users = {{"dependabot[bot]", "roller"}}\n'
+             '  trusted_bots = {{"rolling[bot]:2740", "heir[bot]:2741"}}',
 }
 REPO_SECTION = 'repo "{owner}/*" {{\n  {policy}\n}}\n'
 

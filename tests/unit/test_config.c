@@ -158,7 +158,7 @@ static const char every_key[] =
     "github { api_url = \"https://ghe.example/api/v3\" app_id = 5000000000 private_key_file = \"@/key\" "
     "request_timeout = 600 }\n"
     "repo \"o/r\" { label = \"go \xf0\x9f\x9a\x80\" label_id = 10404216443 trusted_users = {\"a\", "
-    "\"b[bot]\"} "
+    "\"b[bot]\"} trusted_bots = {\"c[bot]:29110\", \"d[bot]\"} "
     "trusted_teams = {\"o/t\", \"o/u\"} trusted_permission = \"admin\" approver_permission = \"maintain\" "
     "check_name = \"gate\" trigger = \"http\" dispatch_event = \"e\" workflow = \"ci.yml\" "
     "workflow_ref = \"release/1\" http_url = \"https://ci.example/hook?a=b\" http_secret_file = \"@/old\" "
@@ -196,6 +196,14 @@ static void check_every_repo_key(const struct policy *policy)
     check_str("set", "label", policy->label, "go \xf0\x9f\x9a\x80");
     check_u64("set", "label_id", policy->label_id, UINT64_C(10404216443));
     check_list("trusted_users", &policy->trusted_users, "a", "b[bot]");
+    check_list("trusted_bots", &policy->trusted_bots, "c[bot]:29110", "d[bot]");
+    uint64_t app_id = 1;
+    check_bool("trusted_bots", "named", policy_names_bot(policy, "C[bot]", &app_id), true);
+    check_u64("trusted_bots", "App", app_id, 29110);
+    check_bool("trusted_bots", "named", policy_names_bot(policy, "d[bot]", &app_id), true);
+    check_u64("trusted_bots", "any App", app_id, 0);
+    check_bool("trusted_bots", "named", policy_names_bot(policy, "c[bot]:29110", &app_id), false);
+    check_bool("trusted_bots", "named", policy_names_bot(policy, "a", &app_id), false);
     check_list("trusted_teams", &policy->trusted_teams, "o/t", "o/u");
     check_bool("set", "permission_trusts", policy->permission_trusts, true);
     check_int("set", "trusted_permission", policy->trusted_permission, PERMISSION_ADMIN);
@@ -564,6 +572,16 @@ static void test_mistakes_about_repositories_are_named(void **state)
         {"label_id", KEYS("label_id = \"CICD\""), 5, "label_id", "\"CICD\"", "a whole number from 1 to"},
         {"bad user", KEYS("trusted_users = {\"a\", \"b c\"}"), 5, "trusted_users",
          "\"b c\" is no GitHub login", "write it like \"octocat\""},
+        {"a person as a bot", KEYS("trusted_bots = {\"ann\"}"), 5, "trusted_bots",
+         "\"ann\" is no App's login", "write it like \"renovate[bot]\""},
+        {"bot without its number", KEYS("trusted_bots = {\"b[bot]:\"}"), 5, "trusted_bots", "\"b[bot]:\"",
+         "\"renovate[bot]:2740\""},
+        {"bot with number 0", KEYS("trusted_bots = {\"b[bot]:0\"}"), 5, "trusted_bots", "\"b[bot]:0\"",
+         "\"renovate[bot]:2740\""},
+        {"bot with something else", KEYS("trusted_bots = {\"b[bot]x\"}"), 5, "trusted_bots", "\"b[bot]x\"",
+         "\"renovate[bot]:2740\""},
+        {"bot without a name", KEYS("trusted_bots = {\"[bot]\"}"), 5, "trusted_bots", "\"[bot]\"",
+         "\"renovate[bot]:2740\""},
         {"bad team", KEYS("trusted_teams = {\"o/t\", \"t\"}"), 5, "trusted_teams", "\"t\" is no team",
          "write it like \"organization/team-slug\""},
         {"trusted_permission", KEYS("trusted_permission = \"boss\""), 5, "trusted_permission", "\"boss\"",

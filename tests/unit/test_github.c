@@ -717,6 +717,23 @@ static enum err_code act_permission(struct world *world, int64_t *value)
     return code;
 }
 
+static enum err_code act_app_id(struct world *world, int64_t *value)
+{
+    uint64_t id;
+    enum err_code code = github_get_app_id(world->github, "engine roller[bot]", &id, &world->err);
+    if (code == ERR_OK)
+        *value = (int64_t)id;
+    return code;
+}
+
+static enum err_code act_nobodys_app(struct world *world, int64_t *value)
+{
+    uint64_t id;
+    enum err_code code = github_get_app_id(world->github, "ann", &id, &world->err);
+    *value = (int64_t)id;
+    return code;
+}
+
 static enum err_code act_team(struct world *world, int64_t *value)
 {
     bool member = false;
@@ -734,6 +751,7 @@ static enum err_code act_odd_team(struct world *world, int64_t *value)
 }
 
 #define PERMISSION .method = "GET", .url = REPO "/collaborators/dependabot%5Bbot%5D/permission"
+#define APP_BY_SLUG .method = "GET", .url = "/apps/engine%20roller"
 #define TEAM .method = "GET", .url = "/orgs/flutter/teams/flutter-hackers/memberships/a%20b"
 
 static void test_people(void **state)
@@ -873,6 +891,17 @@ static void test_people(void **state)
          .steps = {{TEAM, .status = 502}},
          .want = ERR_RETRY,
          .want_number = 502},
+        {.name = "App",
+         .act = act_app_id,
+         .steps = {{APP_BY_SLUG, .status = 200, .reply = "{\"id\":2740,\"slug\":\"engine roller\"}"}},
+         .want_value = 2740},
+        {.name = "no App", .act = act_app_id, .steps = {{APP_BY_SLUG, .status = 404}}, .want_value = 0},
+        {.name = "nobody's App", .act = act_nobodys_app, .want_value = 0},
+        {.name = "App without a number",
+         .act = act_app_id,
+         .steps = {{APP_BY_SLUG, .status = 200, .reply = "{\"id\":\"2740\"}"}},
+         .want = ERR_REJECT,
+         .want_text = "no id"},
         {.name = "odd team", .act = act_odd_team, .want = ERR_REJECT, .want_text = "org/slug"},
     };
     run_rows(rows, COUNT(rows));
@@ -1814,8 +1843,9 @@ static void test_dry_run_without_credentials(void **state)
     static const struct {
         const char *name;
         act_fn *act;
-    } reads[] = {{"pull", act_pull}, {"whoami", act_whoami_twice}, {"permission", act_permission},
-                 {"team", act_team}, {"has label", act_has_label}, {"find run", act_find_run}};
+    } reads[] = {{"pull", act_pull},        {"whoami", act_whoami_twice}, {"permission", act_permission},
+                 {"team", act_team},        {"App", act_app_id},          {"has label", act_has_label},
+                 {"find run", act_find_run}};
     for (size_t i = 0; i < COUNT(writes); i++)
         run_dry(CREDENTIALS_NONE, writes[i].name, writes[i].act, none);
     for (size_t i = 0; i < COUNT(reads); i++) {

@@ -6,7 +6,7 @@
 
 /* What GitHub says; tests set it. */
 static const char *role, *base_role, *team_state, *second_team_state;
-static int pull_status, role_status, pull_calls, role_calls, team_calls, user_calls;
+static int pull_status, role_status, app_status, pull_calls, role_calls, team_calls, user_calls, app_calls;
 
 static enum err_code answer(const struct http_request *request, struct http_reply *reply, struct err *err)
 {
@@ -32,6 +32,10 @@ static enum err_code answer(const struct http_request *request, struct http_repl
         reply->status = member == NULL ? 404 : 200;
         if (member != NULL)
             buf_addf(&reply->body, "{\"state\":\"%s\",\"role\":\"member\"}", member);
+    } else if (strstr(request->url, "/apps/") != NULL) {
+        app_calls++;
+        reply->status = strstr(request->url, "/apps/roller") != NULL ? app_status : 404;
+        buf_adds(&reply->body, "{\"id\":2740,\"slug\":\"roller\"}");
     } else if (strstr(request->url, "/user") != NULL) {
         user_calls++;
         buf_adds(&reply->body, "{\"id\":99,\"login\":\"gatekeeper\",\"type\":\"User\"}");
@@ -52,8 +56,8 @@ static void begin_with(struct fixture *f, const char *top_keys, const char *repo
     f->fake.answer = answer;
     role = team_state = second_team_state = NULL;
     base_role = "read";
-    pull_status = role_status = 200;
-    pull_calls = role_calls = team_calls = user_calls = 0;
+    pull_status = role_status = app_status = 200;
+    pull_calls = role_calls = team_calls = user_calls = app_calls = 0;
     github_use(f->worker.github, "octo/repo", 0);
 }
 
@@ -548,6 +552,56 @@ static void test_pusher_is_trusted_by_the_same_means(void **state)
     }
 }
 
+/* A number pins the App: another one that has taken over the name is a stranger. */
+static void test_bot_is_trusted_by_its_name_and_number(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *login, *why;
+        bool bot, trusted;
+        int calls, roles;
+    } rows[] = {
+        {"its number", "roller[bot]", "trusted_bots has roller[bot]", true, true, 1, 0},
+        {"of any number", "any[bot]", "trusted_bots has any[bot]", true, true, 0, 0},
+        {"another number", "Roller-2[bot]", "permission none", true, false, 1, 1},
+        {"no such App", "gone[bot]", "permission none", true, false, 1, 1},
+        {"no bot", "roller[bot]", "permission none", false, false, 0, 1},
+        {"not named", "other[bot]", "permission none", true, false, 0, 1},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f,
+              "trusted_bots = {\"roller[bot]:2740\", \"any[bot]\", \"roller-2[bot]:7\", \"gone[bot]:8\"}");
+        for (int again = 0; again < 2; again++) { /* the answer is kept */
+            struct event opened = by_stranger(EVENT_OPENED);
+            opened.pr.author.bot = rows[i].bot;
+            strcpy(opened.pr.author.login, rows[i].login);
+            struct facts facts = learn(&f, &opened, ERR_OK);
+            check_bool(rows[i].name, "trusted", facts.author_trusted, rows[i].trusted);
+            check_str(rows[i].name, "why", facts.author_why, rows[i].why);
+        }
+        check_int(rows[i].name, "Apps asked", app_calls, rows[i].calls);
+        check_int(rows[i].name, "permissions asked", role_calls, rows[i].roles);
+        fixture_close(&f);
+    }
+}
+
+static void test_app_that_cannot_be_asked_for_is_asked_again(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, "trusted_bots = {\"roller[bot]:2740\"}");
+    struct event opened = by_stranger(EVENT_OPENED);
+    opened.pr.author.bot = true;
+    strcpy(opened.pr.author.login, "roller[bot]");
+    app_status = 503;
+    learn(&f, &opened, ERR_RETRY);
+    app_status = 200;
+    assert_true(learn(&f, &opened, ERR_OK).author_trusted);
+    check_int("App", "asked", app_calls, 2);
+    fixture_close(&f);
+}
+
 static void test_dry_run_believes_an_author_who_pushed_and_nobody_else(void **state)
 {
     (void)state;
@@ -584,6 +638,8 @@ int main(void)
         cmocka_unit_test(test_dry_run_without_credentials_believes_the_payload),
         cmocka_unit_test(test_dry_run_with_credentials_asks),
         cmocka_unit_test(test_pusher_is_trusted_by_the_same_means),
+        cmocka_unit_test(test_bot_is_trusted_by_its_name_and_number),
+        cmocka_unit_test(test_app_that_cannot_be_asked_for_is_asked_again),
         cmocka_unit_test(test_dry_run_believes_an_author_who_pushed_and_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
