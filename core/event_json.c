@@ -223,7 +223,7 @@ enum err_code json_get_user(const cJSON *root, const struct user_paths *paths, s
 
 enum err_code json_get_ref(const cJSON *root, const char *path, char out[REF_SIZE], struct err *err)
 {
-    const char *ref;
+    const char *ref = "";
     enum err_code code = json_get_text(root, path, &ref, err);
     if (code != ERR_OK)
         return code;

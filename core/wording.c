@@ -34,71 +34,53 @@ static const char *title_of_wait(enum wait_reason reason)
     return "Waiting for the label";
 }
 
+/* Around the permission that it takes, and around the label; without the latter two nobody need do anything there. */
+static const struct next_step {
+    const char *before, *between, *after;
+} next_steps[WAIT_REASON_END] = {
+    [WAIT_NOTHING] = {"CI starts when somebody with at least *", "* permission sets the label **", "**."},
+    [WAIT_NO_LABEL] = {"CI starts when somebody with at least *", "* permission sets the label **", "**."},
+    [WAIT_UNTRUSTED] = {"CI starts when somebody with at least *", "* permission sets the label **", "**."},
+    [WAIT_CONFLICT] = {"CI starts by itself once the conflicts with the base branch are resolved.", NULL,
+                       NULL},
+    [WAIT_STALE_APPROVAL] =
+        {"The label was set while another commit was the head, and an approval counts for the "
+         "commit that was seen. CI starts when somebody with at least *",
+         "* permission has looked at the present one, takes the label **", "** off and sets it again."},
+    [WAIT_NOT_APPROVER] = {"To start CI, somebody with at least *", "* permission takes the label **",
+                           "** off and sets it again."},
+    [WAIT_DRAFT] = {"CI starts when the pull request is marked as ready for review, or when somebody with at "
+                    "least *",
+                    "* permission sets the label **", "**."},
+    [WAIT_TRIGGER_FAILED] =
+        {"The CI system refused to start. Once that is mended, CI starts when somebody with "
+         "at least *",
+         "* permission sets the label **", "** again."},
+    [WAIT_PUSHER] =
+        {"The author is trusted, but a commit that somebody else pushed needs an approval: CI starts "
+         "when somebody with at least *",
+         "* permission looks at it and sets the label **", "**, having taken it off first if it is there."},
+    [WAIT_PUSHER_UNKNOWN] =
+        {"The author is trusted, but a commit that nobody knows who pushed needs an approval: "
+         "CI starts when somebody with at least *",
+         "* permission looks at it and sets the label **", "**, having taken it off first if it is there."},
+    [WAIT_TOO_SOON] =
+        {"The label was set so soon after the present commit had come that it was most likely meant "
+         "for the one before. CI starts when somebody with at least *",
+         "* permission has looked at the present commit and sets the label **", "** again."},
+    [WAIT_BUDGET] =
+        {"CI was started as often as the repository's budget allows. It starts by itself as soon as "
+         "that allows it.",
+         NULL, NULL},
+};
+
 static void add_next_step(const struct policy *policy, enum wait_reason reason, struct buf *summary)
 {
-    const char *label = policy->label;
-    const char *may = permission_name(policy->approver_permission);
-    switch (reason) {
-    case WAIT_CONFLICT:
-        buf_adds(summary, "CI starts by itself once the conflicts with the base branch are resolved.");
-        return;
-    case WAIT_STALE_APPROVAL:
-        buf_addf(
-            summary,
-            "Somebody set the label **%s** while another commit was the head. An approval counts for the "
-            "commit that was seen: somebody with at least *%s* permission looks at the present one, "
-            "then takes the label off and sets it again.",
-            label, may);
-        return;
-    case WAIT_NOT_APPROVER:
-        buf_addf(summary,
-                 "To start CI, somebody with at least *%s* permission takes the label **%s** off and sets it "
-                 "again.",
-                 may, label);
-        return;
-    case WAIT_DRAFT:
-        buf_addf(summary,
-                 "CI starts when the pull request is marked as ready for review, or when somebody with at "
-                 "least *%s* permission sets the label **%s**.",
-                 may, label);
-        return;
-    case WAIT_TRIGGER_FAILED:
-        buf_addf(
-            summary,
-            "The CI system refused to start. Once that is mended, CI starts when somebody with at least *%s* "
-            "permission sets the label **%s** again.",
-            may, label);
-        return;
-    case WAIT_PUSHER:
-    case WAIT_PUSHER_UNKNOWN:
-        buf_addf(
-            summary,
-            "The author is trusted, but a commit that somebody else pushed, or nobody knows who, needs an "
-            "approval: CI starts when somebody with at least *%s* permission looks at it and sets the label "
-            "**%s**, having taken it off first if it is there.",
-            may, label);
-        return;
-    case WAIT_TOO_SOON:
-        buf_addf(
-            summary,
-            "The label was set so soon after the present commit had come that it was most likely meant for "
-            "the one before. CI starts when somebody with at least *%s* permission has looked at the "
-            "present commit and sets the label **%s** again.",
-            may, label);
-        return;
-    case WAIT_BUDGET:
-        buf_adds(summary,
-                 "CI was started as often as the repository's budget allows. It starts by itself as soon "
-                 "as that allows it.");
-        return;
-    case WAIT_UNTRUSTED:
-    case WAIT_NO_LABEL:
-    case WAIT_NOTHING:
-    case WAIT_REASON_END:
-        break;
-    }
-    buf_addf(summary, "CI starts when somebody with at least *%s* permission sets the label **%s**.", may,
-             label);
+    const struct next_step *step = &next_steps[reason < WAIT_REASON_END ? reason : WAIT_NOTHING];
+    buf_adds(summary, step->before);
+    if (step->between != NULL)
+        buf_addf(summary, "%s%s%s%s", permission_name(policy->approver_permission), step->between,
+                 policy->label, step->after);
 }
 
 void wording_awaiting(const struct policy *policy, const struct head *head, enum wait_reason reason,

@@ -61,7 +61,9 @@ enum association { ASSOCIATION_OUTSIDER, ASSOCIATION_INSIDER };
 
 struct event {
     enum event_action action;
+    enum command command;         /* EVENT_COMMAND */
     char delivery[DELIVERY_SIZE]; /* X-GitHub-Delivery */
+    char sha_prefix[SHA_SIZE];    /* EVENT_COMMAND: the commit that it names, lower-case hex digits, or "" */
     bool label_is_gate;           /* labeled, unlabeled: it is the policy's gate label */
     int64_t received_ms;          /* Unix time at the door */
     struct pr_key key;
@@ -73,9 +75,7 @@ struct event {
     uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
-    enum command command;      /* EVENT_COMMAND */
-    uint64_t comment;          /* its comment's id */
-    char sha_prefix[SHA_SIZE]; /* the commit that it names, lower-case hex digits, or "" */
+    uint64_t comment; /* EVENT_COMMAND: its comment's id */
 };
 
 /*

@@ -44,14 +44,14 @@ static void test_waiting_says_what_for_and_what_to_do(void **state)
     } rows[] = {
         {WAIT_NOTHING, "Waiting for the label", "CI starts when somebody", true},
         {WAIT_CONFLICT, "conflicts", "by itself once the conflicts", false},
-        {WAIT_STALE_APPROVAL, "older commit", "takes the label off and sets it again", true},
+        {WAIT_STALE_APPROVAL, "older commit", "counts for the commit that was seen", true},
         {WAIT_NOT_APPROVER, "may not approve", "takes the label", true},
         {WAIT_UNTRUSTED, "maintainer's approval", "CI starts when somebody", true},
         {WAIT_DRAFT, "draft", "ready for review", true},
         {WAIT_NO_LABEL, "Waiting for the label", "CI starts when somebody", true},
         {WAIT_TRIGGER_FAILED, "could not be started", "Once that is mended", true},
         {WAIT_PUSHER, "who pushed is not trusted", "somebody else pushed", true},
-        {WAIT_PUSHER_UNKNOWN, "who pushed is not known", "somebody else pushed", true},
+        {WAIT_PUSHER_UNKNOWN, "who pushed is not known", "nobody knows who pushed", true},
         {WAIT_TOO_SOON, "before anybody could have looked", "has looked at the present commit", true},
         {WAIT_BUDGET, "too many were started", "starts by itself", false},
     };
