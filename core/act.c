@@ -151,6 +151,29 @@ static struct act_result act_comment(struct worker *worker, const struct policy 
     return result_of(code, &err);
 }
 
+static struct act_result act_message(struct worker *worker, const struct policy *policy,
+                                     const struct record *record, const struct intent *intent)
+{
+    struct err err = {0};
+    enum err_code code = ERR_OK;
+    struct buf text, marker, web;
+    buf_init(&text);
+    buf_init(&marker);
+    buf_init(&web);
+    github_add_web(worker->github, &web);
+    wording_message(policy, record, intent, buf_text(&web), &text);
+    wording_message_marker(intent, &marker);
+    if (text.len == 0)
+        code = err_set(&err, ERR_REJECT, 0, "there are no words for the message %s", buf_text(&marker));
+    else
+        code =
+            github_comment_once(worker->github, record->key.number, buf_text(&marker), buf_text(&text), &err);
+    buf_release(&web);
+    buf_release(&marker);
+    buf_release(&text);
+    return result_of(code, &err);
+}
+
 /* ---- the trigger ----------------------------------------------------------- */
 
 static struct act_result send_trigger(struct worker *worker, const struct policy *policy,
@@ -244,6 +267,7 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
     case INTENT_COMMENT_CONFLICT:
         return act_comment(worker, policy, record);
     case INTENT_COMMENT:
+        return act_message(worker, policy, record, intent);
     case INTENT_REACT:
     case INTENT_CANCEL:
     case INTENT_RELEASE_RUNS:

@@ -425,6 +425,7 @@ static const struct key repo_keys[] = {
      .apply = apply_trusted_permission,
      .choices = permissions},
     {REPO("approver_permission", "triage", apply_choice, approver_permission), .choices = permissions},
+    {REPO("settle_seconds", "10", apply_int, settle_s), .min = 0, .max = 3600},
     {REPO("check_name", "Awaiting CICD label", apply_text, check_name), .check = config_check_name},
     {REPO("trigger", "repository_dispatch", apply_choice, trigger), .choices = triggers},
     {REPO("dispatch_event", "prgate-ci", apply_text, dispatch_event), .check = config_check_name},

@@ -67,7 +67,6 @@ static bool is_push_of_head(const struct event *event, const struct snapshot *vi
     return event->action == EVENT_SYNCHRONIZE && decide_is_about_head(event, view);
 }
 
-/* It tells of a commit, and shows no pull request. */
 static bool is_rerun(const struct event *event)
 {
     return event->action == EVENT_RERUN;
@@ -142,14 +141,14 @@ static const struct snapshot *arbitrate(const struct record *record, const struc
                                         const struct facts *facts, int64_t newest, int64_t now_ms)
 {
     bool have_read = decide_knows(facts, FACT_READ);
-    if (have_read && !is_rerun(event) && confirms(record, event, facts, newest))
+    if (have_read && event_shows_pull(event) && confirms(record, event, facts, newest))
         return &facts->read;
     if (have_read && facts->read.updated_at == newest &&
         (facts->read_ms >= event->received_ms + SETTLE_MS || event->action == EVENT_OPENED))
         return &facts->read;
     if (have_read && now_ms < event->received_ms + CATCH_UP_MS)
         return NULL;
-    return is_rerun(event) ? &facts->read : &event->pr;
+    return event_shows_pull(event) ? &event->pr : &facts->read;
 }
 
 /* The newest of read, payload and what was known; false: not to be told yet. */
@@ -159,7 +158,7 @@ static bool newest_view(const struct record *record, const struct event *event, 
     bool have_read = decide_knows(facts, FACT_READ);
     const struct snapshot *shown[3];
     size_t count = 0;
-    if (!is_rerun(event))
+    if (event_shows_pull(event))
         shown[count++] = &event->pr;
     shown[count++] = &record->view;
     if (have_read)
@@ -378,16 +377,7 @@ static enum rule judge_label(struct record *record, struct head *head, const str
         head->own_label = true;
         return RULE_LATER;
     }
-    if (!facts->sender_may_approve) {
-        head->refused_approval = true;
-        return RULE_NOT_APPROVER;
-    }
-    if (!head->approved) {
-        head->approved = true;
-        head->approver = event->sender;
-        head->approved_at_ms = now_ms;
-    }
-    return RULE_APPROVED;
+    return decide_approve(record, head, event, facts, MEANS_LABEL, now_ms);
 }
 
 /*

@@ -19,6 +19,20 @@ void decide_add_intent(struct decision *out, enum intent_kind kind, const struct
 
 void decide_remove_label(struct record *record, const struct head *head, struct decision *out);
 
+/*
+ * The event's sender says yes to `head`, which GitHub shows as the head now, by `means`; FACT_SENDER is known.
+ * Whatever the means, this is the one place where an approval is noted. RULE_APPROVED: noted, with the permission that
+ * the sender has now; find what follows in decide(): CI, or a conflict. RULE_ALREADY: CI was triggered, and
+ * nothing changes. RULE_NOT_APPROVER: the sender may not, which the check is to say; the rest, a comment, is the caller's.
+ * By other means than the label, the label is owed from here on: it is added with CI, or while a conflict is waited for.
+ */
+enum rule decide_approve(struct record *record, struct head *head, const struct event *event,
+                         const struct facts *facts, enum approval_means means, int64_t now_ms);
+
+/* A comment of that kind, about the event's sender. */
+void decide_comment(struct decision *out, enum message message, const struct head *head,
+                    const struct user *person);
+
 /* The check waits, and says for what; nothing where it says so already. */
 void decide_await(struct head *head, enum wait_reason reason, struct decision *out);
 void decide_complete_check(struct head *head, struct decision *out);

@@ -81,6 +81,31 @@ bool event_action_from_number(unsigned number, enum event_action *out)
     return false;
 }
 
+bool event_shows_pull(const struct event *event)
+{
+    switch (event->action) {
+    case EVENT_RERUN:
+    case EVENT_COMMAND:
+    case EVENT_BUTTON:
+    case EVENT_QUEUED:
+    case EVENT_UNQUEUED:
+    case EVENT_WAKE:
+        return false;
+    case EVENT_OPENED:
+    case EVENT_REOPENED:
+    case EVENT_READY_FOR_REVIEW:
+    case EVENT_SYNCHRONIZE:
+    case EVENT_LABELED:
+    case EVENT_UNLABELED:
+    case EVENT_CONVERTED_TO_DRAFT:
+    case EVENT_EDITED:
+    case EVENT_CLOSED:
+    case EVENT_DEQUEUED:
+        return true;
+    }
+    return true;
+}
+
 static bool action_from_name(const char *name, enum source source, enum event_action *out)
 {
     for (size_t i = 0; i < ACTION_COUNT; i++) {

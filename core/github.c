@@ -97,6 +97,23 @@ void github_add_api(const struct github *github, struct buf *url)
     buf_adds(url, github->config->api_url);
 }
 
+/* GitHub's API has a host of its own, GitHub Enterprise Server's a path. */
+void github_add_web(const struct github *github, struct buf *url)
+{
+    static const char host[] = "://api.", path[] = "/api/v3";
+    const char *api = github->config->api_url;
+    const char *at = strstr(api, host);
+    size_t len = strlen(api), path_len = sizeof path - 1;
+    if (len > path_len && strcmp(api + len - path_len, path) == 0) {
+        buf_add(url, api, len - path_len);
+    } else if (at != NULL) {
+        buf_add(url, api, (size_t)(at - api));
+        buf_addf(url, "://%s", at + sizeof host - 1);
+    } else {
+        buf_adds(url, api);
+    }
+}
+
 void github_add_repo(const struct github *github, struct buf *url)
 {
     char owner[REPO_NAME_SIZE];

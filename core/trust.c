@@ -156,7 +156,7 @@ static enum err_code learn_read(struct worker *worker, const struct policy *poli
     facts->read_ms = clock_now_ms();
     if (!github_can_read(worker->github)) {
         /* A dry run without credentials believes the payload, or what is known where that shows nothing. */
-        facts->read = event->action == EVENT_RERUN ? record->view : event->pr;
+        facts->read = event_shows_pull(event) ? event->pr : record->view;
         return ERR_OK;
     }
     return github_get_pull(worker->github, event->key.number, policy, &facts->read, err);
@@ -193,6 +193,7 @@ static enum err_code learn_sender(struct worker *worker, const struct policy *po
     enum err_code code = ask_permission(worker, event->key.repo_id, event->sender.login, &permission, err);
     if (code != ERR_OK)
         return code;
+    facts->sender_permission = permission;
     facts->sender_may_approve = permission >= policy->approver_permission;
     say(facts->sender_why, "permission", permission_name(permission));
     return ERR_OK;
@@ -271,9 +272,9 @@ static enum err_code judge(struct worker *worker, const struct policy *policy, c
 static enum err_code learn_author(struct worker *worker, const struct policy *policy,
                                   const struct event *event, struct facts *facts, struct err *err)
 {
-    struct person author = {.login = event->pr.author.login,
-                            .bot = event->pr.author.bot,
-                            .insider = event->association == ASSOCIATION_INSIDER};
+    const struct user *who = event_shows_pull(event) ? &event->pr.author : &facts->read.author;
+    struct person author = {
+        .login = who->login, .bot = who->bot, .insider = event->association == ASSOCIATION_INSIDER};
     enum err_code code = ERR_OK;
     if (author.login[0] == '\0')
         say(author.why, "author is", "a deleted account");
@@ -332,7 +333,7 @@ static enum err_code learn(struct worker *worker, const struct policy *policy, c
 enum err_code trust_learn(struct worker *worker, const struct policy *policy, const struct record *record,
                           const struct event *event, struct facts *facts, struct err *err)
 {
-    *facts = (struct facts){0};
+    *facts = (struct facts){.settle_s = policy->settle_s};
     enum fact need;
     while ((need = decide_needs(record, event, facts, clock_now_ms())) != 0) {
         enum err_code code = need == FACT_READ ? learn_read(worker, policy, record, event, facts, err)

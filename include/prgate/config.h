@@ -55,6 +55,7 @@ struct policy {
     bool permission_trusts;             /* trusted_permission is not "" */
     enum permission trusted_permission; /* valid where permission_trusts */
     enum permission approver_permission;
+    int settle_s; /* a label on a commit that came less than this before approves nothing; 0: any does */
     char *check_name;
     enum trigger_kind trigger;
     char *dispatch_event;      /* repository_dispatch */

@@ -39,6 +39,8 @@ struct facts {
     int64_t read_ms; /* when that read began */
     bool sender_is_prgate;
     bool sender_may_approve;
+    enum permission sender_permission; /* PERMISSION_NONE where it was not asked, without credentials */
+    int settle_s;                      /* of the policy: known always */
     char sender_why[FACT_WHY_SIZE]; /* "permission triage", for the ledger */
     bool author_trusted;
     char author_why[FACT_WHY_SIZE];

@@ -117,6 +117,12 @@ enum err_code event_parse_trust(struct trust_change *out, const char *name, cons
 enum err_code event_parse(struct event *out, const char *name, const void *body, size_t len,
                           const struct config *config, struct err *err);
 
+/*
+ * Does it show the pull request? Others tell of a commit at most, in pr.head: how the pull request looks, and whose it
+ * is, a read alone tells.
+ */
+bool event_shows_pull(const struct event *event);
+
 const char *event_action_name(enum event_action action); /* "opened", ... */
 bool event_action_from_number(unsigned number, enum event_action *out);
 

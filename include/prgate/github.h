@@ -97,6 +97,9 @@ void github_use(struct github *github, const char *repo, uint64_t installation);
 
 bool github_can_read(const struct github *github);
 
+/* Appends where people see what the API is for: "https://github.com" of "https://api.github.com". No trailing slash. */
+void github_add_web(const struct github *github, struct buf *url);
+
 /* GET /repos/{o}/{r}/pulls/{n}. */
 enum err_code github_get_pull(struct github *github, uint64_t number, const struct policy *policy,
                               struct snapshot *out, struct err *err);

@@ -19,6 +19,14 @@ void wording_done(const struct policy *policy, const struct head *head, struct b
 
 void wording_conflict(const struct policy *policy, const struct record *record, struct buf *comment);
 
+/*
+ * The comment of an INTENT_COMMENT, and the marker that tells it from others: MESSAGE's name and what it is once for,
+ * as the commit's SHA. `web` is where people see GitHub, "https://github.com".
+ */
+void wording_message(const struct policy *policy, const struct record *record, const struct intent *intent,
+                     const char *web, struct buf *comment);
+void wording_message_marker(const struct intent *intent, struct buf *marker);
+
 /* Appends to a check's title and summary that something was given up, and why. */
 void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary);
 
