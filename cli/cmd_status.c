@@ -36,6 +36,19 @@ static void print_overview(const cJSON *report)
     }
 }
 
+/* A re-run that was refused has a time, too, and waits for nothing. */
+static void print_wait(const cJSON *item)
+{
+    char time[TEXT_TIME_SIZE];
+    if (report_text(item, "waits_for_text")[0] == '\0')
+        return;
+    printf(", waits for %s", report_text(item, "waits_for_text"));
+    if (report_number(item, "until") == 0)
+        return;
+    text_from_time((report_number(item, "until") + 999) / 1000, time);
+    printf(", until %s", time);
+}
+
 static void print_pull(const cJSON *report)
 {
     printf("%s#%" PRId64 ": %s\n", report_text(report, "repository"), report_number(report, "number"),
@@ -44,8 +57,7 @@ static void print_pull(const cJSON *report)
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "heads"))
     {
         printf("  commit %s: CI %s", report_text(item, "sha"), report_text(item, "ci"));
-        if (report_text(item, "waits_for_text")[0] != '\0')
-            printf(", waits for %s", report_text(item, "waits_for_text"));
+        print_wait(item);
         putchar('\n');
     }
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "ledger"))

@@ -435,6 +435,8 @@ static const struct key repo_keys[] = {
     {REPO("http_secret_file", NULL, apply_secret_file, http_secret)},
     {REPO("trigger_can_be_asked", "false", apply_bool, trigger_can_be_asked)},
     {REPO("trigger_guarantee", "at_most_once", apply_choice, guarantee), .choices = guarantees},
+    {REPO("author_triggers_per_hour", "0", apply_int, author_triggers_per_hour), .max = CONFIG_BUDGET_MAX},
+    {REPO("repo_triggers_per_hour", "0", apply_int, repo_triggers_per_hour), .max = CONFIG_BUDGET_MAX},
 };
 
 struct key_table {

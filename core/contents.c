@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "prgate/budget.h"
 #include "prgate/codec.h"
 #include "prgate/delivery.h"
 #include "prgate/heads.h"
@@ -121,6 +122,10 @@ enum err_code contents_judge(const struct entry *entry, struct err *err)
         return judge_ledger(entry, err);
     case TABLE_HEAD:
         return judge_head(entry, err);
+    case TABLE_BUDGET:
+        return budget_entry_is_sound(buf_bytes(&entry->key), buf_bytes(&entry->value))
+                   ? ERR_OK
+                   : damaged(entry, "a budget that cannot be decoded", err);
     case TABLE_SEEN:
     case TABLE_NAME:
     case TABLE_TRUST:
@@ -148,6 +153,7 @@ static bool belongs_to_pull(enum store_table table)
     case TABLE_TRUST:
     case TABLE_SHARED:
     case TABLE_QUARANTINE:
+    case TABLE_BUDGET:
     case TABLE_END:
         break;
     }

@@ -16,6 +16,7 @@
  * What holds in each state, for the head H that GitHub shows now:
  *   AWAITING   H is not triggered; its check waits and says why
  *   CONFLICT   the same; whoever had to has agreed, but GitHub cannot merge H
+ *              (AWAITING for a budget is alike: agreed, and it starts by itself when its turn comes)
  *   TRIGGERED  H is marked as triggered, the intent to do so was written with the mark
  *   CLOSED     no intent is outstanding and none is made
  *
@@ -491,6 +492,7 @@ void decide_start(struct record *record, struct head *head, int64_t now_ms, stru
         add_label(record, head, out);
     decide_complete_check(head, out);
     head->ci_before = CI_NONE;
+    head->budget_until_ms = 0;
     head_set_ci(head, CI_DECIDED, now_ms);
     record->opening_owed = false;
 }
@@ -502,6 +504,7 @@ static void start_again(struct head *head, const struct event *event, int64_t no
     head->reruns++;
     head->rerun_by = event->sender;
     head->rerun_refused = head->rerun_failed = false;
+    head->budget_until_ms = 0;
     head->ci_before = head->ci;
     head_set_ci(head, CI_DECIDED, now_ms);
     decide_add_intent(out, INTENT_TRIGGER, &head->sha);
@@ -517,7 +520,10 @@ static void decide_rerun(struct record *record, const struct event *event, const
     if (out->rule != RULE_RERUN)
         return;
     if (decide_knows(facts, FACT_SENDER) && facts->sender_may_approve) {
-        start_again(head, event, now_ms, out);
+        if (facts->budget_until_ms != 0)
+            decide_rerun_budget(head, facts, out);
+        else
+            start_again(head, event, now_ms, out);
         return;
     }
     out->rule = RULE_RERUN_REFUSED;
@@ -558,8 +564,9 @@ static enum rule rule_of_wait(enum wait_reason reason)
     case WAIT_PUSHER_UNKNOWN:
         return RULE_WAIT_PUSHER;
     case WAIT_TOO_SOON:
-    case WAIT_BUDGET:
         return RULE_WAIT_NO_LABEL;
+    case WAIT_BUDGET:
+        return RULE_WAIT_BUDGET;
     }
     return RULE_WAIT_NO_LABEL;
 }
@@ -621,6 +628,33 @@ static bool is_mergeable_open(const struct record *record, const struct event *e
            view->mergeable == MERGEABLE_UNKNOWN && now_ms < event->received_ms + MERGEABLE_WAIT_MS;
 }
 
+/* What the record shows is up to date: what comes of it. */
+static void decide_open(struct record *record, const struct event *event, const struct facts *facts,
+                        int64_t now_ms, struct decision *out)
+{
+    const struct snapshot *view = &record->view;
+    struct head *head = record_add_head(record, &view->head, now_ms);
+    out->rule = judge_label(record, head, event, facts, now_ms);
+    if (head_is_triggered(head)) {
+        decide_again(record, head, facts, out);
+        return;
+    }
+    enum rule grant = find_grant(record, head, event, facts, out->rule);
+    if (grant == RULE_LATER) {
+        decide_wait(record, head, event, facts, out);
+        return;
+    }
+    out->rule = grant;
+    bool in_conflict = view->mergeable == MERGEABLE_NO ||
+                       (head->check_reason == WAIT_CONFLICT && view->mergeable == MERGEABLE_UNKNOWN);
+    if (in_conflict)
+        decide_conflict(record, head, out);
+    else if (facts->budget_until_ms != 0)
+        decide_budget(head, facts, out);
+    else
+        decide_start(record, head, now_ms, out);
+}
+
 void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
             struct decision *out)
 {
@@ -636,30 +670,11 @@ void decide(struct record *record, const struct event *event, const struct facts
     }
     remember(record, event, facts, &view);
     note_pusher(record, event, facts, now_ms);
-    if (view.closed) {
+    if (view.closed)
         decide_closed(record, event, facts, now_ms, out);
-        return;
-    }
-    if (is_rerun(event)) {
+    else if (is_rerun(event))
         decide_rerun(record, event, facts, now_ms, out);
-        return;
-    }
-    struct head *head = record_add_head(record, &view.head, now_ms);
-    out->rule = judge_label(record, head, event, facts, now_ms);
-    if (head_is_triggered(head)) {
-        decide_again(record, head, facts, out);
-        return;
-    }
-    enum rule grant = find_grant(record, head, event, facts, out->rule);
-    if (grant == RULE_LATER) {
-        decide_wait(record, head, event, facts, out);
-        return;
-    }
-    out->rule = grant;
-    bool in_conflict = view.mergeable == MERGEABLE_NO ||
-                       (head->check_reason == WAIT_CONFLICT && view.mergeable == MERGEABLE_UNKNOWN);
-    if (in_conflict)
-        decide_conflict(record, head, out);
     else
-        decide_start(record, head, now_ms, out);
+        decide_open(record, event, facts, now_ms, out);
+    decide_end_budget_waits(record);
 }

@@ -37,6 +37,15 @@ void decide_comment(struct decision *out, enum message message, const struct hea
 void decide_await(struct head *head, enum wait_reason reason, struct decision *out);
 void decide_complete_check(struct head *head, struct decision *out);
 
+/* CI is due, and the budget is used up: it waits for its turn, and what is owed stays owed. */
+void decide_budget(struct head *head, const struct facts *facts, struct decision *out);
+
+/* The same of a re-run, which is not remembered: the check says when to ask again. */
+void decide_rerun_budget(struct head *head, const struct facts *facts, struct decision *out);
+
+/* Last of all: only the head, and only while it waits for a budget, has been told when its turn is. */
+void decide_end_budget_waits(struct record *record);
+
 /* CI for the first time: trigger, label, check. */
 void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out);
 

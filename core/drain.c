@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "prgate/act.h"
+#include "prgate/budget.h"
 #include "prgate/clock.h"
 #include "prgate/heads.h"
 #include "prgate/ledger.h"
@@ -275,8 +276,16 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
     if (code != ERR_OK)
         return code;
     run->now_ms = clock_now_ms();
-    record_reserve_head(&run->record);
-    decide(&run->record, &run->event, &run->facts, run->now_ms, &run->decision);
+    code = budget_decide(txn,
+                         &(struct budget_case){.policy = run->policy,
+                                               .record = &run->record,
+                                               .event = &run->event,
+                                               .facts = &run->facts,
+                                               .now_ms = run->now_ms,
+                                               .decision = &run->decision},
+                         err);
+    if (code != ERR_OK)
+        return code;
     if (run->decision.rule == RULE_LATER) {
         run->record.due_ms = run->decision.later_ms;
         return table_put_record(txn, &run->record, err);

@@ -402,7 +402,7 @@ const char *wait_reason_phrase(enum wait_reason reason)
     case WAIT_TOO_SOON:
         return "the label: the last one was set before anybody could have looked";
     case WAIT_BUDGET:
-        return "its turn: too many were started lately";
+        return "its turn: CI was started too often within an hour";
     case WAIT_NOTHING:
     case WAIT_REASON_END:
         break;

@@ -40,6 +40,7 @@ static cJSON *describe_head(const struct head *head)
     cJSON_AddStringToObject(object, "ci", ci_state_name(head->ci));
     add_time(object, "ci_at", head->ci_at_ms);
     add_wait(object, head->check_reason);
+    add_time(object, "until", head->budget_until_ms);
     if (head->approved) {
         cJSON_AddStringToObject(object, "approved_by", head->approver.login);
         add_time(object, "approved_at", head->approved_at_ms);
@@ -75,6 +76,7 @@ static cJSON *describe_record(const struct record *record)
     cJSON_AddStringToObject(object, "state", record_state_name(record_state(record)));
     cJSON_AddStringToObject(object, "head", record->view.head.hex);
     add_wait(object, head == NULL ? WAIT_NOTHING : head->check_reason);
+    add_time(object, "until", head == NULL ? 0 : head->budget_until_ms);
     cJSON_AddBoolToObject(object, "draft", record->view.draft);
     cJSON_AddBoolToObject(object, "labelled", record->view.labelled);
     cJSON_AddStringToObject(object, "mergeable", mergeable_name(record->view.mergeable));

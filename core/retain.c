@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#include "prgate/budget.h"
 #include "prgate/clock.h"
 #include "prgate/codec.h"
 #include "prgate/log.h"
@@ -19,7 +20,8 @@ static const int64_t hour_ms = INT64_C(3600) * 1000;
 static const int64_t day_ms = INT64_C(86400) * 1000;
 
 /* In the order of the walk: what a pull request waits for before it may go comes before it. */
-static const enum store_table phases[] = {TABLE_SEEN, TABLE_LEDGER, TABLE_DEAD, TABLE_TRUST, TABLE_PR};
+static const enum store_table phases[] = {TABLE_SEEN,  TABLE_LEDGER, TABLE_DEAD,
+                                          TABLE_TRUST, TABLE_BUDGET, TABLE_PR};
 enum { PHASES = sizeof phases / sizeof *phases };
 
 struct batch {
@@ -218,6 +220,8 @@ static bool entry_is_old(const struct batch *batch, enum store_table table, cons
         return letter_is_older(batch, value, config->keep_ledger_days);
     case TABLE_TRUST:
         return stamp_is_older(batch, value, ANSWERS_DAYS);
+    case TABLE_BUDGET:
+        return budget_entry_is_stale(buf_bytes(&batch->key), buf_bytes(value), batch->now_ms);
     case TABLE_PR:
         return may_be_old_pull(batch, value);
     case TABLE_INBOX:

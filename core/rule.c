@@ -44,6 +44,10 @@ const char *rule_name(enum rule rule)
         return "rerun_early";
     case RULE_RERUN_REFUSED:
         return "rerun_refused";
+    case RULE_WAIT_BUDGET:
+        return "wait_budget";
+    case RULE_RERUN_BUDGET:
+        return "rerun_budget";
     }
     return "?";
 }
@@ -92,6 +96,10 @@ const char *rule_sentence(enum rule rule)
                "check says";
     case RULE_RERUN_REFUSED:
         return "a re-run was asked for by somebody who may not approve: nothing";
+    case RULE_WAIT_BUDGET:
+        return "CI is due, but too many were started within the hour: waiting for its turn";
+    case RULE_RERUN_BUDGET:
+        return "a re-run was asked for, but too many were started within the hour: nothing";
     }
     return "?";
 }

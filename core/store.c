@@ -71,7 +71,7 @@ static const char *const table_names[TABLE_END] = {
     [TABLE_DEAD] = "dead",     [TABLE_LEDGER] = "ledger",
     [TABLE_NAME] = "name",     [TABLE_TRUST] = "trust",
     [TABLE_SHARED] = "shared", [TABLE_QUARANTINE] = "quarantine",
-    [TABLE_HEAD] = "head",
+    [TABLE_HEAD] = "head",     [TABLE_BUDGET] = "budget",
 };
 
 const char *store_table_name(enum store_table table)

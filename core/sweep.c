@@ -12,6 +12,7 @@
 #include "prgate/redeliver.h"
 #include "prgate/retain.h"
 #include "prgate/salvage.h"
+#include "prgate/wake.h"
 
 enum {
     TIDY_EVERY_MS = 10000,
@@ -130,6 +131,7 @@ unsigned sweep_run(struct worker *worker)
     struct pr_key pr = {0};
     struct claim claim;
     unsigned worked = 0;
+    wake_those_due(worker->gate, true);
     while (sweep_next(worker->gate, &pr, &claim)) {
         drain_run(worker, &pr, &claim);
         pr.number++;
@@ -259,7 +261,10 @@ static bool wait_for_turn(struct sweep *sweep)
 static void *run_sweep(void *arg)
 {
     struct sweep *sweep = arg;
+    bool starting = true; /* with a configuration that may have other budgets */
     do {
+        wake_those_due(sweep->gate, starting);
+        starting = false;
         hand_out(sweep);
         if (clock_now_ms() - sweep->tidied_ms >= TIDY_EVERY_MS) {
             tidy(sweep);

@@ -3,6 +3,16 @@
 #include <inttypes.h>
 #include <stdbool.h>
 
+#include "prgate/text.h"
+
+/* "2026-11-24 17:30 UTC": the first whole minute that is not before it. */
+static void add_time(struct buf *out, int64_t ms)
+{
+    char time[TEXT_TIME_SIZE];
+    text_from_time((ms + 59999) / 60000 * 60, time);
+    buf_addf(out, "%.10s %.5s UTC", time, time + 11);
+}
+
 static const char *title_of_wait(enum wait_reason reason)
 {
     switch (reason) {
@@ -25,7 +35,7 @@ static const char *title_of_wait(enum wait_reason reason)
     case WAIT_TOO_SOON:
         return "Waiting: the label was set before anybody could have looked";
     case WAIT_BUDGET:
-        return "Waiting: too many were started lately";
+        return "Waiting: CI was started too often within an hour";
     case WAIT_NOTHING:
     case WAIT_NO_LABEL:
     case WAIT_REASON_END:
@@ -69,8 +79,8 @@ static const struct next_step {
          "for the one before. CI starts when somebody with at least *",
          "* permission has looked at the present commit and sets the label **", "** again."},
     [WAIT_BUDGET] =
-        {"CI was started as often as the repository's budget allows. It starts by itself as soon as "
-         "that allows it.",
+        {"CI was started as often within an hour as is allowed, for this author's pull requests or for "
+         "the repository's. It starts by itself; the label need not be set again.",
          NULL, NULL},
 };
 
@@ -87,12 +97,22 @@ void wording_awaiting(const struct policy *policy, const struct head *head, enum
                       struct buf *title, struct buf *summary)
 {
     bool names_pusher = reason == WAIT_PUSHER && head != NULL && head->pushed_by.login[0] != '\0';
+    bool names_time = reason == WAIT_BUDGET && head != NULL && head->budget_until_ms != 0;
     if (names_pusher)
         buf_addf(title, "Pushed by @%s, who is not trusted: waiting for the label", head->pushed_by.login);
     else
         buf_adds(title, title_of_wait(reason));
+    if (names_time) {
+        buf_adds(title, ", until ");
+        add_time(title, head->budget_until_ms);
+    }
     add_next_step(policy, reason, summary);
-    if (head != NULL && head->approved && reason == WAIT_CONFLICT)
+    if (names_time) {
+        buf_adds(summary, " Its turn is at ");
+        add_time(summary, head->budget_until_ms);
+        buf_adds(summary, " at the latest.");
+    }
+    if (head != NULL && head->approved && (reason == WAIT_CONFLICT || reason == WAIT_BUDGET))
         buf_addf(summary, "\n\nApproved by @%s.", head->approver.login);
 }
 
@@ -105,6 +125,15 @@ static void add_reruns(const struct policy *policy, const struct head *head, str
                  head->rerun_failed ? ", and the CI system refused to start." : ".");
     if (head->rerun_failed)
         buf_adds(title, "; the re-run could not be started");
+    if (head->budget_until_ms != 0) {
+        buf_adds(title, "; a re-run has to wait until ");
+        add_time(title, head->budget_until_ms);
+        buf_adds(summary,
+                 "\n\n**Not started:** a re-run. CI was started as often within an hour as is allowed. Ask "
+                 "for it again from ");
+        add_time(summary, head->budget_until_ms);
+        buf_adds(summary, " on.");
+    }
     if (!head->rerun_refused)
         return;
     buf_adds(title, "; a re-run was refused");

@@ -101,6 +101,16 @@ static void add_pull_row(struct buf *out, const cJSON *pull)
     buf_adds(out, "</tr>\n");
 }
 
+/* Behind what it waits for: until when, where that is known. */
+static void add_until(struct buf *out, const cJSON *object)
+{
+    char time[TEXT_TIME_SIZE];
+    if (report_number(object, "until") == 0)
+        return;
+    text_from_time((report_number(object, "until") + 999) / 1000, time);
+    buf_addf(out, ", until %s", time);
+}
+
 static void render_overview(struct reply *reply, const cJSON *report)
 {
     static const char *const columns[] = {"Pull request", "Title", "Author",      "State",
@@ -197,6 +207,7 @@ static void render_pull(struct reply *reply, const cJSON *report)
     buf_addf(&reply->body, "; state: <strong>%s</strong>", report_text(report, "state"));
     if (report_text(report, "waits_for_text")[0] != '\0')
         buf_addf(&reply->body, ", waits for <strong>%s</strong>", report_text(report, "waits_for_text"));
+    add_until(&reply->body, report);
     buf_adds(&reply->body, "</p>\n");
     render_heads(&reply->body, report);
     render_dead(&reply->body, report);

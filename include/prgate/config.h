@@ -34,6 +34,9 @@
 
 enum { CONFIG_SECRETS_MAX = 8 };
 
+/* The largest budget of starts within an hour: each is kept for that long. */
+enum { CONFIG_BUDGET_MAX = 1000 };
+
 enum trigger_kind { TRIGGER_NONE, TRIGGER_REPOSITORY_DISPATCH, TRIGGER_WORKFLOW_DISPATCH, TRIGGER_HTTP };
 
 /* What to do about a trigger of which nobody can say whether it arrived. */
@@ -65,6 +68,8 @@ struct policy {
     struct secret http_secret; /* http; len 0 = not signed */
     bool trigger_can_be_asked; /* the receiver knows a trigger by its key */
     enum guarantee guarantee;
+    int author_triggers_per_hour; /* starts of CI for one author's pull requests; 0 = any number */
+    int repo_triggers_per_hour;   /* for all of the repository's */
 };
 
 /* The variables with secrets. */

@@ -46,6 +46,7 @@ struct facts {
     char author_why[FACT_WHY_SIZE];
     bool pusher_trusted;
     char pusher_why[FACT_WHY_SIZE];
+    int64_t budget_until_ms; /* no budget allows another start before then; 0 = now. See budget.h */
 };
 
 enum rule {
@@ -65,10 +66,12 @@ enum rule {
     RULE_WAIT_PUSHER,     /* somebody else than a trusted one pushed it, or nobody knows who */
     RULE_TRIGGER_REFUSED, /* the receiver said no for good: somebody has to ask again */
     RULE_RERUN,           /* somebody who may has asked for CI once more: CI */
-    RULE_RERUN_SAME,   /* asked for before the last start was over, or of an earlier one: it was that one */
-    RULE_RERUN_OLD,    /* of a commit that is not the head */
-    RULE_RERUN_EARLY,  /* of a commit that CI was never started for */
-    RULE_RERUN_REFUSED /* by somebody who may not approve */
+    RULE_RERUN_SAME,    /* asked for before the last start was over, or of an earlier one: it was that one */
+    RULE_RERUN_OLD,     /* of a commit that is not the head */
+    RULE_RERUN_EARLY,   /* of a commit that CI was never started for */
+    RULE_RERUN_REFUSED, /* by somebody who may not approve */
+    RULE_WAIT_BUDGET,   /* CI is due, but the budget is used up: starts by itself later */
+    RULE_RERUN_BUDGET   /* asked for when the budget was used up: to be asked for again */
 };
 
 enum { DECISION_INTENTS_MAX = 16 };

@@ -51,6 +51,7 @@ enum store_table {
     TABLE_SHARED,     /* name -> what the processes of a pool share, as installation tokens */
     TABLE_QUARANTINE, /* table, key -> bytes that could not be decoded */
     TABLE_HEAD,       /* pull request, SHA -> struct head that its record keeps no more */
+    TABLE_BUDGET, /* whose budget -> when CI was started and what waits; a time -> what is to be woken then */
     TABLE_END
 };
 

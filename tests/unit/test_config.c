@@ -102,6 +102,8 @@ static void check_default_policy(const struct policy *policy)
     check_u64("default", "http_secret", policy->http_secret.len, 0);
     check_bool("default", "trigger_can_be_asked", policy->trigger_can_be_asked, false);
     check_int("default", "trigger_guarantee", policy->guarantee, GUARANTEE_AT_MOST_ONCE);
+    check_int("default", "author_triggers_per_hour", policy->author_triggers_per_hour, 0);
+    check_int("default", "repo_triggers_per_hour", policy->repo_triggers_per_hour, 0);
 }
 
 static void check_default_top(const struct config *config)
@@ -162,7 +164,8 @@ static const char every_key[] =
     "trusted_teams = {\"o/t\", \"o/u\"} trusted_permission = \"admin\" approver_permission = \"maintain\" "
     "check_name = \"gate\" trigger = \"http\" dispatch_event = \"e\" workflow = \"ci.yml\" "
     "workflow_ref = \"release/1\" http_url = \"https://ci.example/hook?a=b\" http_secret_file = \"@/old\" "
-    "trigger_can_be_asked = true trigger_guarantee = \"at_least_once\" }\n";
+    "trigger_can_be_asked = true trigger_guarantee = \"at_least_once\" "
+    "author_triggers_per_hour = 7 repo_triggers_per_hour = 1000 }\n";
 
 static void check_every_top_key(const struct config *config)
 {
@@ -217,6 +220,8 @@ static void check_every_repo_key(const struct policy *policy)
     check_secret("http_secret_file", &policy->http_secret, "hush-hush");
     check_bool("set", "trigger_can_be_asked", policy->trigger_can_be_asked, true);
     check_int("set", "trigger_guarantee", policy->guarantee, GUARANTEE_AT_LEAST_ONCE);
+    check_int("set", "author_triggers_per_hour", policy->author_triggers_per_hour, 7);
+    check_int("set", "repo_triggers_per_hour", policy->repo_triggers_per_hour, 1000);
 }
 
 static void test_every_key_can_be_set(void **state)
@@ -602,6 +607,10 @@ static void test_mistakes_about_repositories_are_named(void **state)
          "must begin with https://", "http:// only for this very host"},
         {"bad guarantee", KEYS("trigger_guarantee = \"exactly_once\""), 5, "trigger_guarantee",
          "\"exactly_once\"", "one of at_most_once, at_least_once"},
+        {"budget of an author", KEYS("author_triggers_per_hour = 1001"), 5, "author_triggers_per_hour",
+         "from 0 to 1000", "\"1001\""},
+        {"budget of a repository", KEYS("repo_triggers_per_hour = -1"), 5, "repo_triggers_per_hour",
+         "from 0 to 1000", "\"-1\""},
         {"not a boolean", KEYS("trigger_can_be_asked = \"\""), 5, "trigger_can_be_asked", "\"\"",
          "must be true or false"},
     };

@@ -271,14 +271,14 @@ static void test_pull_request_is_told_whole(void **state)
         "pull request", pull(&f, "octo/repo", 7),
         "{\"repository\":\"octo/repo\",\"number\":7,\"title\":\"a \\\"title\\\"\",\"author\":\"ann\","
         "\"state\":\"conflict\",\"head\":\"" SHA_B_TEXT "\",\"waits_for\":\"conflict\","
-        "\"waits_for_text\":\"conflicts to be resolved\",\"draft\":false,\"labelled\":true,"
+        "\"waits_for_text\":\"conflicts to be resolved\",\"until\":null,\"draft\":false,\"labelled\":true,"
         "\"mergeable\":\"no\",\"being_worked_on\":false,\"put_off_until\":1700000009999,\"failures\":2,"
         "\"since\":1700000000001,\"heads\":["
         "{\"sha\":\"" SHA_A_TEXT "\",\"first_seen\":1700000000000,\"ci\":\"started\","
-        "\"ci_at\":1700000000005,\"waits_for\":\"nothing\",\"waits_for_text\":\"\","
+        "\"ci_at\":1700000000005,\"waits_for\":\"nothing\",\"waits_for_text\":\"\",\"until\":null,"
         "\"approved_by\":\"tim\",\"approved_at\":1700000000004},"
         "{\"sha\":\"" SHA_B_TEXT "\",\"first_seen\":1700000000001,\"ci\":\"none\",\"ci_at\":null,"
-        "\"waits_for\":\"conflict\",\"waits_for_text\":\"conflicts to be resolved\"}],"
+        "\"waits_for\":\"conflict\",\"waits_for_text\":\"conflicts to be resolved\",\"until\":null}],"
         "\"deliveries\":[{\"delivery\":\"d1\",\"event\":\"labeled\",\"sender\":\"tim\","
         "\"sha\":\"" SHA_A_TEXT "\",\"received\":1700000000123}],"
         "\"intents\":[{\"action\":\"trigger\",\"sha\":\"" SHA_B_TEXT "\",\"delivery\":\"d0\","
@@ -286,6 +286,27 @@ static void test_pull_request_is_told_whole(void **state)
         "\"dead\":[{\"seq\":9,\"action\":\"trigger\",\"sha\":\"" SHA_B_TEXT "\",\"delivery\":\"d0\","
         "\"attempts\":2,\"created\":1700000000001,\"given_up\":1700000000789,"
         "\"reason\":\"No such event\"}],\"ledger\":[{\"kind\":\"action\"}]}");
+    fixture_close(&f);
+}
+
+static void test_until_when_is_told(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    fill(&f);
+    struct record record = get_record(&f);
+    record.heads[1].check_reason = WAIT_BUDGET;
+    record.heads[1].budget_until_ms = 1700003600000;
+    put_record(&f, &record);
+    record_release(&record);
+    cJSON *report = pull(&f, "octo/repo", 7);
+    check_str("over budget", "state", report_text(report, "state"), "awaiting");
+    check_int("over budget", "until", report_number(report, "until"), 1700003600000);
+    const cJSON *heads = cJSON_GetObjectItemCaseSensitive(report, "heads");
+    check_int("its head", "until", report_number(cJSON_GetArrayItem(heads, 1), "until"), 1700003600000);
+    check_int("the other head", "until", report_number(cJSON_GetArrayItem(heads, 0), "until"), 0);
+    cJSON_Delete(report);
     fixture_close(&f);
 }
 
@@ -444,6 +465,7 @@ int main(void)
         cmocka_unit_test(test_overview_says_when_it_is_not_all),
         cmocka_unit_test(test_damaged_record_hides_no_other),
         cmocka_unit_test(test_pull_request_is_told_whole),
+        cmocka_unit_test(test_until_when_is_told),
         cmocka_unit_test(test_states_are_named),
         cmocka_unit_test(test_only_what_is_known_is_found),
         cmocka_unit_test(test_damaged_entries_of_the_queues_are_shown_as_such),

@@ -53,7 +53,7 @@ static void test_waiting_says_what_for_and_what_to_do(void **state)
         {WAIT_PUSHER, "who pushed is not trusted", "somebody else pushed", true},
         {WAIT_PUSHER_UNKNOWN, "who pushed is not known", "nobody knows who pushed", true},
         {WAIT_TOO_SOON, "before anybody could have looked", "has looked at the present commit", true},
-        {WAIT_BUDGET, "too many were started", "starts by itself", false},
+        {WAIT_BUDGET, "too often within an hour", "starts by itself", false},
     };
     static const struct {
         const char *label, *named;
@@ -128,6 +128,7 @@ static void test_approver_is_named_only_where_an_approval_waits(void **state)
     } rows[] = {
         {"approved, conflict", true, WAIT_CONFLICT, true},
         {"not approved, conflict", false, WAIT_CONFLICT, false},
+        {"approved, over budget", true, WAIT_BUDGET, true},
         {"approved, CI refused", true, WAIT_TRIGGER_FAILED, false},
     };
     struct policy policy = make_policy();
@@ -138,6 +139,32 @@ static void test_approver_is_named_only_where_an_approval_waits(void **state)
         wording_awaiting(&policy, &head, rows[i].reason, &texts.title, &texts.summary);
         check_bool(rows[i].name, "names the approver", strstr(buf_text(&texts.summary), "@tim") != NULL,
                    rows[i].named);
+        end(&texts);
+    }
+}
+
+/* A whole minute, and none that is too early. */
+static void test_until_when_it_waits_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t until_ms;
+        const char *title, *summary;
+    } rows[] = {
+        {1795541400000, ", until 2026-11-24 17:30 UTC", "Its turn is at 2026-11-24 17:30 UTC at the latest."},
+        {1795541400001, ", until 2026-11-24 17:31 UTC", "Its turn is at 2026-11-24 17:31 UTC at the latest."},
+        {1795541339999, ", until 2026-11-24 17:29 UTC", "2026-11-24 17:29 UTC at the latest."},
+        {0, "within an hour", "starts by itself"},
+    };
+    struct policy policy = make_policy();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct head head = {.budget_until_ms = rows[i].until_ms};
+        struct texts texts;
+        begin(&texts);
+        wording_awaiting(&policy, &head, WAIT_BUDGET, &texts.title, &texts.summary);
+        check_contains(rows[i].title, "title", buf_text(&texts.title), rows[i].title);
+        check_contains(rows[i].title, "summary", buf_text(&texts.summary), rows[i].summary);
+        check_bool(rows[i].title, "fits a status", texts.title.len <= STATUS_MAX, true);
         end(&texts);
     }
 }
@@ -231,6 +258,9 @@ static void test_reruns_are_told(void **state)
         {{.ci = CI_UNKNOWN, .rerun_refused = true},
          "CI may have been started; a re-run was refused",
          "**Refused:**"},
+        {{.ci = CI_STARTED, .budget_until_ms = 1795541400000},
+         "CI was started; a re-run has to wait until 2026-11-24 17:30 UTC",
+         "Ask for it again from 2026-11-24 17:30 UTC on."},
     };
     struct policy policy = make_policy();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -250,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_waiting_says_what_for_and_what_to_do),
         cmocka_unit_test(test_pusher_is_named_only_where_it_is_he_who_is_not_trusted),
         cmocka_unit_test(test_approver_is_named_only_where_an_approval_waits),
+        cmocka_unit_test(test_until_when_it_waits_is_told),
         cmocka_unit_test(test_done_never_says_more_than_is_known),
         cmocka_unit_test(test_conflict_names_branch_and_label),
         cmocka_unit_test(test_reruns_are_told),
