@@ -39,7 +39,7 @@ CORE = err buf clock pr text log secrecy codec signature key \
 	decide_budget rule \
 	http app_auth github github_auth github_reply github_pull github_user github_issue \
 	github_check github_actions github_hooks trigger wording wording_messages \
-	boot store store_backup tables heads budget contents ledger alive dump claims metrics salvage shared_tokens gate dead \
+	boot fence store store_backup tables heads budget contents ledger alive dump claims metrics salvage shared_tokens gate dead \
 	pace repos trust forget act inbox wake drain retain redeliver reconcile sweep report inspect
 FCGI = web door status routes connections reload serve_fcgi serve_cgi main
 CLI = cli cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_replay cmd_status \

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "prgate/buf.h"
@@ -43,9 +42,9 @@ enum err_code boot_mark_open(struct boot_mark *mark, const char *home, struct er
     buf_init(&path);
     buf_addf(&path, "%s/boot", home);
     mark->fd = open(buf_text(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (mark->fd < 0 || flock(mark->fd, LOCK_SH) != 0)
+    if (mark->fd < 0)
         code = err_set(err, ERR_FATAL, errno,
-                       "cannot open and lock %s: %s; the state directory must belong to the user that prgate "
+                       "cannot open %s: %s; the state directory must belong to the user that prgate "
                        "runs as",
                        buf_text(&path), strerror(errno));
     buf_release(&path);
@@ -65,12 +64,11 @@ bool boot_mark_is_set(const struct boot_mark *mark)
     return read_id(mark->fd, last) && strcmp(last, mark->now) == 0;
 }
 
-enum err_code boot_mark_lock(struct boot_mark *mark, struct err *err)
+enum err_code boot_mark_clear(const struct boot_mark *mark, struct err *err)
 {
-    /* Not waiting: two that hold it shared would wait for each other for ever. */
-    if (flock(mark->fd, LOCK_EX | LOCK_NB) == 0)
+    if (ftruncate(mark->fd, 0) == 0)
         return ERR_OK;
-    return err_set(err, ERR_RETRY, errno, "another process is opening the store: %s", strerror(errno));
+    return err_set(err, ERR_FATAL, errno, "cannot write the store's boot mark: %s", strerror(errno));
 }
 
 void boot_mark_set(const struct boot_mark *mark)

@@ -5,13 +5,14 @@
  * pages in regions that the others share. What survives that, by measurement
  * (docs/architecture.md):
  *
- *  - DB_REGISTER | DB_RECOVER: a process that opens the environment and finds
- *    that a registered one has died replaces the regions and recovers from the log.
+ *  - A process that opens the environment and finds that another one died with it open (fence.h) replaces the regions
+ *    and recovers from the log, once all the others have let go of it.
  *  - The first one after a boot (boot.h), and whoever finds no regions, recovers in any case.
  *  - Every transaction is DB_TXN_NOWAIT: nobody ever sleeps in a lock that lives in
  *    regions that may be replaced. In its place: abort, pause a little, again.
  *  - DB_RUNRECOVERY means that the regions are gone: close the handle, open anew.
- *  - A keeper looks whether __db.001 is still the file that was opened. If not, it opens the environment anew.
+ *  - A keeper looks whether somebody waits to recover, or whether __db.001 is not the file any more that was opened.
+ *    Then it opens the environment anew.
  *  - A watchdog ends the process where a thread is stuck in the library for good, waiting for a mutex that
  *    a dead process holds: whoever started it starts another. It never calls the library, and it
  *    is there before the environment is opened for the first time.
@@ -248,6 +249,9 @@ static void close_handle(struct store *store)
     if (store->env != NULL)
         store->env->close(store->env, 0);
     store->env = NULL;
+    /* Last: from here on others may take the regions away. */
+    fence_leave(&store->fence);
+    atomic_store(&store->held, false);
 }
 
 int store_configure(struct store *store, DB_ENV *env)
@@ -303,8 +307,8 @@ static enum err_code reserve_regions(struct store *store, struct err *err)
                : ERR_OK;
 }
 
-/* With DB_REGISTER: recovers if a registered process died. Without: recovers. */
-static enum err_code open_env(struct store *store, u_int32_t registered, struct err *err)
+/* `recover`: DB_RECOVER, or 0 to join those that have it open. */
+static enum err_code open_env(struct store *store, u_int32_t recover, struct err *err)
 {
     int code = db_env_create(&store->env, 0);
     store->message[0] = '\0';
@@ -312,10 +316,9 @@ static enum err_code open_env(struct store *store, u_int32_t registered, struct 
         return store_fatal(store, code, "creating a handle for", store->home, err);
     code = store_configure(store, store->env);
     if (code == 0)
-        code = store->env->open(store->env, store->home,
-                                DB_CREATE | DB_THREAD | DB_INIT_TXN | DB_INIT_LOCK | DB_INIT_LOG |
-                                    DB_INIT_MPOOL | DB_RECOVER | registered,
-                                0600);
+        code = store->env->open(
+            store->env, store->home,
+            DB_CREATE | DB_THREAD | DB_INIT_TXN | DB_INIT_LOCK | DB_INIT_LOG | DB_INIT_MPOOL | recover, 0600);
     bool other_version = code == DB_VERSION_MISMATCH || code == DB_OLD_VERSION ||
                          (code != 0 && strstr(store->message, "version") != NULL);
     if (other_version)
@@ -326,25 +329,6 @@ static enum err_code open_env(struct store *store, u_int32_t registered, struct 
     if (code != 0)
         return store_fatal(store, code, "opening the Berkeley DB environment in", store->home, err);
     return reserve_regions(store, err);
-}
-
-/*
- * What was committed may be in the log alone though every process ended well: see boot.h. The same goes for
- * a directory without regions, be it that somebody removed them or that it comes out of a backup.
- */
-static enum err_code recover_unless_done(struct store *store, struct boot_mark *mark, struct err *err)
-{
-    if (boot_mark_is_set(mark) && region_inode(store->home) != 0)
-        return ERR_OK;
-    enum err_code code = boot_mark_lock(mark, err);
-    /* While we had no lock, another one may have done it. */
-    if (code != ERR_OK || (boot_mark_is_set(mark) && region_inode(store->home) != 0))
-        return code;
-    code = open_env(store, 0, err);
-    close_handle(store);
-    if (code == ERR_OK)
-        boot_mark_set(mark);
-    return code;
 }
 
 enum { SYNCED_SIZE = 32 };
@@ -433,16 +417,58 @@ static enum err_code check_synced(const char *home, struct err *err)
     return store_say_log_cut(home, &synced, "what was acknowledged", err);
 }
 
-static enum err_code open_recovered_env(struct store *store, struct err *err)
+/*
+ * What was committed may be in the log alone though every process ended well: see boot.h. The same goes for
+ * a directory without regions, be it that somebody removed them or that it comes out of a backup.
+ */
+static enum err_code must_recover(struct store *store, const struct boot_mark *mark, bool *out,
+                                  struct err *err)
+{
+    *out = store->panicked || !boot_mark_is_set(mark) || region_inode(store->home) == 0;
+    return *out ? ERR_OK : fence_someone_died(&store->fence, out, err);
+}
+
+static enum err_code recover_env(struct store *store, const struct boot_mark *mark, int64_t give_up_ms,
+                                 struct err *err)
+{
+    enum err_code code = fence_enter_alone(&store->fence, give_up_ms, err);
+    if (code != ERR_OK)
+        return code;
+    code = boot_mark_clear(mark, err);
+    /* A crash or a failure before the end leaves it cleared, and the next one begins anew. */
+    if (code == ERR_OK)
+        code = open_env(store, DB_RECOVER, err);
+    if (code != ERR_OK)
+        return code;
+    boot_mark_set(mark);
+    store->panicked = false;
+    fence_recovered(&store->fence);
+    return ERR_OK;
+}
+
+static enum err_code join_env(struct store *store, struct err *err)
+{
+    enum err_code code = fence_enter(&store->fence, err);
+    if (code != ERR_OK)
+        return code;
+    code = open_env(store, 0, err);
+    /* Nobody died, and yet the environment is done for, as by a disk that was full: the next try recovers. */
+    store->panicked = code != ERR_OK && err->number == DB_RUNRECOVERY;
+    return code;
+}
+
+/* With fence_lock() held. */
+static enum err_code open_recovered_env(struct store *store, int64_t give_up_ms, struct err *err)
 {
     struct boot_mark mark;
+    bool needed = false;
     enum err_code code = boot_mark_open(&mark, store->home, err);
     if (code == ERR_OK)
         code = check_synced(store->home, err);
     if (code == ERR_OK)
-        code = recover_unless_done(store, &mark, err);
+        code = must_recover(store, &mark, &needed, err);
     if (code == ERR_OK)
-        code = open_env(store, DB_REGISTER, err);
+        code = needed ? recover_env(store, &mark, give_up_ms, err) : join_env(store, err);
     boot_mark_close(&mark);
     return code;
 }
@@ -588,21 +614,35 @@ static bool passes_by_itself(int code)
            code == EAGAIN || code == EBUSY || code == ENOENT;
 }
 
-static enum err_code try_to_open(struct store *store, struct err *err)
+static enum err_code open_all(struct store *store, int64_t give_up_ms, struct err *err)
 {
-    unsigned long directory = store_inode(store->home, NULL);
-    if (directory == 0)
-        return say_lost(store, err);
-    enum err_code code = open_recovered_env(store, err);
+    enum err_code code = open_recovered_env(store, give_up_ms, err);
     /* "pr" last: see check_table(). */
     for (int i = TABLE_END; i-- > 0 && code == ERR_OK;)
         code = open_table(store, i, err);
     if (code == ERR_OK)
         code = check_log_end(store, err);
     if (code != ERR_OK)
+        close_handle(store);
+    return code;
+}
+
+static enum err_code try_to_open(struct store *store, int64_t give_up_ms, struct err *err)
+{
+    unsigned long directory = store_inode(store->home, NULL);
+    if (directory == 0)
+        return say_lost(store, err);
+    enum err_code code = fence_lock(&store->fence, give_up_ms, err);
+    if (code != ERR_OK)
+        return code;
+    code = open_all(store, give_up_ms, err);
+    unsigned long region = region_inode(store->home);
+    fence_unlock(&store->fence);
+    if (code != ERR_OK)
         return code;
     store->opened = true;
-    atomic_store(&store->region, region_inode(store->home));
+    atomic_store(&store->region, region);
+    atomic_store(&store->held, true);
     atomic_store(&store->directory, directory);
     atomic_store(&store->replaced, false);
     return ERR_OK;
@@ -613,10 +653,9 @@ static enum err_code open_handle(struct store *store, struct err *err)
     int64_t give_up = clock_monotonic_ms() + TXN_GIVE_UP_MS;
     for (;;) {
         struct err why = {0};
-        enum err_code code = try_to_open(store, &why);
+        enum err_code code = try_to_open(store, give_up, &why);
         if (code == ERR_OK)
             return ERR_OK;
-        close_handle(store);
         if (!passes_by_itself(why.number) || clock_monotonic_ms() > give_up) {
             *err = why;
             return code;
@@ -643,6 +682,9 @@ static void end_handling(struct store *store)
 static enum err_code reopen_handle(struct store *store, struct err *err)
 {
     begin_handling(store);
+    /* Somebody died, and may have left mutexes that closing would wait for; nobody does in an environment that panicked. */
+    if (store->env != NULL && fence_is_wanted(store->home))
+        store->env->set_flags(store->env, DB_PANIC_ENVIRONMENT, 1);
     close_handle(store);
     enum err_code code = open_handle(store, err);
     if (code == ERR_OK)
@@ -664,10 +706,12 @@ static enum err_code recover(struct store *store, unsigned long seen, struct err
 
 /* ---- keeper and watchdog ------------------------------------------------ */
 
-static bool region_was_replaced(struct store *store)
+/* The regions were replaced by somebody's hand, or are about to be: who recovers waits for this process. */
+static bool must_let_go(struct store *store)
 {
     unsigned long now = region_inode(store->home);
-    return now != 0 && now != atomic_load(&store->region);
+    bool replaced = now != 0 && now != atomic_load(&store->region);
+    return atomic_load(&store->held) && (replaced || fence_is_wanted(store->home));
 }
 
 /* Without waiting: a thread that is stuck in the library never lets the guard go. */
@@ -676,7 +720,7 @@ static void try_to_catch_up(struct store *store)
     struct err err = {0};
     if (pthread_rwlock_trywrlock(&store->guard) != 0)
         return;
-    if (region_was_replaced(store) && reopen_handle(store, &err) != ERR_OK)
+    if (must_let_go(store) && reopen_handle(store, &err) != ERR_OK)
         log_warning("the store cannot be opened anew yet", LOG_STR("error", err.text));
     pthread_rwlock_unlock(&store->guard);
 }
@@ -720,7 +764,7 @@ static void *keep_up(void *arg)
     int64_t missing_since = 0;
     while (!atomic_load(&store->stopping)) {
         pause_us(WATCHDOG_POLL_MS * 1000L);
-        if (watch_directory(store, &missing_since) || !region_was_replaced(store))
+        if (watch_directory(store, &missing_since) || !must_let_go(store))
             continue;
         atomic_store(&store->replaced, true);
         try_to_catch_up(store);
@@ -744,7 +788,7 @@ static void *watch(void *arg)
         pause_us(WATCHDOG_POLL_MS * 1000L);
         bool handling = atomic_load(&store->handling);
         int64_t spent = handling ? handler_ns(store) : 0;
-        bool suspicious = handling ? spent == spent_before : region_was_replaced(store);
+        bool suspicious = handling ? spent == spent_before : must_let_go(store);
         spent_before = spent;
         int64_t now = clock_monotonic_ms();
         if (!suspicious || since == 0)
@@ -775,6 +819,7 @@ static void free_store(struct store *store)
 {
     pthread_mutex_destroy(&store->message_mutex);
     pthread_rwlock_destroy(&store->guard);
+    fence_release(&store->fence);
     free(store->home);
     free(store);
 }
@@ -819,6 +864,7 @@ enum err_code store_open(struct store **out, const char *state_dir, struct err *
     buf_addf(&home, "%s/db", state_dir);
     store->home = mem_strdup(buf_text(&home));
     buf_release(&home);
+    fence_init(&store->fence, store->home);
     init_guard(&store->guard);
     pthread_mutex_init(&store->message_mutex, NULL);
 

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "fence.h"
 #include "prgate/store.h"
 
 enum { STORE_PAGE_SIZE = 4096, STORE_MESSAGE_SIZE = 200 };
@@ -20,13 +21,16 @@ struct store {
     pthread_rwlock_t guard; /* of env and tables */
     DB_ENV *env;
     DB *tables[TABLE_END];
-    bool opened; /* once: from then on no table is made */
+    struct fence fence;
+    bool panicked; /* joining failed though nobody died: to be recovered */
+    bool opened;   /* once: from then on no table is made */
     pthread_t watchdog, keeper;
     pthread_mutex_t message_mutex;
     char message[STORE_MESSAGE_SIZE]; /* the first of Berkeley DB's complaints not yet told */
     /* What the watchdog must be able to see and say while a stuck thread holds the guard. */
     atomic_ulong region;    /* inode of __db.001 when the environment was opened */
     atomic_ulong directory; /* inode of `home` itself */
+    atomic_bool held;       /* the environment is open: who wants to recover waits for this process */
     atomic_bool replaced;   /* it is another by now, or gone: whoever comes opens anew */
     atomic_bool handling;   /* a thread is opening or closing the environment */
     atomic_int handler;     /* and this clock runs when it does */

@@ -505,8 +505,10 @@ static void count_as_member(const struct pool *pool, unsigned member)
     struct err err = {0};
     alarm(120); /* should the test fail and forget it */
     close(pool->ends[0]);
-    if (store_open(&store, pool->dir, &err) != ERR_OK)
+    if (store_open(&store, pool->dir, &err) != ERR_OK) {
+        dprintf(STDERR_FILENO, "a member cannot open the store: %s\n", err.text);
         _exit(2);
+    }
     for (unsigned i = (unsigned)getpid();; i++) {
         struct count count = {.key = {(char)('a' + i % KEYS)}};
         unsigned char byte = (unsigned char)(member * KEYS + i % KEYS);
@@ -724,6 +726,71 @@ static void test_handle_outlives_the_recovery_of_another_process(void **state)
     check_u64("after", "recoveries", store_get_stats(store).recoveries, 1);
     end_member(&newcomer);
     store_close(store);
+    remove_dir(dir);
+}
+
+/* ---- a transaction that is under way when somebody has to recover ---- */
+
+enum { AMID_MS = 400 };
+
+struct amid {
+    struct store *store;
+    struct count count;
+    int inside[2]; /* a byte comes out when the body runs */
+    int64_t body_done_ms;
+    enum err_code code;
+};
+
+static enum err_code slow_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct amid *amid = arg;
+    enum err_code code = count_body(txn, &amid->count, err);
+    if (write(amid->inside[1], "i", 1) != 1)
+        abort();
+    usleep(AMID_MS * 1000);
+    amid->body_done_ms = clock_now_ms();
+    return code;
+}
+
+static void *be_amid(void *arg)
+{
+    struct amid *amid = arg;
+    struct err err = {0};
+    amid->code = store_txn(amid->store, slow_body, amid, &err);
+    return NULL;
+}
+
+/*
+ * Would the newcomer not wait, it would read the log to its end while this one is about to write there: what is
+ * acknowledged then is lost.
+ */
+static void test_recovery_waits_for_a_transaction_that_is_under_way(void **state)
+{
+    (void)state;
+    char dir[64], byte;
+    struct err err = {0};
+    struct amid amid = {.count = {.key = "a"}};
+    pthread_t thread;
+    make_dir(dir);
+    struct member dying = start_waiting_member(dir), newcomer = start_waiting_member(dir);
+    assert_int_equal(store_open(&amid.store, dir, &err), ERR_OK);
+    assert_int_equal(pipe(amid.inside), 0);
+    let_open(&dying);
+    end_member(&dying);
+    assert_int_equal(pthread_create(&thread, NULL, be_amid, &amid), 0);
+    assert_int_equal(read(amid.inside[0], &byte, 1), 1);
+    let_open(&newcomer);
+    int64_t open_ms = clock_now_ms();
+    pthread_join(thread, NULL);
+    check_int("amid", "code", amid.code, ERR_OK);
+    check_bool("newcomer", "opened after it", open_ms >= amid.body_done_ms, true);
+    struct count count = {.key = "a"};
+    assert_int_equal(store_txn(amid.store, count_body, &count, &err), ERR_OK);
+    check_u64("after", "count", count.value, 2);
+    end_member(&newcomer);
+    store_close(amid.store);
+    close(amid.inside[0]);
+    close(amid.inside[1]);
     remove_dir(dir);
 }
 
@@ -976,6 +1043,7 @@ int main(void)
         cmocka_unit_test(test_checkpoint_removes_logs_that_no_recovery_needs),
         cmocka_unit_test(test_threads_that_meet_lose_nothing),
         cmocka_unit_test(test_handle_outlives_the_recovery_of_another_process),
+        cmocka_unit_test(test_recovery_waits_for_a_transaction_that_is_under_way),
         cmocka_unit_test(test_idle_handle_catches_up_by_itself),
         cmocka_unit_test(test_processes_that_are_killed_lose_nothing_acknowledged),
         cmocka_unit_test(test_commits_outlive_the_loss_of_the_regions),
