@@ -43,10 +43,9 @@ static void let_go(int *fd)
     *fd = -1;
 }
 
-/* Readable for all that may enter the directory: prgatectl may be another user's. */
 static enum err_code open_lock(const char *path, int flags, int *fd, struct err *err)
 {
-    *fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+    *fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC | flags, 0600);
     return *fd >= 0 ? ERR_OK : store_fatal(NULL, errno, "opening", path, err);
 }
 
