@@ -39,9 +39,9 @@ CORE = err buf clock pr text log secrecy codec signature key \
 	decide_budget rule \
 	http app_auth github github_auth github_reply github_pull github_user github_issue \
 	github_check github_actions github_hooks trigger wording wording_messages \
-	boot fence store store_backup tables heads budget contents ledger alive dump claims metrics salvage shared_tokens gate dead \
-	pace repos trust forget act inbox wake drain retain redeliver reconcile sweep report inspect
-FCGI = web door status routes connections reload serve_fcgi serve_cgi main
+	boot fence store store_backup tables health heads budget contents ledger alive dump claims metrics salvage shared_tokens \
+	gate dead pace repos trust forget act inbox wake drain retain redeliver reconcile sweep report inspect
+FCGI = web door status monitor routes connections reload serve_fcgi serve_cgi main
 CLI = cli cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_replay cmd_status \
 	replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))

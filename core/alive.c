@@ -181,6 +181,19 @@ unsigned alive_sweep(const struct alive *alive)
     return removed;
 }
 
+unsigned alive_count(const struct alive *alive)
+{
+    DIR *dir = opendir(alive->dir);
+    unsigned living = 0;
+    const struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL)
+        if (strlen(entry->d_name) == ID_HEX_SIZE - 1 && name_is_alive(alive, "", entry->d_name))
+            living++;
+    if (dir != NULL)
+        closedir(dir);
+    return living;
+}
+
 enum err_code alive_refuse_pool(const char *state_dir, struct err *err)
 {
     struct buf path;
@@ -188,14 +201,7 @@ enum err_code alive_refuse_pool(const char *state_dir, struct err *err)
     buf_addf(&path, "%s/alive", state_dir);
     struct alive alive = {.dir = mem_strdup(buf_text(&path)), .fd = -1};
     buf_release(&path);
-    DIR *dir = opendir(alive.dir);
-    unsigned living = 0;
-    const struct dirent *entry;
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
-        if (strlen(entry->d_name) == ID_HEX_SIZE - 1 && name_is_alive(&alive, "", entry->d_name))
-            living++;
-    if (dir != NULL)
-        closedir(dir);
+    unsigned living = alive_count(&alive);
     free(alive.dir);
     if (living == 0)
         return ERR_OK;

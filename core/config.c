@@ -401,6 +401,7 @@ static const struct key top_keys[] = {
     {TOP("keep_closed_days", "90", apply_int, keep_closed_days), .min = 7, .max = 3650},
     {TOP("redeliver_interval", "300", apply_int, redeliver_interval_s), .min = 0, .max = 86400},
     {TOP("reconcile_interval", "3600", apply_int, reconcile_interval_s), .min = 0, .max = 86400},
+    {TOP("health_max_age", "3600", apply_int, health_max_age_s), .min = 0, .max = 86400},
     {TOP("log_level", "info", apply_choice, log_level), .choices = log_levels},
     {TOP("log_format", "text", apply_choice, log_format), .choices = log_formats},
     {TOP("log_target", "stderr", apply_choice, log_target), .choices = log_targets},

@@ -50,6 +50,8 @@ struct run {
     struct intent intent;
     int64_t marked_ms; /* when this step marked the intent as sent; 0 = it did not */
     int64_t now_ms;
+    int64_t received_ms; /* INTENT_TRIGGER: when the delivery came that led to it; 0 = not known any more */
+    int64_t step_us;     /* when this step began, clock_monotonic_us() */
 
     struct facts facts;
     struct decision decision;
@@ -114,7 +116,8 @@ static enum err_code set_aside(struct store_txn *txn, struct run *run, enum stor
 {
     char name[PR_NAME_SIZE];
     log_error("a stored entry cannot be decoded: moved to quarantine", LOG_STR("pr", pr_name(run, name)),
-              LOG_STR("table", store_table_name(table)), LOG_INT("seq", seq), LOG_STR("error", err->text));
+              LOG_STR("delivery", NULL), LOG_STR("table", store_table_name(table)), LOG_INT("seq", seq),
+              LOG_STR("error", err->text));
     metrics_add(run->gate->metrics, METRIC_QUARANTINED);
     run->step = STEP_AGAIN;
     return table_quarantine(txn, table, &run->pr, seq, err);
@@ -329,14 +332,17 @@ static enum err_code set_down(struct run *run, const char *note, struct err *err
     return store_txn(run->gate->store, note_body, run, err);
 }
 
-static void log_decision(const struct run *run)
+static void tell_decision(const struct run *run)
 {
     char name[PR_NAME_SIZE];
+    bool later = run->decision.rule == RULE_LATER;
     log_info("decided", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
              LOG_STR("event", event_action_name(run->event.action)),
              LOG_STR("sender", run->event.sender.login), LOG_STR("rule", rule_name(run->decision.rule)),
              LOG_STR("head", run->record.view.head.hex), LOG_INT("intents", run->decision.intent_count));
-    metrics_add(run->gate->metrics, run->decision.rule == RULE_LATER ? METRIC_DECIDED_LATER : METRIC_DECIDED);
+    metrics_add(run->gate->metrics, later ? METRIC_DECIDED_LATER : METRIC_DECIDED);
+    if (!later)
+        metrics_observe(run->gate->metrics, HISTOGRAM_DECISION, clock_monotonic_us() - run->step_us);
 }
 
 static enum err_code recall_read_body(struct store_txn *txn, void *arg, struct err *err)
@@ -384,7 +390,7 @@ static enum err_code decide_event(struct run *run, struct err *err)
     }
     enum err_code code = store_txn(run->gate->store, decide_body, run, err);
     if (code == ERR_OK)
-        log_decision(run);
+        tell_decision(run);
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
@@ -471,6 +477,15 @@ static enum err_code add_dead_letter(struct store_txn *txn, struct run *run, str
     return table_append_intent(txn, &run->record, &check, err);
 }
 
+static enum err_code recall_receipt(struct store_txn *txn, struct run *run, struct err *err)
+{
+    run->received_ms = 0;
+    if (run->intent.kind != INTENT_TRIGGER)
+        return ERR_OK;
+    enum err_code code = table_when_seen(txn, &run->pr, run->intent.delivery, &run->received_ms, err);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
 /* The intent is over and done with, in one way or another. */
 static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_state ci, struct err *err)
 {
@@ -487,7 +502,7 @@ static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_stat
         code = ledger_add_action(txn, &run->record, &action, run->now_ms, err);
     if (code == ERR_OK && run->result.outcome == ACT_REFUSED)
         code = add_dead_letter(txn, run, err);
-    return code;
+    return code == ERR_OK ? recall_receipt(txn, run, err) : code;
 }
 
 /* It stays first in its queue. A trigger that had no effect is as if it had not been sent. */
@@ -529,27 +544,37 @@ static enum err_code result_body(struct store_txn *txn, void *arg, struct err *e
     return code == ERR_OK ? table_put_record(txn, &run->record, err) : code;
 }
 
+/* In a dry run, and where the label is what starts CI, none is sent. */
+static bool trigger_was_sent(const struct run *run)
+{
+    return run->intent.kind == INTENT_TRIGGER && run->result.outcome == ACT_DONE && run->policy != NULL &&
+           run->policy->trigger != TRIGGER_NONE && !run->gate->config->dry_run;
+}
+
 static void count_result(const struct run *run)
 {
     struct metrics *metrics = run->gate->metrics;
-    bool trigger = run->intent.kind == INTENT_TRIGGER;
+    enum intent_kind kind = run->intent.kind;
     switch (run->result.outcome) {
     case ACT_DONE:
-        metrics_add(metrics, METRIC_INTENTS_DONE);
-        if (trigger)
+        metrics_count_intent(metrics, METRIC_INTENTS_DONE, kind);
+        if (kind == INTENT_TRIGGER)
             metrics_add(metrics, METRIC_TRIGGERS);
         break;
     case ACT_AGAIN:
     case ACT_UNSURE:
-        metrics_add(metrics, METRIC_INTENTS_RETRIED);
+        metrics_count_intent(metrics, METRIC_INTENTS_RETRIED, kind);
         break;
     case ACT_LEFT:
+        metrics_count_intent(metrics, METRIC_INTENTS_LEFT, kind);
         metrics_add(metrics, METRIC_TRIGGERS_UNKNOWN);
         break;
     case ACT_REFUSED:
-        metrics_add(metrics, METRIC_INTENTS_DEAD);
+        metrics_count_intent(metrics, METRIC_INTENTS_DEAD, kind);
         break;
     }
+    if (run->received_ms != 0 && trigger_was_sent(run))
+        metrics_observe(metrics, HISTOGRAM_TRIGGER, (clock_now_ms() - run->received_ms) * 1000);
 }
 
 static void log_result(const struct run *run)
@@ -625,6 +650,7 @@ static enum err_code perform_intent(struct run *run, struct err *err)
 static enum err_code take_step(struct run *run, struct err *err)
 {
     run->marked_ms = 0;
+    run->step_us = clock_monotonic_us();
     enum err_code code = store_txn(run->gate->store, next_body, run, err);
     if (code != ERR_OK)
         return code;
@@ -633,8 +659,10 @@ static enum err_code take_step(struct run *run, struct err *err)
     case STEP_AGAIN:
         return ERR_OK;
     case STEP_ACT:
+        log_about(run->intent.delivery);
         return perform_intent(run, err);
     case STEP_DECIDE:
+        log_about(run->event.delivery);
         return decide_event(run, err);
     }
     return ERR_OK;
@@ -656,6 +684,7 @@ void drain_run(struct worker *worker, const struct pr_key *pr, const struct clai
     else if (code != ERR_OK)
         log_error("stopped working on a pull request", LOG_STR("pr", pr_name(&run, name)),
                   LOG_STR("error", err.text));
+    log_about(NULL);
     record_release(&run.record);
     /* Off the list last: a claim that an error left in the record is free from here on. */
     claims_forget(worker->gate->claims, claim);

@@ -17,6 +17,8 @@ enum err_code gate_open(struct gate *gate, const struct config *config, struct e
             "pool and restore a backup",
             LOG_STR("state_dir", config->state_dir));
     if (code == ERR_OK)
+        gate->health = health_open(gate->store);
+    if (code == ERR_OK)
         code = alive_open(&gate->alive, config->state_dir, err);
     if (code == ERR_OK)
         code = metrics_open(&gate->metrics, config->state_dir, err);
@@ -29,6 +31,7 @@ void gate_close(struct gate *gate)
 {
     claims_close(gate->claims);
     metrics_close(gate->metrics);
+    health_close(gate->health);
     store_close(gate->store);
     /* Last: until here this process's claims must not look free. */
     alive_close(gate->alive);
@@ -67,6 +70,10 @@ static void note_call(void *arg, const struct github_call *call)
         metrics_add(metrics, METRIC_API_DRY_RUN);
     else
         metrics_add(metrics, call->status == 0 || call->status >= 500 ? METRIC_API_ERRORS : METRIC_API_CALLS);
+    if (!call->dry_run)
+        metrics_observe(metrics, HISTOGRAM_API_CALL, call->duration_ms * 1000);
+    if (call->rate_limit >= 0)
+        metrics_set(metrics, METRIC_RATE_LIMIT, call->rate_limit);
     if (call->rate_remaining >= 0)
         metrics_set(metrics, METRIC_RATE_REMAINING, call->rate_remaining);
     if (call->rate_reset >= 0)

@@ -175,6 +175,7 @@ static enum err_code exchange(struct github *github, const struct http_request *
     enum err_code code = github->http->perform(github->http, request, reply, &cause);
     call->status = code == ERR_OK ? reply->status : 0;
     call->duration_ms = reply->duration_ms;
+    call->rate_limit = reply->rate_limit;
     call->rate_remaining = reply->rate_remaining;
     call->rate_reset = reply->rate_reset;
     report(github, call);
@@ -209,8 +210,12 @@ static char *print_body(const struct github_ask *ask)
 
 static struct github_call shown_call(const struct github_ask *ask, const char *body)
 {
-    return (struct github_call){
-        .method = ask->method, .url = ask->url, .body = body, .rate_remaining = -1, .rate_reset = -1};
+    return (struct github_call){.method = ask->method,
+                                .url = ask->url,
+                                .body = body,
+                                .rate_limit = -1,
+                                .rate_remaining = -1,
+                                .rate_reset = -1};
 }
 
 static enum err_code fetch_once(struct github *github, const struct github_ask *ask, const char *body,

@@ -24,6 +24,9 @@ static struct {
     enum log_target target;
 } setup = {LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR};
 
+/* One thread works on one delivery at a time, and what it calls does not know on which. */
+static _Thread_local char about[128];
+
 /*
  * A value may not use the last RESERVE bytes of a line unless it is short: so
  * one long value does not push the later ones out.
@@ -75,6 +78,11 @@ void log_setup(enum log_level max_level, enum log_format format, enum log_target
     setup.target = target;
     if (target == LOG_TARGET_SYSLOG)
         openlog("prgate", LOG_PID, LOG_DAEMON);
+}
+
+void log_about(const char *delivery)
+{
+    text_copy_cut(about, sizeof about, delivery == NULL ? "" : delivery);
 }
 
 typedef void escape_fn(struct buf *out, const char *text);
@@ -156,6 +164,22 @@ static void add_json_field(struct buf *line, const struct log_field *field)
     }
 }
 
+typedef void add_field_fn(struct buf *line, const struct log_field *field);
+
+/* Fields that find no room are left out whole. */
+static void add_fields(struct buf *line, const struct log_field *fields, add_field_fn *add)
+{
+    static const char key[] = "delivery";
+    const struct log_field context = LOG_STR(key, about);
+    bool told = about[0] == '\0';
+    for (; fields->key != NULL && has_room(line, fields); fields++) {
+        add(line, fields);
+        told = told || strcmp(fields->key, key) == 0;
+    }
+    if (!told && has_room(line, &context))
+        add(line, &context);
+}
+
 static void format_text(struct buf *line, enum log_level level, const char *message,
                         const struct log_field *fields)
 {
@@ -167,8 +191,7 @@ static void format_text(struct buf *line, enum log_level level, const char *mess
     add_cut(line, message, text_add_printable);
     if (!bare)
         buf_addf(line, " pid=%ld", (long)getpid());
-    for (; fields->key != NULL && has_room(line, fields); fields++)
-        add_text_field(line, fields);
+    add_fields(line, fields, add_text_field);
 }
 
 static void format_json(struct buf *line, enum log_level level, const char *message,
@@ -179,8 +202,7 @@ static void format_json(struct buf *line, enum log_level level, const char *mess
     buf_addf(line, "\",\"level\":\"%s\",\"msg\":\"", log_level_name(level));
     add_cut(line, message, text_add_json);
     buf_addf(line, "\",\"pid\":%ld", (long)getpid());
-    for (; fields->key != NULL && has_room(line, fields); fields++)
-        add_json_field(line, fields);
+    add_fields(line, fields, add_json_field);
     buf_addc(line, '}');
 }
 

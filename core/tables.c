@@ -213,6 +213,25 @@ enum err_code table_see_delivery(struct store_txn *txn, const struct pr_key *pr,
     return code;
 }
 
+enum err_code table_when_seen(struct store_txn *txn, const struct pr_key *pr, const char *delivery,
+                              int64_t *came_ms, struct err *err)
+{
+    struct buf key, value;
+    make_key(pr, &key);
+    buf_adds(&key, delivery);
+    buf_init(&value);
+    enum err_code code = store_get(txn, TABLE_SEEN, buf_bytes(&key), STORE_READ, &value, err);
+    if (code == ERR_OK) {
+        struct decoder decoder = decode_start(value.data, value.len);
+        *came_ms = decode_i64(&decoder);
+        if (!decode_done(&decoder))
+            code = err_set(err, ERR_NOT_FOUND, 0, "it is damaged when the delivery came");
+    }
+    buf_release(&key);
+    buf_release(&value);
+    return code;
+}
+
 /* ---- queues -------------------------------------------------------------- */
 
 static enum err_code put_entry(struct store_txn *txn, enum store_table table, const struct pr_key *pr,

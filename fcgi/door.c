@@ -52,10 +52,15 @@ static void log_visit(const struct visit *visit, enum log_level level, const cha
            LOG_STR("reason", reason), LOG_STR("remote", visit->request->remote_addr), LOG_END);
 }
 
+static void count(const struct visit *visit, enum metric outcome)
+{
+    metrics_count_delivery(visit->gate->metrics, outcome, visit->request->event);
+}
+
 static bool refuse(struct visit *visit, int status, enum metric metric, const char *reason)
 {
     write_reply(visit, status, "refused", reason);
-    metrics_add(visit->gate->metrics, metric);
+    count(visit, metric);
     log_visit(visit, LOG_LEVEL_WARNING, "webhook refused", reason);
     return false;
 }
@@ -63,7 +68,7 @@ static bool refuse(struct visit *visit, int status, enum metric metric, const ch
 static bool ignore(struct visit *visit, const char *reason)
 {
     write_reply(visit, 200, "ignored", reason);
-    metrics_add(visit->gate->metrics, METRIC_IGNORED);
+    count(visit, METRIC_IGNORED);
     log_visit(visit, LOG_LEVEL_INFO, "webhook ignored", reason);
     return false;
 }
@@ -179,7 +184,7 @@ static void refuse_for_now(struct visit *visit, const char *what, const struct e
 {
     visit->reply->retry_after_s = RETRY_AFTER_S;
     write_reply(visit, 503, "refused", "it could not be stored, please deliver it again");
-    metrics_add(visit->gate->metrics, METRIC_NOT_STORED);
+    count(visit, METRIC_NOT_STORED);
     log_visit(visit, LOG_LEVEL_ERROR, what, err->text);
 }
 
@@ -200,7 +205,7 @@ static void drop_answers(struct visit *visit, const struct buf *body)
     }
     snprintf(message, sizeof message, "rights changed: %zu answers of GitHub are to be asked anew", dropped);
     write_reply(visit, 200, "noted", message);
-    metrics_add(visit->gate->metrics, METRIC_IGNORED); /* nothing of it is kept */
+    count(visit, METRIC_IGNORED); /* nothing of it is kept */
     log_visit(visit, LOG_LEVEL_INFO, "webhook noted", message);
 }
 
@@ -214,12 +219,12 @@ static void store_delivery(struct visit *visit, bool may_claim)
     }
     if (receipt.duplicate) {
         write_reply(visit, 200, "duplicate", "this delivery was taken before");
-        metrics_add(visit->gate->metrics, METRIC_DUPLICATE);
+        count(visit, METRIC_DUPLICATE);
         log_visit(visit, LOG_LEVEL_INFO, "webhook is a duplicate", NULL);
         return;
     }
     write_reply(visit, 202, "taken", NULL);
-    metrics_add(visit->gate->metrics, METRIC_TAKEN);
+    count(visit, METRIC_TAKEN);
     log_visit(visit, LOG_LEVEL_INFO, "webhook taken", event_action_name(visit->event.action));
     visit->reply->has_work = receipt.claimed;
     visit->reply->pr = visit->event.key;
@@ -245,6 +250,7 @@ void door_webhook(struct gate *gate, const struct request *request, bool may_cla
     size_t len = 0;
     if (request->delivery != NULL && text_is_delivery(request->delivery))
         visit.delivery = request->delivery;
+    log_about(visit.delivery);
     if (!is_json(request->content_type)) {
         refuse(&visit, 415, METRIC_MALFORMED,
                "Content-Type is not application/json: choose it in the webhook's settings");
@@ -252,4 +258,5 @@ void door_webhook(struct gate *gate, const struct request *request, bool may_cla
         take_body(&visit, len, may_claim);
         give_room(gate, len);
     }
+    log_about(NULL);
 }

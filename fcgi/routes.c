@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "door.h"
+#include "monitor.h"
 #include "status.h"
 
 /* A request on its way to a handler. */
@@ -19,17 +20,18 @@ typedef void handler(const struct call *call, struct reply *reply);
 
 static void answer_webhook(const struct call *call, struct reply *reply)
 {
+    reply->is_acknowledgement = true;
     door_webhook(call->gate, call->request, call->may_claim, reply);
 }
 
 static void answer_health(const struct call *call, struct reply *reply)
 {
-    status_health(call->gate, reply);
+    monitor_health(call->gate, call->json, reply);
 }
 
 static void answer_metrics(const struct call *call, struct reply *reply)
 {
-    status_metrics(call->gate, call->json, reply);
+    monitor_metrics(call->gate, call->json, reply);
 }
 
 static void answer_overview(const struct call *call, struct reply *reply)

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "door.h"
+#include "prgate/clock.h"
 #include "prgate/drain.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
@@ -116,7 +117,7 @@ static void drain_one(struct gate *gate, const struct reply *reply)
     worker_close(&worker);
 }
 
-static int serve_child(const struct config *config, int replied)
+static int serve_child(const struct config *config, int replied, int64_t started_us)
 {
     struct gate gate;
     struct err err = {0};
@@ -134,6 +135,8 @@ static int serve_child(const struct config *config, int replied)
     reply_init(&reply);
     routes_answer(&gate, &request, true, &reply);
     send_reply(&reply);
+    if (reply.is_acknowledgement)
+        metrics_observe(gate.metrics, HISTOGRAM_ACKNOWLEDGEMENT, clock_monotonic_us() - started_us);
     read_rest(&body);
     let_server_go(replied);
     if (reply.has_work)
@@ -161,6 +164,7 @@ static int wait_for_reply(int replied, pid_t child)
 int serve_cgi(const struct config *config)
 {
     int ends[2];
+    int64_t started_us = clock_monotonic_us();
     signal(SIGPIPE, SIG_IGN);
     if (pipe2(ends, O_CLOEXEC) != 0) {
         send_failure();
@@ -175,7 +179,7 @@ int serve_cgi(const struct config *config)
     if (child == 0) {
         close(ends[0]);
         setsid();
-        return serve_child(config, ends[1]);
+        return serve_child(config, ends[1], started_us);
     }
     close(ends[1]);
     return wait_for_reply(ends[0], child);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "connections.h"
+#include "prgate/clock.h"
 #include "prgate/drain.h"
 #include "prgate/log.h"
 #include "prgate/sweep.h"
@@ -62,7 +63,7 @@ static void send_reply(FCGX_Request *fcgi, const struct reply *reply)
     buf_release(&head);
 }
 
-static void answer(struct server *server, FCGX_Request *fcgi)
+static void answer(struct server *server, FCGX_Request *fcgi, int64_t accepted_us)
 {
     struct request request = {.read = read_body, .source = fcgi};
     struct reply reply;
@@ -72,6 +73,8 @@ static void answer(struct server *server, FCGX_Request *fcgi)
     send_reply(fcgi, &reply);
     /* GitHub has its answer, and the delivery is on disk, before anything else happens. */
     FCGX_Finish_r(fcgi);
+    if (reply.is_acknowledgement)
+        metrics_observe(server->gate.metrics, HISTOGRAM_ACKNOWLEDGEMENT, clock_monotonic_us() - accepted_us);
     if (reply.has_work)
         drain_submit(server->drain, &reply.pr, &reply.claim);
     reply_release(&reply);
@@ -85,10 +88,11 @@ static void answer(struct server *server, FCGX_Request *fcgi)
  */
 static void serve_connection(struct server *server, FCGX_Request *fcgi, int fd)
 {
+    int64_t accepted_us = clock_monotonic_us();
     fcgi->ipcFd = fd;
     fcgi->keepConnection = 1;
     if (FCGX_Accept_r(fcgi) == 0)
-        answer(server, fcgi);
+        answer(server, fcgi, accepted_us);
     FCGX_Free(fcgi, 1);
 }
 

@@ -217,30 +217,6 @@ static void render_pull(struct reply *reply, const cJSON *report)
 
 /* ---- the pages ---------------------------------------------------------------------- */
 
-void status_health(struct gate *gate, struct reply *reply)
-{
-    struct err err = {0};
-    size_t deliveries, intents;
-    if (report_waiting(gate, &deliveries, &intents, &err) != ERR_OK) {
-        reply_store_error(reply, &err);
-        return;
-    }
-    reply->status = 200;
-    buf_addf(&reply->body, "{\"status\":\"ok\",\"waiting\":%zu,\"deliveries\":%zu,\"intents\":%zu}\n",
-             deliveries + intents, deliveries, intents);
-}
-
-void status_metrics(struct gate *gate, bool json, struct reply *reply)
-{
-    reply->status = 200;
-    if (json) {
-        metrics_print_json(gate->metrics, &reply->body);
-        return;
-    }
-    reply->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    metrics_print(gate->metrics, &reply->body);
-}
-
 void status_overview(struct gate *gate, bool json, struct reply *reply)
 {
     struct err err = {0};

@@ -1,5 +1,5 @@
 /*
- * status: what the gate knows, for people (HTML) and for programs (JSON, Prometheus text).
+ * status: what the gate knows, for people (HTML) and for programs (JSON).
  *
  * All of it only reads. Errors of the store become a 503. Thread-safe.
  */
@@ -8,10 +8,6 @@
 
 #include "web.h"
 
-/* {"status": "ok", "waiting": deliveries and intents not yet done}; 503 when the store cannot be read. */
-void status_health(struct gate *gate, struct reply *reply);
-
-void status_metrics(struct gate *gate, bool json, struct reply *reply);
 void status_overview(struct gate *gate, bool json, struct reply *reply);
 
 /* `path` is "OWNER/REPO/N". */

@@ -41,6 +41,8 @@ struct reply {
     struct buf body;
     size_t unsent; /* HEAD: how much body GET would have got */
 
+    bool is_acknowledgement; /* to GitHub: how long it took is counted */
+
     /* Work that the request left behind, to be started once the reply has gone out. */
     bool has_work;
     struct pr_key pr;

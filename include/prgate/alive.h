@@ -30,6 +30,9 @@ bool alive_is(const struct alive *alive, const struct process_id *id);
  */
 enum err_code alive_refuse_pool(const char *state_dir, struct err *err);
 
+/* Processes that have the state directory open, this one included. */
+unsigned alive_count(const struct alive *alive);
+
 /* Removes the files of the dead; returns how many there were. */
 unsigned alive_sweep(const struct alive *alive);
 

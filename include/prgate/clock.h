@@ -10,6 +10,7 @@ int64_t clock_now_ms(void); /* Unix time. Thread-safe. */
 
 /* For durations: never set back or forth, from no particular time on. clock_use() does not change it. */
 int64_t clock_monotonic_ms(void);
+int64_t clock_monotonic_us(void);
 
 /*
  * From here on `now_ms` tells the time to all of this process; NULL: the system does. For a

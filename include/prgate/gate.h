@@ -19,6 +19,7 @@
 #include "prgate/claims.h"
 #include "prgate/config.h"
 #include "prgate/github.h"
+#include "prgate/health.h"
 #include "prgate/metrics.h"
 #include "prgate/store.h"
 
@@ -26,6 +27,7 @@
 struct gate {
     const struct config *config; /* borrowed */
     struct store *store;
+    struct health *health;
     struct alive *alive;
     struct claims *claims;
     struct metrics *metrics;

@@ -63,7 +63,8 @@ struct github_call {
     const char *body; /* NULL: none */
     int status;       /* 0: no reply */
     int64_t duration_ms;
-    int64_t rate_remaining; /* -1: not told */
+    int64_t rate_limit; /* -1: not told, as the next two */
+    int64_t rate_remaining;
     int64_t rate_reset;
     bool dry_run;
 };

@@ -51,6 +51,12 @@ struct log_field {
 /* Before other threads start. Until then lines of info and above go to stderr as text. */
 void log_setup(enum log_level max_level, enum log_format format, enum log_target target);
 
+/*
+ * From here on this thread works on that delivery: each of its lines has `delivery`, behind its own fields, unless
+ * it names one itself. NULL: on none. The text is copied.
+ */
+void log_about(const char *delivery);
+
 /* `fields` ends with one whose key is NULL. LOG_LEVEL_PANIC aborts. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 

@@ -60,6 +60,10 @@ enum err_code table_next_name(struct store_txn *txn, char name[REPO_NAME_SIZE], 
 enum err_code table_see_delivery(struct store_txn *txn, const struct pr_key *pr, const char *delivery,
                                  int64_t now_ms, struct err *err);
 
+/* When it came, Unix time in ms. ERR_NOT_FOUND: it is not known (any more), or damaged. */
+enum err_code table_when_seen(struct store_txn *txn, const struct pr_key *pr, const char *delivery,
+                              int64_t *came_ms, struct err *err);
+
 /* ---- the two queues of a pull request: deliveries to decide, intents to perform ---- */
 
 enum err_code table_append_event(struct store_txn *txn, struct record *record, const struct event *event,
