@@ -19,7 +19,7 @@ static void add_verdict(const struct gate *gate, const struct health_view *view,
     int max_age_s = gate->config->health_max_age_s;
     bool late = max_age_s > 0 && age_s > max_age_s;
     reply->status = view->works && !late ? 200 : 503;
-    cJSON_AddStringToObject(object, "status", reply->status == 200 ? "ok" : "failing");
+    cJSON_AddStringToObject(object, "status", reply->status == 200 ? "ok" : "error");
     if (reply->status == 200)
         return;
     reply->retry_after_s = 1;

@@ -249,6 +249,16 @@ static uint64_t look_at_overview(struct bench *bench, double *ms)
     return store_get_stats(bench->gate.store).transactions - before;
 }
 
+/* What /healthz and /metrics cost: nothing waits, so it is the ends of three tables, however many pull requests there are. */
+static void expect_cheap_health(struct bench *bench)
+{
+    struct health_view view;
+    uint64_t before = store_get_stats(bench->gate.store).transactions;
+    health_look(bench->gate.store, &view);
+    uint64_t looks = store_get_stats(bench->gate.store).transactions - before;
+    expect(view.works && looks <= 3, "transactions of a look at the health", (double)looks, 3);
+}
+
 /* A whole pass, with all the pauses left out: each call is what a sweeper does in ten seconds. */
 static unsigned retain_all(struct bench *bench, unsigned *calls)
 {
@@ -282,6 +292,7 @@ static void print_row(struct bench *bench, double per_delivery)
            (double)all_tables(bench) / 1e6, (double)bench->largest_log / 1e6, per_delivery * 1e6, looks, ms);
     fflush(stdout);
     expect(looks <= REPORT_LOOKS_MAX + 20, "looks for one page", (double)looks, REPORT_LOOKS_MAX + 20);
+    expect_cheap_health(bench);
 }
 
 static void expect_contents(struct bench *bench, uint64_t pulls)

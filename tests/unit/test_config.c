@@ -120,6 +120,7 @@ static void check_default_top(const struct config *config)
     check_int("default", "keep_closed_days", config->keep_closed_days, 90);
     check_int("default", "redeliver_interval", config->redeliver_interval_s, 300);
     check_int("default", "reconcile_interval", config->reconcile_interval_s, 3600);
+    check_int("default", "health_max_age", config->health_max_age_s, 3600);
     check_int("default", "log_level", config->log_level, LOG_LEVEL_INFO);
     check_int("default", "log_format", config->log_format, LOG_FORMAT_TEXT);
     check_int("default", "log_target", config->log_target, LOG_TARGET_STDERR);
@@ -156,6 +157,7 @@ static const char every_key[] =
     "public_url = \"https://p.example\"\ntrust_ttl = 0\naccept_threads = 256\ndrain_threads = 3\n"
     "sweep_interval = 3600\ngive_up_after = 60\nkeep_seen_days = 4\nkeep_ledger_days = 1\n"
     "keep_closed_days = 3650\nredeliver_interval = 0\nreconcile_interval = 86400\n"
+    "health_max_age = 0\n"
     "log_level = \"debug\"\nlog_format = \"json\"\nlog_target = \"syslog\"\n"
     "github { api_url = \"https://ghe.example/api/v3\" app_id = 5000000000 private_key_file = \"@/key\" "
     "request_timeout = 600 }\n"
@@ -184,6 +186,7 @@ static void check_every_top_key(const struct config *config)
     check_int("set", "keep_closed_days", config->keep_closed_days, 3650);
     check_int("set", "redeliver_interval", config->redeliver_interval_s, 0);
     check_int("set", "reconcile_interval", config->reconcile_interval_s, 86400);
+    check_int("set", "health_max_age", config->health_max_age_s, 0);
     check_int("set", "log_level", config->log_level, LOG_LEVEL_DEBUG);
     check_int("set", "log_format", config->log_format, LOG_FORMAT_JSON);
     check_int("set", "log_target", config->log_target, LOG_TARGET_SYSLOG);
@@ -487,6 +490,8 @@ static void test_mistakes_at_the_top_are_named(void **state)
         {"redeliver too seldom", TOP "redeliver_interval = 86401\n" GITHUB REPO, 3, "redeliver_interval",
          "\"86401\"", "from 0 to 86400"},
         {"reconcile before", TOP "reconcile_interval = -1\n" GITHUB REPO, 3, "reconcile_interval", "\"-1\"",
+         "from 0 to 86400"},
+        {"healthy for ever", TOP "health_max_age = 86401\n" GITHUB REPO, 3, "health_max_age", "\"86401\"",
          "from 0 to 86400"},
         {"not a boolean", TOP "dry_run = \"maybe\"\n" GITHUB REPO, 3, "dry_run", "\"maybe\"",
          "must be true or false"},

@@ -198,6 +198,7 @@ static void limits(void **state)
         {"closed too short", DRY "keep_closed_days = 6\n" REPO, ":4: keep_closed_days: must be"},
         {"closed for ever", DRY "keep_closed_days = 3651\n" REPO, ":4: keep_closed_days: must be"},
         {"no patience", DRY "give_up_after = 0\n" REPO, ":4: give_up_after: must be"},
+        {"health before", DRY "health_max_age = -1\n" REPO, ":4: health_max_age: must be"},
         {"sweep too seldom", DRY "sweep_interval = 3601\n" REPO, ":4: sweep_interval: must be"},
         {"no time at all", DRY "github { request_timeout = 0 }\n" REPO, ":4: request_timeout: "},
         {"log level", DRY "log_level = \"loud\"\n" REPO, "panic, fatal, error, warning, info, debug"},

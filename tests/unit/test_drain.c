@@ -171,6 +171,55 @@ static void test_opened_by_a_trusted_author_is_done_in_order(void **state)
     fixture_close(&f);
 }
 
+static void check_counted(const char *row, const struct fixture *f, const char *sample)
+{
+    struct buf text;
+    char line[160];
+    buf_init(&text);
+    metrics_print(f->gate.metrics, NULL, &text);
+    snprintf(line, sizeof line, "\n%s\n", sample);
+    check_contains(row, "metrics", buf_text(&text), line);
+    buf_release(&text);
+}
+
+static void test_what_was_done_and_how_long_it_took_is_counted(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    struct event event = make_event(EVENT_OPENED, "d1");
+    event.received_ms -= 45000; /* it waited for whoever worked before */
+    struct receipt receipt = put_event(&f, &event, true);
+    drain_run(&f.worker, &event.key, &receipt.claim);
+    expect_idle(&f);
+    check_counted("done", &f, "prgate_intents_total{kind=\"trigger\",outcome=\"done\"} 1");
+    check_counted("done", &f, "prgate_intents_total{kind=\"add_label\",outcome=\"done\"} 1");
+    check_counted("done", &f, "prgate_triggers_total{outcome=\"started\"} 1");
+    check_counted("decided", &f, "prgate_decision_seconds_count 1");
+    /* From the webhook on, not from the decision. */
+    check_counted("sent", &f, "prgate_webhook_to_trigger_seconds_bucket{le=\"30\"} 0");
+    check_counted("sent", &f, "prgate_webhook_to_trigger_seconds_count 1");
+    fixture_close(&f);
+    open_with(&f, "", &(struct github_fake){.answer = down});
+    deliver(&f, EVENT_OPENED, "d1");
+    check_counted("down", &f, "prgate_decision_seconds_count 0");
+    f.fake.answer = dispatch_refused;
+    run_again(&f);
+    check_counted("refused", &f, "prgate_intents_total{kind=\"trigger\",outcome=\"dead\"} 1");
+    check_counted("refused", &f, "prgate_webhook_to_trigger_seconds_count 0");
+    fixture_close(&f);
+    open_with(&f, "", &(struct github_fake){.answer = dispatch_lost});
+    deliver(&f, EVENT_OPENED, "d1");
+    run_again(&f);
+    check_counted("lost", &f, "prgate_intents_total{kind=\"trigger\",outcome=\"retried\"} 1");
+    check_counted("lost", &f, "prgate_intents_total{kind=\"trigger\",outcome=\"unknown\"} 1");
+    fixture_close(&f);
+    open_with(&f, "trigger = \"none\"", &(struct github_fake){.answer = good});
+    deliver(&f, EVENT_OPENED, "d1");
+    check_counted("none", &f, "prgate_webhook_to_trigger_seconds_count 0");
+    fixture_close(&f);
+}
+
 /* Twice as long each time, give or take a quarter. */
 static void test_failing_github_puts_off_longer_each_time_and_loses_nothing(void **state)
 {
@@ -1471,6 +1520,7 @@ int main(void)
         cmocka_unit_test(test_stopping_threads_give_up_what_is_queued_and_claim_no_more),
         cmocka_unit_test(test_waiting_ends_where_no_thread_can_work),
         cmocka_unit_test(test_opened_by_a_trusted_author_is_done_in_order),
+        cmocka_unit_test(test_what_was_done_and_how_long_it_took_is_counted),
         cmocka_unit_test(test_failing_github_puts_off_longer_each_time_and_loses_nothing),
         cmocka_unit_test(test_retry_after_is_heeded_by_the_whole_pool),
         cmocka_unit_test(test_closed_overtakes_what_waits_for_github),

@@ -128,6 +128,13 @@ static void test_syslog_is_told_only_what_it_does_not_know(void **state)
     capture(say_taken);
     closelog();
     check_str("syslog", "line", said.text, "prgate-test: delivery taken delivery=72d3162e seq=1\n");
+    log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_SYSLOG);
+    closelog();
+    openlog("prgate-test", LOG_PERROR, LOG_DAEMON);
+    capture(say_taken);
+    closelog();
+    check_str("syslog", "start", strncmp(said.text, "prgate-test: {", 14) == 0 ? "{" : said.text, "{");
+    check_contains("syslog", "JSON", said.text, ",\"delivery\":\"72d3162e\",\"seq\":1}\n");
 }
 
 static void say_numbers(void)
@@ -455,6 +462,69 @@ static void test_panic_says_why_and_aborts(void **state)
     check_contains("panic", "line", said.text, " why=test\n");
 }
 
+/* ---- the delivery that a thread works on ---- */
+
+static void say_plainly(void)
+{
+    log_info("m", LOG_STR("v", "x"));
+}
+
+static void say_of_another(void)
+{
+    log_info("m", LOG_STR("delivery", "d-2"), LOG_STR("v", "x"));
+}
+
+static void say_of_none(void)
+{
+    log_info("m", LOG_STR("delivery", NULL));
+}
+
+static void *say_elsewhere(void *arg)
+{
+    say_plainly();
+    return arg;
+}
+
+static void say_in_another_thread(void)
+{
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, say_elsewhere, NULL), 0);
+    pthread_join(thread, NULL);
+}
+
+static void test_each_line_names_the_delivery_that_is_worked_on(void **state)
+{
+    static const struct {
+        const char *name, *about;
+        void (*say)(void);
+        const char *text, *json;
+    } rows[] = {
+        {"none", NULL, say_plainly, " v=x\n", ",\"v\":\"x\"}\n"},
+        {"one", "d-1", say_plainly, " v=x delivery=d-1\n", ",\"v\":\"x\",\"delivery\":\"d-1\"}\n"},
+        {"hostile", "d\n\"1", say_plainly, " v=x delivery=\"d\\n\\\"1\"\n",
+         ",\"v\":\"x\",\"delivery\":\"d\\n\\\"1\"}\n"},
+        {"named in the line", "d-1", say_of_another, " delivery=d-2 v=x\n",
+         "\"delivery\":\"d-2\",\"v\":\"x\"}\n"},
+        {"not known in the line", "d-1", say_of_none, " delivery=-\n", ",\"delivery\":null}\n"},
+        {"another thread", "d-1", say_in_another_thread, " v=x\n", ",\"v\":\"x\"}\n"},
+        {"ended", NULL, say_plainly, " v=x\n", ",\"v\":\"x\"}\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        log_about(rows[i].about);
+        log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
+        capture(rows[i].say);
+        check_one_line(rows[i].name);
+        check_contains(rows[i].name, "text", said.text, rows[i].text);
+        log_setup(LOG_LEVEL_INFO, LOG_FORMAT_JSON, LOG_TARGET_STDERR);
+        capture(rows[i].say);
+        check_one_line(rows[i].name);
+        check_contains(rows[i].name, "json", said.text, rows[i].json);
+        cJSON_Delete(parse_line(rows[i].name));
+        log_about(NULL);
+    }
+}
+
 /* ---- what goes on around it ---- */
 
 static void test_errno_stays(void **state)
@@ -533,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_macros_name_their_level),
         cmocka_unit_test(test_panic_says_why_and_aborts),
+        cmocka_unit_test(test_each_line_names_the_delivery_that_is_worked_on),
         cmocka_unit_test(test_errno_stays),
         cmocka_unit_test(test_threads_do_not_mix_their_lines),
     };

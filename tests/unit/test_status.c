@@ -47,13 +47,14 @@ static void test_health_counts_what_waits(void **state)
     struct fixture f;
     struct err err = {0};
     fixture_open(&f, "");
-    check_page("nothing", &f, "/healthz",
-               "{\"status\":\"ok\",\"waiting\":0,\"deliveries\":0,\"intents\":0}\n");
+    check_page("nothing", &f, "/healthz.json",
+               "{\"status\":\"ok\",\"waiting\":0,\"deliveries\":0,\"intents\":0,");
     struct event first = make_event(EVENT_OPENED, "d1"), second = make_event(EVENT_EDITED, "d2");
     put_event(&f, &first, false);
     put_event(&f, &second, false);
     assert_int_equal(store_txn(f.gate.store, add_intent_body, NULL, &err), ERR_OK);
-    check_page("three", &f, "/healthz", "{\"status\":\"ok\",\"waiting\":3,\"deliveries\":2,\"intents\":1}\n");
+    check_page("three", &f, "/healthz.json",
+               "{\"status\":\"ok\",\"waiting\":3,\"deliveries\":2,\"intents\":1,");
     check_page("three", &f, "/status", "<p>2 deliveries and 1 actions are waiting");
     check_page("three", &f, "/status.json", "\"waiting\":3,\"deliveries_waiting\":2,\"intents_waiting\":1");
     fixture_close(&f);
@@ -64,9 +65,11 @@ static void test_metrics_are_those_of_the_gate(void **state)
     (void)state;
     struct fixture f;
     fixture_open(&f, "");
-    metrics_set(f.gate.metrics, METRIC_TAKEN, 41);
-    check_page("text", &f, "/metrics", "\nprgate_deliveries_total{outcome=\"taken\"} 41\n");
-    check_page("JSON", &f, "/metrics.json", "\"prgate_deliveries_total{outcome=\\\"taken\\\"}\":41");
+    metrics_set(f.gate.metrics, METRIC_CUT, 41);
+    check_page("text", &f, "/metrics", "\nprgate_connections_cut_total 41\n");
+    check_page("JSON", &f, "/metrics.json", "\"prgate_connections_cut_total\":41");
+    check_page("JSON", &f, "/metrics.json",
+               "\"prgate_deliveries_total{event=\\\"other\\\",outcome=\\\"taken\\\"}\":0");
     fixture_close(&f);
 }
 
