@@ -111,7 +111,7 @@ def counts(site, workspace):
     wait_idle(site)
     time.sleep(2)
     _, metrics = site.get("/metrics.json")
-    return {"taken": metrics['prgate_deliveries_total{outcome="taken"}'],
+    return {"taken": metrics['prgate_deliveries_total{event="pull_request",outcome="taken"}'],
             "commits": metrics['prgate_store_transactions_total{outcome="committed"}'],
             "retries": metrics['prgate_store_transactions_total{outcome="retried"}'], "syncs": workspace.syncs()}
 
