@@ -97,7 +97,7 @@ struct config {
     int keep_closed_days;     /* pull requests, from their closing on */
     int redeliver_interval_s; /* 0: failed deliveries are not asked for again */
     int reconcile_interval_s; /* 0: open pull requests are not compared with GitHub */
-    int health_max_age_s;     /* /healthz fails when a delivery waits for longer; 0: it does not look at that */
+    int health_max_age_s; /* /healthz fails when a delivery waits for longer; 0: it does not look at that */
     enum log_level log_level;
     enum log_format log_format;
     enum log_target log_target;
