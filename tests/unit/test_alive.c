@@ -63,8 +63,10 @@ static void test_process_is_alive_until_it_is_killed(void **state)
     pid_t child = start_process(&f, &id);
     fixture_open_gate(&f);
     assert_true(alive_is(f.gate.alive, &id));
+    assert_int_equal(alive_count(f.gate.alive), 2);
     kill_process(child);
     assert_false(alive_is(f.gate.alive, &id));
+    assert_int_equal(alive_count(f.gate.alive), 1); /* its file is still there */
     fixture_close(&f);
 }
 

@@ -496,6 +496,32 @@ static void test_text_is_kept_under_its_number(void **state)
     in_transaction(text_body);
 }
 
+static enum err_code when_seen_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    static const struct pr_key pr = {.repo_id = 5, .number = 7}, other = {.repo_id = 5, .number = 8};
+    int64_t came_ms = 0;
+    struct buf key;
+    (void)arg;
+    check_code("seen", table_see_delivery(txn, &pr, "d1", 1700000000123, err), ERR_OK);
+    check_code("seen", table_when_seen(txn, &pr, "d1", &came_ms, err), ERR_OK);
+    check_int("seen", "when", came_ms, 1700000000123);
+    check_code("never seen", table_when_seen(txn, &pr, "d2", &came_ms, err), ERR_NOT_FOUND);
+    check_code("another's", table_when_seen(txn, &other, "d1", &came_ms, err), ERR_NOT_FOUND);
+    buf_init(&key);
+    encode_pr_key(&key, &pr);
+    buf_adds(&key, "d1");
+    check_code("damaged", store_put(txn, TABLE_SEEN, buf_bytes(&key), (struct bytes){"?", 1}, err), ERR_OK);
+    check_code("damaged", table_when_seen(txn, &pr, "d1", &came_ms, err), ERR_NOT_FOUND);
+    buf_release(&key);
+    return ERR_OK;
+}
+
+static void test_when_a_delivery_came_is_known(void **state)
+{
+    (void)state;
+    in_transaction(when_seen_body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_each_queued_pull_request_is_found_once),
         cmocka_unit_test(test_entries_are_counted_up_to_the_limit),
         cmocka_unit_test(test_text_is_kept_under_its_number),
+        cmocka_unit_test(test_when_a_delivery_came_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
