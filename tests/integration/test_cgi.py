@@ -15,3 +15,18 @@ def test_a_content_length_that_lies(site, repo, opened, length, statuses):
     assert reply.status in statuses
     assert isinstance(json.loads(reply.body), dict)
     assert_nothing_kept(site, repo)
+
+
+def test_each_acknowledgement_is_counted_though_no_process_stays(site, opened):
+    def counted():
+        return site.get("/metrics.json")[1]["prgate_acknowledgement_seconds_count"]
+    before = counted()
+    site.deliver([opened, opened])
+    assert counted() == before + 2
+    site.wait_idle()
+
+
+def test_health_is_looked_at_by_each_process_anew(site):
+    for path in ("/healthz", "/healthz.json"):
+        reply = site.server.request("GET", path)
+        assert (reply.status, json.loads(reply.body)["status"]) == (200, "ok")
