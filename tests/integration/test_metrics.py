@@ -286,7 +286,6 @@ def series(name, fires, quiet):
 
 
 HOUR = 60
-LABELS = {"job": "prgate"}
 TRIES = {
     "PrgateDown": [{'up{job="prgate"}': f"0x{HOUR}"}, {'up{job="prgate"}': f"1x{HOUR}"}],
     "PrgateStoreFailing": series('prgate_store_up{job="prgate"}', f"0x{HOUR}", f"1x{HOUR}"),
@@ -356,6 +355,12 @@ def test_each_alert_fires_when_it_is_to_and_not_before(tmp_path):
     tests = [rule_test(rule, inputs, n == 0) for rule in rules() for n, inputs in enumerate(TRIES[rule["alert"]])]
     assert len(tests) == 2 * len(rules()) + 1
     ran = run_rule_tests(tmp_path, tests)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_target_that_is_gone_is_down_too(tmp_path):
+    rule = next(rule for rule in rules() if rule["alert"] == "PrgateDown")
+    ran = run_rule_tests(tmp_path, [rule_test(rule, {'up{job="prgate"}': f"_x{HOUR}"}, True)])
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
