@@ -1,21 +1,17 @@
-#include "prgate/act.h"
-
 #include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "act_internal.h"
 #include "prgate/clock.h"
 #include "prgate/dead.h"
 #include "prgate/key.h"
 #include "prgate/text.h"
-#include "prgate/trigger.h"
 #include "prgate/wording.h"
 
 enum {
-    RUN_APPEARS_MS = 30000, /* a dispatched run shows up in the list of runs within this time */
-    HOOK_KNOWS_MS = 5000,   /* an own CI may still be busy with a request whose connection broke */
-    ASK_AGAIN_MS = 2000,
-    CLOCK_SKEW_S = 60
+    HOOK_KNOWS_MS = 5000, /* an own CI may still be busy with a request whose connection broke */
+    ASK_AGAIN_MS = 2000
 };
 
 static struct act_result done(void)
@@ -29,8 +25,7 @@ static bool is_about_credentials(const struct err *err)
     return err->number == 401 || err->number == 404;
 }
 
-/* For actions that look before they act: not knowing whether it worked is the same as knowing that it did not. */
-static struct act_result result_of(enum err_code code, const struct err *err)
+struct act_result act_result_of(enum err_code code, const struct err *err)
 {
     struct act_result result = {.outcome = ACT_AGAIN, .err = *err};
     switch (code) {
@@ -67,14 +62,25 @@ static struct act_result act_add_label(struct worker *worker, const struct polic
         code = github_has_label(worker->github, record->key.number, policy, &there, &err);
     if (code == ERR_OK && !there)
         code = github_add_label(worker->github, record->key.number, policy, &err);
-    return result_of(code, &err);
+    return act_result_of(code, &err);
 }
 
 static struct act_result act_remove_label(struct worker *worker, const struct policy *policy,
                                           const struct record *record)
 {
     struct err err = {0};
-    return result_of(github_remove_label(worker->github, record->key.number, policy, &err), &err);
+    return act_result_of(github_remove_label(worker->github, record->key.number, policy, &err), &err);
+}
+
+/* It may have been taken out of the configuration since. */
+static struct act_result act_remove_queue_label(struct worker *worker, const struct policy *policy,
+                                                const struct record *record)
+{
+    struct err err = {0};
+    enum err_code code = ERR_OK;
+    if (policy->queue_label[0] != '\0')
+        code = github_remove_queue_label(worker->github, record->key.number, policy, &err);
+    return act_result_of(code, &err);
 }
 
 static void add_details_url(const struct worker *worker, const struct record *record, struct buf *url)
@@ -135,7 +141,7 @@ static struct act_result act_check(struct worker *worker, const struct policy *p
     buf_release(&title);
     buf_release(&summary);
     buf_release(&url);
-    return result_of(code, &err);
+    return act_result_of(code, &err);
 }
 
 static struct act_result act_comment(struct worker *worker, const struct policy *policy,
@@ -148,7 +154,7 @@ static struct act_result act_comment(struct worker *worker, const struct policy 
     enum err_code code =
         github_comment_once(worker->github, record->key.number, "conflict", buf_text(&text), &err);
     buf_release(&text);
-    return result_of(code, &err);
+    return act_result_of(code, &err);
 }
 
 static struct act_result act_message(struct worker *worker, const struct policy *policy,
@@ -181,7 +187,7 @@ static struct act_result send_trigger(struct worker *worker, const struct policy
 {
     struct err err = {0};
     enum err_code code = trigger_send(worker->github, policy, trigger, &err);
-    struct act_result result = result_of(code, &err);
+    struct act_result result = act_result_of(code, &err);
     if (code == ERR_UNKNOWN)
         result.outcome = ACT_UNSURE;
     return result;
@@ -190,7 +196,7 @@ static struct act_result send_trigger(struct worker *worker, const struct policy
 /* How long after sending it a "no" of the receiver means that it never came. */
 static int64_t time_to_appear(const struct policy *policy)
 {
-    return policy->trigger == TRIGGER_HTTP ? HOOK_KNOWS_MS : RUN_APPEARS_MS;
+    return policy->trigger == TRIGGER_HTTP ? HOOK_KNOWS_MS : ACT_RUN_APPEARS_MS;
 }
 
 /*
@@ -211,7 +217,7 @@ static struct act_result repeat_trigger(struct worker *worker, const struct poli
     }
     bool known = false;
     /* sent_ms may be of when the call was given up, and the run as old as the call. */
-    int64_t since = intent->sent_ms / 1000 - worker->gate->config->request_timeout_s - CLOCK_SKEW_S;
+    int64_t since = intent->sent_ms / 1000 - worker->gate->config->request_timeout_s - ACT_CLOCK_SKEW_S;
     enum err_code code = trigger_ask(worker->github, policy, trigger, since, &known, &err);
     int64_t now_ms = clock_now_ms();
     if (code != ERR_OK)
@@ -225,21 +231,35 @@ static struct act_result repeat_trigger(struct worker *worker, const struct poli
     return send_trigger(worker, policy, trigger);
 }
 
-static struct act_result act_trigger(struct worker *worker, const struct policy *policy,
-                                     const struct record *record, const struct intent *intent)
+/* The commit of a merge queue's group has a branch of its own, which the intent names. */
+struct trigger act_describe_trigger(const struct record *record, const struct intent *intent,
+                                    unsigned attempt, struct act_trigger_text *text)
 {
-    if (policy->trigger == TRIGGER_NONE)
-        return done(); /* the label, set by the next intent or by a person, starts CI */
-    char key[KEY_SIZE];
-    /* Counted up by decide() alone, which is not asked again while a trigger stands: the same at each try. */
-    trigger_key(&record->key, &intent->sha, head_attempt(record_find_head(record, &intent->sha)), key);
     struct trigger trigger = {.pr = record->key,
                               .repo = record->repo,
                               .head = intent->sha,
                               .head_ref = record->view.head_ref,
                               .base_ref = record->view.base_ref,
                               .author = record->view.author.login,
-                              .key = key};
+                              .key = text->key};
+    trigger_key(&record->key, &intent->sha, attempt, text->key);
+    uint64_t number;
+    if (queue_ref_parse(intent->ref, &number, text->base_ref)) {
+        trigger.head_ref = intent->ref;
+        trigger.base_ref = text->base_ref;
+    }
+    return trigger;
+}
+
+static struct act_result act_trigger(struct worker *worker, const struct policy *policy,
+                                     const struct record *record, const struct intent *intent)
+{
+    if (policy->trigger == TRIGGER_NONE)
+        return done(); /* the label, set by the next intent or by a person, starts CI */
+    struct act_trigger_text text;
+    /* Counted up by decide() alone, which is not asked again while a trigger stands: the same at each try. */
+    unsigned attempt = head_attempt(record_find_head(record, &intent->sha));
+    struct trigger trigger = act_describe_trigger(record, intent, attempt, &text);
     if (intent->sent_ms != 0)
         return repeat_trigger(worker, policy, &trigger, intent);
     return send_trigger(worker, policy, &trigger);
@@ -266,12 +286,15 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
         return act_check(worker, policy, record, intent);
     case INTENT_COMMENT_CONFLICT:
         return act_comment(worker, policy, record);
+    case INTENT_CANCEL:
+        return act_cancel(worker, policy, record, intent);
+    case INTENT_RELEASE_RUNS:
+        return act_release_runs(worker, policy, record, intent);
+    case INTENT_REMOVE_QUEUE_LABEL:
+        return act_remove_queue_label(worker, policy, record);
     case INTENT_COMMENT:
         return act_message(worker, policy, record, intent);
     case INTENT_REACT:
-    case INTENT_CANCEL:
-    case INTENT_RELEASE_RUNS:
-    case INTENT_REMOVE_QUEUE_LABEL:
     case INTENT_COMPLETE_GUARD:
     case INTENT_ADD_AUTHOR_LABELS:
     case INTENT_RETARGET:

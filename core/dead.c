@@ -46,9 +46,11 @@ struct change {
 static enum err_code check_sense(const struct record *record, const struct intent *intent, struct err *err)
 {
     const struct head *head = record_find_head(record, &intent->sha);
+    if (intent_outlives_closing(intent->kind))
+        return ERR_OK;
     if (record->view.closed)
         return err_set(err, ERR_REJECT, 0, "the pull request is closed: drop it");
-    if (head == NULL || !sha_equal(&record->view.head, &intent->sha))
+    if (head == NULL || !(head->queued || sha_equal(&record->view.head, &intent->sha)))
         return err_set(err, ERR_REJECT, 0, "%.10s is not the head any more: drop it", intent->sha.hex);
     if (intent->kind == INTENT_TRIGGER && head_is_triggered(head) && !head->rerun_failed)
         return err_set(err, ERR_REJECT, 0, "CI was started for %.10s meanwhile: drop it", intent->sha.hex);

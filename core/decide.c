@@ -270,6 +270,8 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
                        int64_t now_ms)
 {
     struct snapshot view;
+    if (decide_is_queue(event))
+        return (enum fact)0;
     if (!decide_knows(facts, FACT_READ) && needs_read(record, event))
         return FACT_READ;
     if (!newest_view(record, event, facts, now_ms, &view))
@@ -467,6 +469,8 @@ static void decide_closed(struct record *record, const struct event *event, cons
             head_set_ci(head, head->ci_before, now_ms);
         if (head->ci == CI_SENT)
             head_set_ci(head, CI_UNKNOWN, now_ms);
+        if (head->queued)
+            continue; /* its group is void; another one has another commit */
         /* The write of this check may be among the dropped: should it reopen, look again. */
         head->check = CHECK_NONE;
         head->check_reason = WAIT_NOTHING;
@@ -683,7 +687,15 @@ static void judge(struct record *record, const struct event *event, const struct
 void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
             struct decision *out)
 {
+    if (decide_is_queue(event)) {
+        *out = (struct decision){.rule = RULE_QUEUED};
+        decide_queue(record, event, facts, now_ms, out);
+        return;
+    }
     judge(record, event, facts, now_ms, out);
-    if (out->rule != RULE_LATER)
-        decide_cancel_superseded(record, facts, now_ms, out);
+    if (out->rule == RULE_LATER)
+        return;
+    decide_dequeued(record, event, facts, out);
+    decide_release(record, facts, out);
+    decide_cancel_superseded(record, facts, now_ms, out);
 }

@@ -1,4 +1,4 @@
-/* The rules of cancelling: what was started for a commit that does not matter any more. */
+/* The rules about runs: cancelling what nobody needs any more, releasing what waits for the approval that was given. */
 #include "decide_internal.h"
 
 enum {
@@ -41,5 +41,18 @@ void decide_cancel_superseded(struct record *record, const struct facts *facts, 
         if (is_superseded(record, head) && now_ms - head->ci_at_ms < CANCEL_AGE_MS &&
             decide_cancel(record, head, out))
             left--;
+    }
+}
+
+void decide_release(const struct record *record, const struct facts *facts, struct decision *out)
+{
+    const struct head *head = record_find_head(record, &record->view.head);
+    if (!facts->release_runs || head == NULL || !head->approved || out->intent_count == DECISION_INTENTS_MAX)
+        return;
+    for (unsigned i = 0; i < out->intent_count; i++) {
+        if (out->intents[i].kind == INTENT_TRIGGER && sha_equal(&out->intents[i].sha, &head->sha)) {
+            decide_add_intent(out, INTENT_RELEASE_RUNS, &head->sha);
+            return;
+        }
     }
 }

@@ -59,4 +59,19 @@ bool decide_cancel(struct record *record, struct head *head, struct decision *ou
 void decide_cancel_superseded(struct record *record, const struct facts *facts, int64_t now_ms,
                               struct decision *out);
 
+/*
+ * Where somebody's approval starts CI, the repository's runs that wait for a first-time contributor's approval are
+ * released with it, if it wants that. Not for trusted authors: nobody has looked at their commit.
+ */
+void decide_release(const struct record *record, const struct facts *facts, struct decision *out);
+
+/* A merge queue's group (decide_queue.c): the event tells of its commit, and shows no pull request. */
+bool decide_is_queue(const struct event *event);
+void decide_queue(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
+                  struct decision *out);
+
+/* The pull request has left the queue: the label that put it there comes off, once each time. */
+void decide_dequeued(struct record *record, const struct event *event, const struct facts *facts,
+                     struct decision *out);
+
 #endif

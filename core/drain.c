@@ -594,7 +594,8 @@ static void log_result(const struct run *run)
 /* An own CI that says 429 speaks for itself, not for GitHub. */
 static bool is_for_own_ci(const struct run *run)
 {
-    return run->intent.kind == INTENT_TRIGGER && run->policy != NULL && run->policy->trigger == TRIGGER_HTTP;
+    bool is_call = run->intent.kind == INTENT_TRIGGER || run->intent.kind == INTENT_CANCEL;
+    return is_call && run->policy != NULL && run->policy->trigger == TRIGGER_HTTP;
 }
 
 /* A trigger that may have arrived must not look as if it could be sent again. */

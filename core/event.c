@@ -24,9 +24,9 @@ static const struct {
     {EVENT_RERUN, FROM_CHECK, "rerequested"},
     {EVENT_COMMAND, FROM_NOTHING, "command"},
     {EVENT_BUTTON, FROM_NOTHING, "requested_action"},
-    {EVENT_QUEUED, FROM_NOTHING, "checks_requested"},
-    {EVENT_UNQUEUED, FROM_NOTHING, "destroyed"},
-    {EVENT_DEQUEUED, FROM_NOTHING, "dequeued"},
+    {EVENT_QUEUED, FROM_QUEUE, "checks_requested"},
+    {EVENT_UNQUEUED, FROM_QUEUE, "destroyed"},
+    {EVENT_DEQUEUED, FROM_PULL, "dequeued"},
     {EVENT_WAKE, FROM_NOTHING, "wake"},
 };
 
@@ -45,6 +45,7 @@ static const struct webhook {
     {"pull_request", FROM_PULL, read_pull},
     {"check_run", FROM_CHECK, event_read_check},
     {"check_suite", FROM_CHECK, event_read_check},
+    {"merge_group", FROM_QUEUE, event_read_queue},
 };
 
 enum { WEBHOOK_COUNT = sizeof webhooks / sizeof webhooks[0] };

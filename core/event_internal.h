@@ -14,7 +14,8 @@
 enum source {
     FROM_NOTHING, /* no webhook is read for it */
     FROM_PULL,
-    FROM_CHECK
+    FROM_CHECK,
+    FROM_QUEUE
 };
 
 /* Of an object, where GitHub has an id; a tree is as long as what is read from it. */
@@ -51,6 +52,9 @@ enum err_code event_read_installation(struct event *out, const cJSON *root, stru
 
 /* Of webhooks that are not `pull_request`. `name` is X-GitHub-Event. */
 enum err_code event_read_check(struct event *out, const char *name, const cJSON *root,
+                               const struct config *config, struct err *err);
+
+enum err_code event_read_queue(struct event *out, const char *name, const cJSON *root,
                                const struct config *config, struct err *err);
 
 #endif

@@ -8,7 +8,8 @@
  *   github_user.c     who may do what
  *   github_issue.c    labels and comments
  *   github_check.c    check runs and commit statuses
- *   github_actions.c  dispatches and workflow runs
+ *   github_actions.c  dispatches, and whether one has become a run
+ *   github_runs.c     runs: listing, cancelling, approving
  *   github_hooks.c    webhooks and their deliveries
  */
 #ifndef PRGATE_GITHUB_INTERNAL_H

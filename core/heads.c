@@ -97,8 +97,10 @@ static enum err_code put_away(struct store_txn *txn, const struct record *record
                               struct err *err)
 {
     struct head kept = *head;
-    kept.check = CHECK_NONE;
-    kept.check_reason = WAIT_NOTHING;
+    if (!kept.queued) { /* a merge group's is written once, whoever asks again */
+        kept.check = CHECK_NONE;
+        kept.check_reason = WAIT_NOTHING;
+    }
     return put_one(txn, &record->key, &kept, err);
 }
 

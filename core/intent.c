@@ -98,6 +98,7 @@ static void encode_fields(const struct intent *intent, struct buf *out)
     encode_u64(out, intent->target);
     encode_u32(out, intent->attempt);
     encode_user(out, &intent->person);
+    encode_text(out, intent->ref);
 }
 
 static void decode_fields(struct decoder *d, unsigned version, struct intent *intent)
@@ -118,6 +119,7 @@ static void decode_fields(struct decoder *d, unsigned version, struct intent *in
     intent->target = decode_u64(d);
     intent->attempt = decode_u32(d);
     decode_user(d, &intent->person);
+    decode_text(d, intent->ref, sizeof intent->ref);
 }
 
 void intent_encode(const struct intent *intent, struct buf *out)

@@ -221,6 +221,7 @@ void record_encode(const struct record *record, struct buf *out)
     encode_u32(out, record->policies_done);
     encode_user(out, &record->emergency_by);
     encode_i64(out, record->emergency_at_ms);
+    encode_i64(out, record->dequeued_at);
     encode_u32(out, (uint32_t)record->head_count);
     for (size_t i = 0; i < record->head_count; i++)
         head_encode(out, &record->heads[i]);
@@ -253,6 +254,7 @@ static void decode_fields(struct decoder *d, unsigned version, struct record *re
     record->policies_done = decode_u32(d);
     decode_user(d, &record->emergency_by);
     record->emergency_at_ms = decode_i64(d);
+    record->dequeued_at = decode_i64(d);
 }
 
 enum err_code record_decode(struct record *record, const void *bytes, size_t len, struct err *err)

@@ -45,6 +45,10 @@ static cJSON *describe_head(const struct head *head)
         cJSON_AddStringToObject(object, "approved_by", head->approver.login);
         add_time(object, "approved_at", head->approved_at_ms);
     }
+    if (head->queued)
+        cJSON_AddTrueToObject(object, "merge_queue");
+    if (head->cancelled > 0 && head->cancelled >= head_attempt(head))
+        cJSON_AddTrueToObject(object, "cancelled");
     if (head->reruns > 0) {
         cJSON_AddNumberToObject(object, "reruns", head->reruns);
         cJSON_AddStringToObject(object, "rerun_by", head->rerun_by.login);

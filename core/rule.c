@@ -48,6 +48,12 @@ const char *rule_name(enum rule rule)
         return "wait_budget";
     case RULE_RERUN_BUDGET:
         return "rerun_budget";
+    case RULE_QUEUED:
+        return "queued";
+    case RULE_QUEUED_BEFORE:
+        return "queued_before";
+    case RULE_UNQUEUED:
+        return "unqueued";
     }
     return "?";
 }
@@ -100,6 +106,13 @@ const char *rule_sentence(enum rule rule)
         return "CI is due, but too many were started within the hour: waiting for its turn";
     case RULE_RERUN_BUDGET:
         return "a re-run was asked for, but too many were started within the hour: nothing";
+    case RULE_QUEUED:
+        return "a merge queue asks for the checks of its group: the gate's is reported, CI started where "
+               "that is configured";
+    case RULE_QUEUED_BEFORE:
+        return "the checks of that merge group were asked for before, or it is no more: nothing";
+    case RULE_UNQUEUED:
+        return "the merge group is no more: what was started for it is cancelled, unless it was merged";
     }
     return "?";
 }

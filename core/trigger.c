@@ -10,17 +10,23 @@
 #include "prgate/signature.h"
 
 static const char json_header[] = "Content-Type: application/json";
-static const char event_header[] = "X-Prgate-Event: trigger";
+static const char start_header[] = "X-Prgate-Event: trigger";
+static const char cancel_header[] = "X-Prgate-Event: cancel";
 
 /* ---- what is sent ---- */
 
 enum number_as { NUMBER_AS_NUMBER, NUMBER_AS_TEXT };
 
-/* The seven members of trigger.h; a workflow's inputs are all strings. Yours to cJSON_free(). */
-static char *describe(const struct trigger *trigger, enum number_as number_as)
+/*
+ * The seven members of trigger.h, and what is to be done where the receiver has to be told; a workflow's inputs are
+ * all strings. Yours to cJSON_free().
+ */
+static char *describe(const struct trigger *trigger, enum number_as number_as, const char *action)
 {
     char number[24];
     cJSON *json = cJSON_CreateObject();
+    if (action != NULL)
+        cJSON_AddStringToObject(json, "action", action);
     snprintf(number, sizeof number, "%" PRIu64, trigger->pr.number);
     cJSON_AddStringToObject(json, "repository", trigger->repo);
     switch (number_as) {
@@ -48,7 +54,7 @@ static char *describe(const struct trigger *trigger, enum number_as number_as)
 static enum err_code send_repository_dispatch(struct github *github, const struct policy *policy,
                                               const struct trigger *trigger, struct err *err)
 {
-    char *payload = describe(trigger, NUMBER_AS_NUMBER);
+    char *payload = describe(trigger, NUMBER_AS_NUMBER, NULL);
     enum err_code code = github_repository_dispatch(github, policy->dispatch_event, payload, err);
     cJSON_free(payload);
     return code;
@@ -57,7 +63,7 @@ static enum err_code send_repository_dispatch(struct github *github, const struc
 static enum err_code send_workflow_dispatch(struct github *github, const struct policy *policy,
                                             const struct trigger *trigger, struct err *err)
 {
-    char *inputs = describe(trigger, NUMBER_AS_TEXT);
+    char *inputs = describe(trigger, NUMBER_AS_TEXT, NULL);
     const char *ref = policy->workflow_ref[0] != '\0' ? policy->workflow_ref : trigger->base_ref;
     enum err_code code = github_workflow_dispatch(github, policy->workflow, ref, inputs, err);
     cJSON_free(inputs);
@@ -65,6 +71,9 @@ static enum err_code send_workflow_dispatch(struct github *github, const struct 
 }
 
 /* ---- http ---- */
+
+static const char start_action[] = "start";
+static const char cancel_action[] = "cancel";
 
 /* The headers that depend on the trigger, as text that outlives the request. */
 struct http_headers {
@@ -89,14 +98,16 @@ static void add_headers(struct http_request *request, struct http_headers *heade
     request->headers[i] = headers->signature;
 }
 
+/* The headers are not signed, so what is to be done is told in the body as well. */
 static enum err_code send_http(struct github *github, const struct policy *policy,
-                               const struct trigger *trigger, struct err *err)
+                               const struct trigger *trigger, const char *action, struct err *err)
 {
-    char *body = describe(trigger, NUMBER_AS_NUMBER);
+    bool cancels = strcmp(action, cancel_action) == 0;
+    char *body = describe(trigger, NUMBER_AS_NUMBER, action);
     struct http_headers headers;
     struct http_request request = {.method = "POST",
                                    .url = policy->http_url,
-                                   .headers = {json_header, event_header},
+                                   .headers = {json_header, cancels ? cancel_header : start_header},
                                    .body = body,
                                    .body_len = strlen(body),
                                    .once = true};
@@ -141,7 +152,7 @@ enum err_code trigger_send(struct github *github, const struct policy *policy, c
     case TRIGGER_WORKFLOW_DISPATCH:
         return send_workflow_dispatch(github, policy, trigger, err);
     case TRIGGER_HTTP:
-        return send_http(github, policy, trigger, err);
+        return send_http(github, policy, trigger, start_action, err);
     }
     log_panic("a trigger of no kind", LOG_INT("kind", policy->trigger));
     return ERR_FATAL;
@@ -163,4 +174,10 @@ enum err_code trigger_ask(struct github *github, const struct policy *policy, co
     }
     log_panic("a trigger of no kind", LOG_INT("kind", policy->trigger));
     return ERR_FATAL;
+}
+
+enum err_code trigger_cancel(struct github *github, const struct policy *policy,
+                             const struct trigger *trigger, struct err *err)
+{
+    return send_http(github, policy, trigger, cancel_action, err);
 }

@@ -96,6 +96,13 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
 void wording_awaiting(const struct policy *policy, const struct head *head, enum wait_reason reason,
                       struct buf *title, struct buf *summary)
 {
+    if (head != NULL && head->queued) { /* its start was refused, else its check would be done */
+        buf_adds(title, title_of_wait(WAIT_TRIGGER_FAILED));
+        buf_adds(summary,
+                 "The CI system refused to start for the merge queue. Once that is mended, take the pull "
+                 "request out of the queue, and queue it again.");
+        return;
+    }
     bool names_pusher = reason == WAIT_PUSHER && head != NULL && head->pushed_by.login[0] != '\0';
     bool names_time = reason == WAIT_BUDGET && head != NULL && head->budget_until_ms != 0;
     if (names_pusher)
@@ -143,10 +150,62 @@ static void add_reruns(const struct policy *policy, const struct head *head, str
              permission_name(policy->approver_permission));
 }
 
+/* The newest start; what a later one does is not cancelled. */
+static bool is_cancelled(const struct head *head)
+{
+    return head->cancelled != 0 && head->cancelled >= head_attempt(head);
+}
+
+/* What came of it the ledger tells: a run that is not found has ended, or never came. */
+static void add_cancelled(const struct policy *policy, struct buf *title, struct buf *summary)
+{
+    bool is_dispatch =
+        policy->trigger == TRIGGER_REPOSITORY_DISPATCH || policy->trigger == TRIGGER_WORKFLOW_DISPATCH;
+    if (is_dispatch && !policy->trigger_can_be_asked) {
+        buf_adds(title, "; it could not be cancelled");
+        buf_adds(summary,
+                 "\n\nIt was to be cancelled, but its run cannot be told from others: for that the "
+                 "workflow's `run-name` needs the key, and the configuration `trigger_can_be_asked`.");
+        return;
+    }
+    buf_adds(title, "; cancelled since");
+    buf_adds(summary, "\n\nWhat still ran of it was cancelled since. This check stays as it is; ");
+    if (policy->trigger == TRIGGER_NONE)
+        buf_adds(summary, "whoever needs the result runs the cancelled workflows again.");
+    else
+        buf_addf(summary,
+                 "CI runs again when somebody with at least *%s* permission asks for a re-run of this check.",
+                 permission_name(policy->approver_permission));
+}
+
+/* The commit of a merge queue's group. */
+static void describe_queued(const struct head *head, struct buf *title, struct buf *summary)
+{
+    if (head->ci == CI_UNKNOWN)
+        buf_adds(title, "Cleared for the merge queue, CI may have been started");
+    else if (head_is_triggered(head))
+        buf_adds(title, "CI was started for the merge queue");
+    else
+        buf_adds(title, "Cleared for the merge queue");
+    buf_adds(summary,
+             "What is merged here was cleared as the pull request's own commit before it was queued.");
+    if (head->ci == CI_UNKNOWN)
+        buf_addf(
+            summary,
+            " The request to start CI for `%s` went out, but no answer came back, and it is not repeated so "
+            "that CI does not run twice. If nothing runs, take the pull request out of the queue, and "
+            "queue it again.",
+            head->sha.hex);
+}
+
 void wording_done(const struct policy *policy, const struct head *head, struct buf *title,
                   struct buf *summary)
 {
     bool again = head->reruns > 0 && !head->rerun_failed;
+    if (head->queued) {
+        describe_queued(head, title, summary);
+        return;
+    }
     if (head->ci == CI_UNKNOWN) {
         buf_adds(title, again ? "CI may have been started again" : "CI may have been started");
         buf_addf(summary,
@@ -154,6 +213,8 @@ void wording_done(const struct policy *policy, const struct head *head, struct b
                  "CI does "
                  "not run twice. If nothing runs, start CI for `%s` by hand.",
                  head->sha.hex);
+        if (is_cancelled(head))
+            add_cancelled(policy, title, summary);
         add_reruns(policy, head, title, summary);
         return;
     }
@@ -165,6 +226,8 @@ void wording_done(const struct policy *policy, const struct head *head, struct b
         buf_addf(summary, "Approved by @%s with the label **%s**.", head->approver.login, policy->label);
     else
         buf_adds(summary, "The author is trusted.");
+    if (is_cancelled(head))
+        add_cancelled(policy, title, summary);
     add_reruns(policy, head, title, summary);
 }
 

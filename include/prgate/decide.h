@@ -41,7 +41,7 @@ struct facts {
     bool sender_may_approve;
     enum permission sender_permission; /* PERMISSION_NONE where it was not asked, without credentials */
     int settle_s;                      /* of the policy: known always */
-    char sender_why[FACT_WHY_SIZE]; /* "permission triage", for the ledger */
+    char sender_why[FACT_WHY_SIZE];    /* "permission triage", for the ledger */
     bool author_trusted;
     char author_why[FACT_WHY_SIZE];
     bool pusher_trusted;
@@ -78,7 +78,10 @@ enum rule {
     RULE_RERUN_EARLY,   /* of a commit that CI was never started for */
     RULE_RERUN_REFUSED, /* by somebody who may not approve */
     RULE_WAIT_BUDGET,   /* CI is due, but the budget is used up: starts by itself later */
-    RULE_RERUN_BUDGET   /* asked for when the budget was used up: to be asked for again */
+    RULE_RERUN_BUDGET,  /* asked for when the budget was used up: to be asked for again */
+    RULE_QUEUED, /* a merge queue asks for checks on its group's commit: reported, CI where configured */
+    RULE_QUEUED_BEFORE, /* it was asked for before, or the group is no more */
+    RULE_UNQUEUED       /* the group is no more: what was started for it is cancelled */
 };
 
 enum { DECISION_INTENTS_MAX = 16 };

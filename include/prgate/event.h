@@ -13,6 +13,9 @@
  * names the pull request (key.h), since GitHub lists none for those from forks. A suite has none: there the list
  * has to name one.
  *
+ * Of `merge_group`, `pr` has the group's commit and its branches, and `closed` where the group was merged. The branch's
+ * name says which pull request the group is for.
+ *
  * A struct event is a plain value. Thread-safe.
  */
 #ifndef PRGATE_EVENT_H
@@ -111,7 +114,7 @@ enum err_code event_parse_trust(struct trust_change *out, const char *name, cons
  * Parses a body of that event (X-GitHub-Event). The delivery id and time are left for the
  * caller. Errors: ERR_REJECT, malformed, the text says what and where; ERR_NOT_FOUND,
  * well-formed but of no concern (an action without a rule, a repository without a
- * section, somebody else's check, a re-run of nobody knows what), the text says which. *out is undefined after an error, but for
+ * section, somebody else's check, a re-run or a merge group of nobody knows what), the text says which. *out is undefined after an error, but for
  * repo and key.number, which are set (or "" and 0) as far as they were understood.
  */
 enum err_code event_parse(struct event *out, const char *name, const void *body, size_t len,

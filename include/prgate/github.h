@@ -159,6 +159,10 @@ enum err_code github_add_label(struct github *github, uint64_t number, const str
 enum err_code github_remove_label(struct github *github, uint64_t number, const struct policy *policy,
                                   struct err *err);
 
+/* The same of policy->queue_label. */
+enum err_code github_remove_queue_label(struct github *github, uint64_t number, const struct policy *policy,
+                                        struct err *err);
+
 /*
  * The gate's check on a commit: a check run (App) or a commit status (token).
  * `title` and `summary` are Markdown; a status shows the title cut to 140 characters.
@@ -204,6 +208,32 @@ enum err_code github_workflow_dispatch(struct github *github, const char *workfl
  */
 enum err_code github_find_run(struct github *github, const char *event, const char *key, int64_t since,
                               bool *out, struct err *err);
+
+/* One run of GitHub Actions. The title is borrowed for the duration of the callback. */
+struct github_run {
+    uint64_t id;
+    const char *title; /* display_title, from `run-name` */
+    uint64_t
+        pull; /* the only pull request that GitHub names for it; 0: none, as with those from forks, or several */
+    bool completed; /* it has ended; one that waits for an approval has not */
+};
+struct github_run_filter {
+    const char *event;     /* "pull_request" */
+    const char *status;    /* "action_required"; NULL = any */
+    const struct sha *sha; /* head_sha; NULL = any */
+    int64_t since;         /* not created before, Unix seconds; 0 = at any time */
+};
+typedef bool github_run_fn(void *arg, const struct github_run *run);
+
+/* GET /repos/{o}/{r}/actions/runs, all pages, newest first. `fn` gets each until it returns false. */
+enum err_code github_each_run(struct github *github, const struct github_run_filter *filter,
+                              github_run_fn *fn, void *arg, struct err *err);
+
+/* POST /repos/{o}/{r}/actions/runs/{id}/cancel; one that has ended, or is gone, is ERR_OK. */
+enum err_code github_cancel_run(struct github *github, uint64_t run, struct err *err);
+
+/* POST /repos/{o}/{r}/actions/runs/{id}/approve, of one that waits for a first-time contributor's approval. */
+enum err_code github_approve_run(struct github *github, uint64_t run, struct err *err);
 
 /*
  * One attempt of GitHub's to deliver an event. A redelivery has the guid of the first attempt (it is what

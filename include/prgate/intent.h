@@ -73,6 +73,7 @@ struct intent {
     uint64_t target;    /* a comment's id */
     uint32_t attempt;   /* INTENT_CANCEL: head_attempt() of what is to be cancelled */
     struct user person; /* whom a message is about */
+    char ref[REF_SIZE]; /* of a merge queue's commit: its branch; else "" */
     int64_t sent_ms;    /* INTENT_TRIGGER: when a request went out whose outcome is not known; 0 = none did */
 };
 

@@ -67,4 +67,10 @@ bool sha_parse(struct sha *sha, const char *hex); /* false: not 40 or 64 hex dig
 bool sha_equal(const struct sha *a, const struct sha *b);
 bool sha_is_set(const struct sha *sha);
 
+/*
+ * Of a merge queue's branch, "gh-readonly-queue/main/pr-104-SHA": which pull request the group is for (the last that is
+ * in it), and what it is to be merged into. False: it is no such branch; nothing is touched then.
+ */
+bool queue_ref_parse(const char *ref, uint64_t *number, char base_ref[REF_SIZE]);
+
 #endif

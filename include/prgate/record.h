@@ -136,6 +136,7 @@ struct record {
     uint32_t policies_done;   /* enum policy_mark, or-ed */
     struct user emergency_by; /* who completed the guard check by the emergency label; nobody: it was not */
     int64_t emergency_at_ms;
+    int64_t dequeued_at; /* newest dequeued handled */
 
     struct claim claim;
     uint64_t next_delivery; /* sequence numbers to come */

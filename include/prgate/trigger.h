@@ -4,9 +4,10 @@
  * repository_dispatch: `event_type` as configured, `client_payload` with
  *   repository, number, head_sha, head_ref, base_ref, author, key.
  * workflow_dispatch: the same as string inputs (`workflow_ref`, else the base branch, runs).
- * http: POST of the same JSON object, `Content-Type: application/json`,
+ * http: POST of the same JSON object and `"action": "start"`, `Content-Type: application/json`,
  *   `X-Prgate-Key: KEY`, `X-Prgate-Event: trigger`, and with a secret
- *   `X-Hub-Signature-256` over the raw body. Any 2xx means taken. "Do you know key
+ *   `X-Hub-Signature-256` over the raw body. Any 2xx means taken. What was started by a key is cancelled by the same
+ *   with `"action": "cancel"` and `X-Prgate-Event: cancel`. "Do you know key
  *   k?" is `GET` of the same URL with `X-Prgate-Key`: 200 yes, 404 no, and redirects are not followed; with a secret it
  *   carries X-Hub-Signature-256 over the key.
  * none: the label itself starts CI; nothing is sent.
@@ -39,5 +40,12 @@ enum err_code trigger_send(struct github *github, const struct policy *policy, c
  */
 enum err_code trigger_ask(struct github *github, const struct policy *policy, const struct trigger *trigger,
                           int64_t since, bool *known, struct err *err);
+
+/*
+ * Only for `http`: what was started by this key is to be cancelled. 404, 405, 410 and 501, in err.number, mean that the
+ * receiver cannot, or does not know the key.
+ */
+enum err_code trigger_cancel(struct github *github, const struct policy *policy,
+                             const struct trigger *trigger, struct err *err);
 
 #endif
