@@ -53,10 +53,11 @@ static void print_pull(const cJSON *report)
 {
     printf("%s#%" PRId64 ": %s\n", report_text(report, "repository"), report_number(report, "number"),
            report_text(report, "state"));
+    char ci[REPORT_CI_SIZE];
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "heads"))
     {
-        printf("  commit %s: CI %s", report_text(item, "sha"), report_text(item, "ci"));
+        printf("  commit %s: CI %s", report_text(item, "sha"), report_ci(item, ci));
         print_wait(item);
         putchar('\n');
     }

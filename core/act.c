@@ -177,7 +177,7 @@ static struct act_result act_message(struct worker *worker, const struct policy 
     buf_release(&web);
     buf_release(&marker);
     buf_release(&text);
-    return result_of(code, &err);
+    return act_result_of(code, &err);
 }
 
 /* ---- the trigger ----------------------------------------------------------- */

@@ -1,5 +1,6 @@
 #include "prgate/report.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "prgate/tables.h"
@@ -39,16 +40,16 @@ static cJSON *describe_head(const struct head *head)
     add_time(object, "first_seen", head->first_seen_ms);
     cJSON_AddStringToObject(object, "ci", ci_state_name(head->ci));
     add_time(object, "ci_at", head->ci_at_ms);
+    if (head->cancelled > 0 && head->cancelled >= head_attempt(head))
+        cJSON_AddTrueToObject(object, "cancelled");
+    if (head->queued)
+        cJSON_AddTrueToObject(object, "merge_queue");
     add_wait(object, head->check_reason);
     add_time(object, "until", head->budget_until_ms);
     if (head->approved) {
         cJSON_AddStringToObject(object, "approved_by", head->approver.login);
         add_time(object, "approved_at", head->approved_at_ms);
     }
-    if (head->queued)
-        cJSON_AddTrueToObject(object, "merge_queue");
-    if (head->cancelled > 0 && head->cancelled >= head_attempt(head))
-        cJSON_AddTrueToObject(object, "cancelled");
     if (head->reruns > 0) {
         cJSON_AddNumberToObject(object, "reruns", head->reruns);
         cJSON_AddStringToObject(object, "rerun_by", head->rerun_by.login);
@@ -370,4 +371,13 @@ int64_t report_number(const cJSON *object, const char *name)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
+}
+
+const char *report_ci(const cJSON *head, char out[REPORT_CI_SIZE])
+{
+    bool cancelled = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(head, "cancelled"));
+    bool queued = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(head, "merge_queue"));
+    snprintf(out, REPORT_CI_SIZE, "%s%s%s", report_text(head, "ci"), cancelled ? ", cancelled" : "",
+             queued ? ", for the merge queue" : "");
+    return out;
 }

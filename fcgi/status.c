@@ -136,6 +136,7 @@ static void render_heads(struct buf *out, const cJSON *report)
 {
     static const char *const columns[] = {"Commit",    "First seen (UTC)", "CI",
                                           "Waits for", "Approved by",      NULL};
+    char ci[REPORT_CI_SIZE];
     begin_table(out, "Commits", columns);
     const cJSON *head;
     cJSON_ArrayForEach(head, cJSON_GetObjectItemCaseSensitive(report, "heads"))
@@ -143,7 +144,7 @@ static void render_heads(struct buf *out, const cJSON *report)
         buf_adds(out, "<tr>");
         add_sha_cell(out, report_text(head, "sha"));
         add_time_cell(out, report_number(head, "first_seen"));
-        add_cell(out, report_text(head, "ci"));
+        add_cell(out, report_ci(head, ci));
         add_cell(out, report_text(head, "waits_for_text"));
         add_cell(out, report_text(head, "approved_by"));
         buf_adds(out, "</tr>\n");

@@ -40,4 +40,8 @@ enum err_code report_pull(struct gate *gate, const char *repo, uint64_t number, 
 const char *report_text(const cJSON *object, const char *name);
 int64_t report_number(const cJSON *object, const char *name);
 
+/* Of one of "heads", for people: "started, cancelled". Returns `out`. */
+enum { REPORT_CI_SIZE = 64 };
+const char *report_ci(const cJSON *head, char out[REPORT_CI_SIZE]);
+
 #endif

@@ -19,7 +19,8 @@ static struct intent make_intent(void)
                             .reaction = REACTION_REFUSED,
                             .target = 7,
                             .attempt = 5,
-                            .person = {.id = 9, .login = "tim"}};
+                            .person = {.id = 9, .login = "tim"},
+                            .ref = "queue/1"};
     memset(intent.sha.hex, 'a', 40);
     return intent;
 }
@@ -63,6 +64,7 @@ static void test_intent_comes_back_field_by_field(void **state)
         check_u64(row, "attempt", got.attempt, want.attempt);
         check_u64(row, "person", got.person.id, want.person.id);
         check_str(row, "person", got.person.login, want.person.login);
+        check_str(row, "ref", got.ref, want.ref);
         buf_release(&bytes);
     }
 }
@@ -77,8 +79,9 @@ static void test_stored_bytes_stay_as_they_are(void **state)
                                         "72d3162e-cc78-11e3-81ab-4c9367dc0958"
                                         "\0\0\1\x8b\xcf\xe5\x68\x7b\0\0\0\3\xff\xff\xff\xff\xff\xff\xff\xff"
                                         "\4\2\0\0\0\0\0\0\0\7\0\0\0\5"
-                                        "\0\0\0\0\0\0\0\x9\0\0\0\3tim\0";
-    enum { ADDED = 1 + 1 + 8 + 4 + 8 + 4 + 3 + 1 };
+                                        "\0\0\0\0\0\0\0\x9\0\0\0\3tim\0"
+                                        "\0\0\0\7queue/1";
+    enum { ADDED = 1 + 1 + 8 + 4 + 8 + 4 + 3 + 1 + 4 + 7 };
     struct intent intent = make_intent();
     struct buf bytes;
     buf_init(&bytes);

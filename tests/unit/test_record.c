@@ -48,6 +48,7 @@ static void make_record(struct record *record)
     record->policies_done = 5;
     record->emergency_by = (struct user){.id = 3, .login = "tim"};
     record->emergency_at_ms = 106;
+    record->dequeued_at = 107;
     for (char digit = 'a'; digit <= 'e'; digit++) {
         struct sha sha = sha_of(digit);
         record_reserve_head(record);
@@ -106,6 +107,7 @@ static const struct {
     {"version 3: approved_head", "00000028" SHA_A_HEX},
     {"version 3: policies_done, emergency_by", "0000000500000000000000030000000374696d00"},
     {"version 3: emergency_at_ms", "000000000000006a"},
+    {"version 3: dequeued_at", "000000000000006b"},
     {"number of heads", "00000002"},
     {"first head", "00000028" SHA_A_HEX},
     {"first head: first_seen_ms, ci, ci_at_ms", "0000000000000061030000000000000449"},
@@ -199,6 +201,7 @@ static void check_record(const struct record *got, const struct record *want)
     check_u64("record", "policies_done", got->policies_done, want->policies_done);
     check_str("record", "emergency_by", got->emergency_by.login, want->emergency_by.login);
     check_int("record", "emergency_at_ms", got->emergency_at_ms, want->emergency_at_ms);
+    check_int("record", "dequeued_at", got->dequeued_at, want->dequeued_at);
     check_u64("record", "heads", got->head_count, want->head_count);
     for (size_t i = 0; i < want->head_count; i++)
         check_head(&got->heads[i], &want->heads[i]);
@@ -378,6 +381,7 @@ static void forget_version_3(struct record *record)
     record->policies_done = 0;
     record->emergency_by = (struct user){0};
     record->emergency_at_ms = 0;
+    record->dequeued_at = 0;
     for (size_t i = 0; i < record->head_count; i++) {
         struct head *head = &record->heads[i];
         head->means = head->approved ? MEANS_LABEL : MEANS_NONE; /* there was no other */

@@ -158,8 +158,10 @@ static void test_key(void **state)
 
 /* ---- sending ---- */
 
-#define DESCRIBED(number)                                                                                    \
-    "{\"repository\":\"flutter/flutter\",\"number\":" number ",\"head_sha\":\"" SHA_A                        \
+#define DESCRIBED(number) "{" FIELDS(number)
+#define TOLD(action) "{\"action\":\"" action "\"," FIELDS("42")
+#define FIELDS(number)                                                                                       \
+    "\"repository\":\"flutter/flutter\",\"number\":" number ",\"head_sha\":\"" SHA_A                         \
     "\",\"head_ref\":\"fix/"                                                                                 \
     "\\\"quotes\\\"\",\"base_ref\":\"main\",\"author\":\"dependabot[bot]\",\"key\":\"" KEY "\"}"
 
@@ -182,7 +184,7 @@ static void test_send(void **state)
         {"workflow_dispatch on a fixed ref", TRIGGER_WORKFLOW_DISPATCH, fixed_ref,
          "https://ghe.example/repos/flutter/flutter/actions/workflows/ci.yml/dispatches",
          "{\"ref\":\"trunk\",\"inputs\":" DESCRIBED("\"42\"") "}"},
-        {"http", TRIGGER_HTTP, no_ref, http_url, DESCRIBED("42")},
+        {"http", TRIGGER_HTTP, no_ref, http_url, TOLD("start")},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct world world;
@@ -196,6 +198,54 @@ static void test_send(void **state)
         if (!world.fake.once || world.fake.count != 1)
             fail_msg("%s: got %d requests, once %d, want one that must not arrive twice", rows[i].name,
                      world.fake.count, world.fake.once);
+        github_close(world.github);
+    }
+}
+
+/* The signature among the headers must be that of `signed_text`. */
+static void want_signed(const char *name, const struct world *world, const char *signed_text)
+{
+    char signature[SIGNATURE_SIZE];
+    char line[128];
+    signature_make(&world->policy.http_secret, signed_text, strlen(signed_text), signature);
+    snprintf(line, sizeof line, "X-Hub-Signature-256: %s", signature);
+    want_line(name, world->fake.headers, line);
+}
+
+/* The same headers and members, so that whoever starts can tell what is meant; the body is what is signed. */
+static void test_cancel(void **state)
+{
+    (void)state;
+    struct world world;
+    world_open(&world, TRIGGER_HTTP, 202);
+    world.policy.http_secret = (struct secret){secret, sizeof secret - 1};
+    want_code("cancel", trigger_cancel(world.github, &world.policy, &the_trigger, &world.err), ERR_OK,
+              &world.err);
+    want_text("cancel", world.fake.method, "POST");
+    want_text("cancel", world.fake.url, http_url);
+    want_json("cancel", world.fake.body, TOLD("cancel"));
+    want_line("cancel", world.fake.headers, "X-Prgate-Event: cancel");
+    want_line("cancel", world.fake.headers, "X-Prgate-Key: " KEY);
+    want_signed("cancel", &world, world.fake.body);
+    github_close(world.github);
+}
+
+static void test_cancel_fails(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        enum err_code want;
+    } rows[] = {{0, ERR_UNKNOWN},     {500, ERR_UNKNOWN}, {501, ERR_UNKNOWN}, {404, ERR_NOT_FOUND},
+                {410, ERR_NOT_FOUND}, {405, ERR_REJECT},  {422, ERR_REJECT},  {429, ERR_RETRY}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct world world;
+        char name[32];
+        snprintf(name, sizeof name, "%d", rows[i].status);
+        world_open(&world, TRIGGER_HTTP, rows[i].status);
+        want_code(name, trigger_cancel(world.github, &world.policy, &the_trigger, &world.err), rows[i].want,
+                  &world.err);
+        assert_int_equal(world.err.number, rows[i].status);
         github_close(world.github);
     }
 }
@@ -248,16 +298,6 @@ static void test_http_headers(void **state)
     assert_null(strstr(world.fake.headers, "X-Hub-Signature"));
     assert_null(strstr(world.fake.headers, "Authorization"));
     github_close(world.github);
-}
-
-/* The signature among the headers must be that of `signed_text`. */
-static void want_signed(const char *name, const struct world *world, const char *signed_text)
-{
-    char signature[SIGNATURE_SIZE];
-    char line[128];
-    signature_make(&world->policy.http_secret, signed_text, strlen(signed_text), signature);
-    snprintf(line, sizeof line, "X-Hub-Signature-256: %s", signature);
-    want_line(name, world->fake.headers, line);
 }
 
 static void test_http_signature(void **state)
@@ -371,7 +411,8 @@ int main(void)
         cmocka_unit_test(test_send_nothing), cmocka_unit_test(test_send_fails),
         cmocka_unit_test(test_http_headers), cmocka_unit_test(test_http_signature),
         cmocka_unit_test(test_ask),          cmocka_unit_test(test_ask_nobody),
-        cmocka_unit_test(test_dry_run),
+        cmocka_unit_test(test_dry_run),      cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_cancel_fails),
     };
     return cmocka_run_group_tests_name("trigger", tests, setup, NULL);
 }
