@@ -9,5 +9,6 @@ in (control.py); /_ci/hook plays the project's own CI (own_ci.py).
     rest.py     GitHub's routes                     fields.py   what bodies may contain
     auth.py     Apps, tokens                        faults.py   what goes wrong on demand
     journal.py  who called when, and overlaps       server.py   one request's way through
+    actions.py  runs and merge queues               actions_rest.py  the routes about runs
     hooks.py    posting deliveries, once more on demand
 """

@@ -1,7 +1,9 @@
 """The test's side of the simulator: POST /_sim/NAME with the arguments as a JSON object.
 
-    arrange   app, repo, label_definition, role, team, token, mergeable, ci, hook, settings, reset
+    arrange   app, repo, label_definition, role, team, token, mergeable, ci, hook, settings, reset,
+              pull_run (a run of a workflow that listens to pull requests), finish_run
     a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment, rerequest (a check):
+              enqueue, destroy_group, dequeue (the merge queue);
               each returns [{"event", "delivery", "payload"}], the payload being the exact text
     webhook   send (posts a delivery to the hook, as GitHub does), delivered (says what was answered
               to one that the test posted itself), redeliver, attempts, forget_deliveries
@@ -11,7 +13,7 @@
 
 Looking works with GET as well, arguments in the query.
 """
-from . import hooks
+from . import actions, hooks
 from .reply import Reply
 from .world import NoSuchThing
 
@@ -38,7 +40,32 @@ for _name, _method in {"open": "open_pull", "push": "push", "label": "label", "u
     _person(_name, _method)
 
 
+@operation()
+def enqueue(sim, **arguments):
+    return [one.json() for one in actions.enqueue(sim.world, **arguments)]
+
+
+@operation()
+def destroy_group(sim, **arguments):
+    return [one.json() for one in actions.destroy_group(sim.world, **arguments)]
+
+
+@operation()
+def dequeue(sim, **arguments):
+    return [one.json() for one in actions.dequeue(sim.world, **arguments)]
+
+
 # Arranging
+
+@operation()
+def pull_run(sim, **arguments):
+    return {"id": actions.pull_run(sim.world, **arguments)}
+
+
+@operation()
+def finish_run(sim, **arguments):
+    actions.finish_run(sim.world, **arguments)
+
 
 @operation()
 def app(sim, **arguments):
@@ -78,8 +105,9 @@ def mergeable(sim, **arguments):
 
 
 @operation()
-def ci(sim, secret=None):
-    sim.ci.secret = secret
+def ci(sim, secret=None, cancel_status=None):
+    """`cancel_status`: what it answers to cancelling; None: 202 for a key that it knows, else 404."""
+    sim.ci.secret, sim.ci.cancel_status = secret, cancel_status
 
 
 @operation()
@@ -211,13 +239,17 @@ def state(sim, repo=None):
             "teams": [[*key, value] for key, value in sim.world.teams.items()]}
 
 
+RUN_FIELDS = ("id", "display_title", "event", "head_sha", "status", "conclusion", "approved_by")
+
+
 def _repo_state(sim, place):
     return {"id": place.id, "installation": place.installation,
             "labels": {one.name: one.id for one in place.labels.values()}, "roles": place.roles,
             "pulls": {str(n): _pull_state(place, one) for n, one in place.pulls.items()},
             "dispatches": place.dispatches,
-            "runs": [{name: run[name] for name in ("id", "display_title", "event")} for run in place.runs],
-            "triggers": [one for one in sim.ci.triggers if one["body"]["repository"] == place.full_name]}
+            "runs": [{name: run[name] for name in RUN_FIELDS} for run in place.runs],
+            "triggers": [one for one in sim.ci.triggers if one["body"]["repository"] == place.full_name],
+            "cancels": [one for one in sim.ci.cancels if one["body"]["repository"] == place.full_name]}
 
 
 def _pull_state(place, one):
@@ -228,7 +260,14 @@ def _pull_state(place, one):
             "author": one.author and one.author.login,
             "comments": [{"body": said.now["body"], "by": said.now["user"].login} for said in one.comments],
             "checks": {sha: [_check(run.now) for run in place.check_runs.get(sha, ())] for sha in one.heads},
-            "statuses": {sha: [_status(status.now) for status in place.statuses.get(sha, ())] for sha in one.heads}}
+            "statuses": {sha: [_status(status.now) for status in place.statuses.get(sha, ())] for sha in one.heads},
+            "groups": [_group(place, group) for group in one.groups]}
+
+
+def _group(place, group):
+    return {"sha": group.sha, "branch": group.branch, "base_ref": group.base_ref,
+            "checks": [_check(run.now) for run in place.check_runs.get(group.sha, ())],
+            "statuses": [_status(status.now) for status in place.statuses.get(group.sha, ())]}
 
 
 def _check(run):

@@ -10,13 +10,16 @@ from .reply import Reply
 PATH = "/_ci/hook"
 KEY = re.compile(r"[0-9a-f]{32}\Z")
 FIELDS = {"repository": str, "number": int, "head_sha": str, "head_ref": str, "base_ref": str, "author": str,
-          "key": str}
+          "key": str, "action": str}
+ACTIONS = {"trigger": "start", "cancel": "cancel"}  # X-Prgate-Event, and what the signed body says
 
 
 class OwnCi:
     def __init__(self):
         self.secret = None
-        self.triggers = []  # {"key", "body", "at"}, one per accepted POST
+        self.cancel_status = None  # what cancelling is answered with; None: as it is
+        self.triggers = []  # {"key", "body", "at"}, one per accepted start
+        self.cancels = []  # the same of cancelling
         self.pr_of_key = {}
 
     def pr(self, method, headers, body):
@@ -37,9 +40,17 @@ class OwnCi:
         wrong = self._problem(headers, key, body)
         if wrong:
             return Reply(400, {"error": wrong}), wrong
+        if body["action"] == "cancel":
+            return self._cancel(key, body), None
         self.pr_of_key[key] = self.pr("POST", headers, body)
         self.triggers.append({"key": key, "body": body, "at": time.time()})
         return Reply(202, {"key": key}), None
+
+    def _cancel(self, key, body):
+        status = self.cancel_status or (202 if key in self.pr_of_key else 404)
+        if status == 202:
+            self.cancels.append({"key": key, "body": body, "at": time.time()})
+        return Reply(status, {"key": key})
 
     def _signed(self, headers, signed):
         if self.secret is None:
@@ -50,13 +61,15 @@ class OwnCi:
     def _problem(self, headers, key, body):
         if headers.get("Content-Type", "").split(";")[0] != "application/json":
             return "Content-Type is not application/json"
-        if headers.get("X-Prgate-Event") != "trigger":
-            return "X-Prgate-Event is not trigger"
+        if headers.get("X-Prgate-Event") not in ACTIONS:
+            return "X-Prgate-Event is neither trigger nor cancel"
         if not isinstance(body, dict) or set(body) != set(FIELDS):
             return f"the body is not an object of {', '.join(FIELDS)}"
         ill_typed = [name for name, kind in FIELDS.items() if type(body[name]) is not kind]
         if ill_typed:
             return f"ill-typed: {', '.join(ill_typed)}"
+        if body["action"] != ACTIONS[headers["X-Prgate-Event"]]:
+            return "the body's action is not the header's"
         return None if body["key"] == key else "the body's key is not the header's"
 
 

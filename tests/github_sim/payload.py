@@ -182,6 +182,22 @@ def _listed(one):
             "base": side(one.repo, fields["base_ref"], fields["base_sha"])}
 
 
+def listed_in_run(one):
+    """As runs list the pull request that they are of, unless it comes from a fork."""
+    return [] if one.head_repo is not one.repo else [_listed(one)]
+
+
+def merge_group_event(group, action, sender, **extra):
+    base = group.base_ref
+    commit = {"id": group.sha, "tree_id": group.sha, "message": f"Merge pull request #{group.pull.number} from topic",
+              "timestamp": NEVER, "author": {"name": "Ann", "email": "ann@example.com"},
+              "committer": {"name": "GitHub", "email": "noreply@github.com"}}
+    return {"action": action, **extra,
+            "merge_group": {"head_sha": group.sha, "head_ref": f"refs/heads/{group.branch}", "base_sha": group.base_sha,
+                            "base_ref": f"refs/heads/{base}", "head_commit": commit},
+            **_surroundings(group.pull.repo, sender)}
+
+
 def check_run_event(place, run, pulls, sender):
     shown = {**check_run(place, run), "pull_requests": [_listed(one) for one in pulls]}
     return {"action": "rerequested", "check_run": shown, **_surroundings(place, sender)}
@@ -255,11 +271,11 @@ def status(place, fields):
 def workflow_run(place, run):
     url = f"{API}/repos/{place.full_name}/actions"
     return {"id": run["id"], "name": run["name"], "node_id": node_id("WFR", run["id"]),
-            "head_branch": place.default_branch, "head_sha": "0" * 40, "path": f".github/workflows/{run['name']}",
+            "head_branch": run["head_branch"] or place.default_branch, "head_sha": run["head_sha"], "path": f".github/workflows/{run['name']}",
             "display_title": run["display_title"], "run_number": 1, "run_attempt": 1, "event": run["event"],
-            "status": "queued", "conclusion": None, "workflow_id": run["workflow_id"],
+            "status": run["status"], "conclusion": run["conclusion"], "workflow_id": run["workflow_id"],
             "url": f"{url}/runs/{run['id']}",
-            "html_url": f"{WEB}/{place.full_name}/actions/runs/{run['id']}", "pull_requests": [],
+            "html_url": f"{WEB}/{place.full_name}/actions/runs/{run['id']}", "pull_requests": run["pulls"],
             "created_at": iso(run["created_at"]), "updated_at": iso(run["created_at"]),
             "repository": repo(place)}
 

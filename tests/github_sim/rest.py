@@ -1,6 +1,4 @@
 """GitHub's REST routes, as far as prgate and its documentation name them."""
-import calendar
-import re
 import time
 
 from . import fields, payload
@@ -455,7 +453,7 @@ def repository_dispatch(ask):
 
 @route("POST", "/repos/{o}/{r}/actions/workflows/{workflow}/dispatches", permission="actions:write")
 def workflow_dispatch(ask):
-    workflow = _workflow(ask)
+    workflow = find_workflow(ask)
     fields.demand("WorkflowDispatch", ask.body, fields.WORKFLOW_DISPATCH, fields.WORKFLOW_DISPATCH_MORE)
     inputs, ref = ask.body.get("inputs", {}), ask.body["ref"]
     if ref.removeprefix("refs/heads/") not in ask.repo.branches:
@@ -475,52 +473,8 @@ def _record_dispatch(ask, event, sent, workflow=None, **more):
     ask.world.start_runs(ask.repo, event, sent, sent.get("key"), workflow)
 
 
-def _workflow(ask):
+def find_workflow(ask):
     found = next((one for one in ask.repo.workflows if ask.params["workflow"] in (one.file, str(one.id))), None)
     if found is None:
         raise not_found()
     return found
-
-
-@route("GET", "/repos/{o}/{r}/actions/runs", permission="actions:read")
-def list_runs(ask):
-    return _runs(ask, ask.repo.runs)
-
-
-@route("GET", "/repos/{o}/{r}/actions/workflows/{workflow}/runs", permission="actions:read")
-def list_workflow_runs(ask):
-    workflow = _workflow(ask)
-    return _runs(ask, [run for run in ask.repo.runs if run["workflow_id"] == workflow.id])
-
-
-def _runs(ask, runs):
-    now = ask.when or time.monotonic()
-    least, most = _created(ask.query.get("created", ""))
-    event = ask.query.get("event")
-    shown = [run for run in reversed(runs) if run["visible_from"] <= now and least <= run["created_at"] <= most
-             and event in (None, run["event"])]
-    return ask.page([payload.workflow_run(ask.repo, run) for run in shown], wrap="workflow_runs")
-
-
-CREATED = re.compile(r"(?P<op>>=|<=|>|<)?(?P<time>\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|\+00:00))?)"
-                     r"(\.\.(?P<to>\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|\+00:00))?))?\Z")
-
-
-def _created(text):
-    """The range of Unix seconds that a `created` filter means."""
-    if not text:
-        return 0, float("inf")
-    found = CREATED.match(text)
-    if found is None:
-        raise Refusal(422, "Validation Failed", violation=f"created={text} is no date or range")
-    at = _seconds(found["time"])
-    if found["to"]:
-        return at, _seconds(found["to"], last=True)
-    ranges = {">=": (at, float("inf")), ">": (at + 1, float("inf")), "<=": (0, at), "<": (0, at - 1)}
-    return ranges.get(found["op"], (at, _seconds(found["time"], last=True)))
-
-
-def _seconds(text, last=False):
-    if "T" in text:
-        return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
-    return calendar.timegm(time.strptime(text, "%Y-%m-%d")) + (86399 if last else 0)

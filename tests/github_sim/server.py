@@ -7,7 +7,7 @@ import urllib.parse
 
 from aiohttp import web
 
-from . import control, faults, own_ci, payload, rest
+from . import actions_rest, control, faults, own_ci, payload, rest  # noqa: F401 (actions_rest adds routes)
 from .auth import Doorkeeper
 from .journal import Journal
 from .reply import Refusal, Reply
@@ -114,6 +114,8 @@ def _number(sim, repo, rest_of_path, body):
             return _of_object(body.get("client_payload"))
         case ["actions", "workflows", _, "dispatches"]:
             return _of_object(body.get("inputs"))
+        case ["actions", "runs", id_, *_] if id_.isdigit():
+            return next((run["number"] for run in repo.runs if run["id"] == int(id_)), None)
     return None
 
 

@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 
-from . import payload
+from . import actions, payload
 
 FIRST_ID = 2**31 + 1_000_003  # ids have outgrown 31 bits
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")
@@ -102,6 +102,7 @@ class Pull(Versioned):
         self.comments = []  # [Versioned]
         self.events = []  # what the issue's list of events shows, oldest first
         self.heads = [fields["head_sha"]]
+        self.groups = []  # of the merge queue, actions.Group
 
     @property
     def key(self):
@@ -351,7 +352,15 @@ class World:
         pull.events.append({"id": next(self.ids), "event": event, "actor": actor, "label": label,
                             "created_at": pull.now["updated_at"], "at": time.monotonic()})
 
+    def tell_pull(self, pull, action, by=None, **extra):
+        """Something that happens to it without a change that its fields show."""
+        self._change(pull)
+        return [self._pull_event(pull, action, self._actor(pull, by), **extra)]
+
     # Events
+
+    def emit(self, event, body, repo):
+        return self._emit(event, body, repo)
 
     def _pull_event(self, pull, action, sender, **extra):
         return self._emit("pull_request", payload.pull_request_event(pull, action, sender, **extra), pull.repo)
@@ -390,6 +399,5 @@ class World:
             if event not in one.events or (workflow is not None and one is not workflow):
                 continue
             title = f"CI {key}" if one.names_runs and key else event
-            repo.runs.append({"id": next(self.ids), "name": one.file, "display_title": title, "event": event,
-                              "workflow_id": one.id, "created_at": int(time.time()), "body": body,
-                              "visible_from": time.monotonic() + self.runs_delay})
+            actions.add_run(self, repo, one, event, title, body=body,
+                            number=body.get("number") if isinstance(body, dict) else None)

@@ -360,6 +360,62 @@ def test_dispatches_start_runs_after_a_while(sim, api):
     assert [one["pr"] for one in sim.calls()[:2]] == [f"{REPO}#1"] * 2
 
 
+def runs(sim):
+    return {run["id"]: (run["status"], run["conclusion"]) for run in sim.state(repo=REPO)["repos"][REPO]["runs"]}
+
+
+def test_runs_are_listed_by_commit_event_and_status(sim, api):
+    sim.settings(runs_delay_ms=0)
+    sha = head(sim)
+    waiting = sim.pull_run(repo=REPO, number=1, first_time=True)["id"]
+    target = sim.pull_run(repo=REPO, number=1, event="pull_request_target")["id"]
+
+    def listed(query):
+        return [run["id"] for run in api("GET", repo_path(f"actions/runs?{query}"))[1]["workflow_runs"]]
+    assert listed(f"head_sha={sha}") == [target, waiting]
+    assert listed(f"head_sha={sha}&event=pull_request") == [waiting]
+    assert listed(f"head_sha={sha}&status=action_required") == [waiting]
+    assert listed(f"head_sha={sha}&status=in_progress") == [target]
+    assert listed("head_sha=" + "1" * 40) == []
+    assert sim.violations() == []
+    assert api("GET", repo_path("actions/runs?status=done"))[0] == 422
+    assert api("GET", repo_path("actions/runs?sha=1"))[0] == 422
+    assert len(sim.violations()) == 2
+
+
+def test_runs_are_cancelled_and_approved(sim, api):
+    waiting = sim.pull_run(repo=REPO, number=1, first_time=True)["id"]
+    running = sim.pull_run(repo=REPO, number=1)["id"]
+    assert api("POST", repo_path(f"actions/runs/{running}/approve"))[0] == 403
+    assert len(sim.violations()) == 1
+    assert api("POST", repo_path(f"actions/runs/{waiting}/approve"))[0] == 201
+    assert runs(sim) == {waiting: ("queued", None), running: ("in_progress", None)}
+    assert api("POST", repo_path(f"actions/runs/{running}/cancel"))[0] == 202
+    assert api("POST", repo_path(f"actions/runs/{running}/cancel"))[0] == 409
+    sim.finish_run(repo=REPO, id=waiting)
+    assert api("POST", repo_path(f"actions/runs/{waiting}/cancel"))[0] == 409
+    assert api("POST", repo_path("actions/runs/1/cancel"))[0] == 404
+    assert runs(sim) == {waiting: ("completed", "success"), running: ("completed", "cancelled")}
+    assert {one["pr"] for one in sim.calls()[:-1]} == {f"{REPO}#1"}
+
+
+def test_merge_queue_tells_of_its_groups(sim, api):
+    asked, = sim.enqueue(repo=REPO, number=1)
+    body = json.loads(asked["payload"])
+    group = body["merge_group"]
+    assert (asked["event"], body["action"]) == ("merge_group", "checks_requested")
+    assert group["head_ref"] == f"refs/heads/gh-readonly-queue/main/pr-1-{group['base_sha']}"
+    assert group["base_ref"] == "refs/heads/main"
+    assert api("GET", repo_path(f"commits/{group['head_sha']}/check-runs"))[0] == 200
+    gone, = sim.destroy_group(repo=REPO, number=1, reason="merged")
+    body = json.loads(gone["payload"])
+    assert (body["action"], body["reason"], body["merge_group"]) == ("destroyed", "merged", group)
+    left, = sim.dequeue(repo=REPO, number=1)
+    body = json.loads(left["payload"])
+    assert (left["event"], body["action"], body["reason"]) == ("pull_request", "dequeued", "MANUAL")
+    assert body["pull_request"]["state"] == "open"
+
+
 # Deliveries
 
 def test_deliveries_can_be_listed_and_asked_for_again(sim, app):
@@ -544,7 +600,8 @@ def test_calls_one_after_the_other_or_for_others_do_not_overlap(sim, api):
 # The project's own CI
 
 TRIGGER = {"repository": REPO, "number": 1, "head_sha": "d" * 40, "head_ref": "topic", "base_ref": "main",
-           "author": "bob", "key": "e" * 32}
+           "author": "bob", "key": "e" * 32, "action": "start"}
+CANCEL = {**TRIGGER, "action": "cancel"}
 
 
 def signature(text):
@@ -573,11 +630,27 @@ def test_own_ci_takes_a_trigger_and_knows_its_key(sim):
     ({**TRIGGER, "key": "f" * 32}, {}),
     ({**TRIGGER, "number": "1"}, {}),
     ({**TRIGGER, "more": 1}, {}),
+    (TRIGGER, {"X-Prgate-Event": "cancel"}),
+    (CANCEL, {}),
 ], ids=lambda value: str(value)[-40:])
 def test_own_ci_refuses(sim, body, headers):
     sim.ci(secret="s3cret")
     assert ci_call(sim, "POST", json.dumps(body), **headers) in (400, 401)
     assert sim.triggers() == [] and len(sim.violations()) == 1
+
+
+def test_own_ci_cancels_what_it_knows(sim):
+    sim.ci(secret="s3cret")
+    told = {"X-Prgate-Event": "cancel"}
+    assert ci_call(sim, "POST", json.dumps(CANCEL), **told) == 404
+    assert ci_call(sim, "POST", json.dumps(TRIGGER)) == 202
+    assert ci_call(sim, "POST", json.dumps(CANCEL), **told) == 202
+    assert len(sim.triggers()) == 1
+    cancels = sim.state(repo=REPO)["repos"][REPO]["cancels"]
+    assert [one["body"] for one in cancels] == [CANCEL]
+    sim.ci(secret="s3cret", cancel_status=501)
+    assert ci_call(sim, "POST", json.dumps(CANCEL), **told) == 501
+    assert sim.violations() == []
 
 
 def test_it_is_fast_enough(sim):

@@ -39,6 +39,17 @@ POLICIES = {
     "pinned": f"label_id = {PINNED_LABEL_ID}",
     "odd-label": 'label = "{odd_label}"',
     "strict": 'approver_permission = "write"',
+    "cancelling": 'cancel_on_push = true\n  cancel_on_close = true\n  trigger_can_be_asked = true',
+    "cancelling-workflow": 'trigger = "workflow_dispatch"\n  workflow = "ci.yml"\n  trigger_can_be_asked = true\n'
+                           '  cancel_on_push = true\n  cancel_on_close = true',
+    "cancelling-unasked": 'cancel_on_push = true\n  cancel_on_close = true',
+    "cancelling-label": 'trigger = "none"\n  cancel_on_push = true\n  cancel_on_close = true',
+    "cancelling-ci": 'trigger = "http"\n  http_url = "{api}/_ci/hook"\n  http_secret_file = "{dir}/ci.secret"\n'
+                     '  cancel_on_push = true\n  cancel_on_close = true',
+    "releasing": "release_first_time_runs = true",
+    "queue": 'merge_queue_trigger = true\n  trigger_can_be_asked = true\n  queue_label = "autosubmit"',
+    "queue-ci": 'trigger = "http"\n  http_url = "{api}/_ci/hook"\n  http_secret_file = "{dir}/ci.secret"\n'
+                '  merge_queue_trigger = true',
     "teams": 'trusted_permission = ""\n  trusted_teams = {{"teams/crew"}}\n'
              '  trusted_users = {{"dependabot[bot]", "roller"}}\n'
              '  trusted_bots = {{"rolling[bot]:2740", "heir[bot]:2741"}}',
