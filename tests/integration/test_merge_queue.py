@@ -4,7 +4,7 @@ import json
 import pytest
 from workspace import CHECK_NAME
 
-pytestmark = pytest.mark.parametrize("running_site", ["nginx-app", "nginx-token", "cgi-app"], indirect=True)
+pytestmark = pytest.mark.parametrize("running_site", ["nginx-app", "cgi-token"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
