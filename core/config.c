@@ -780,6 +780,18 @@ static enum err_code check_trigger(const struct policy *policy, const struct pla
     return ERR_OK;
 }
 
+static enum err_code check_queue(const struct policy *policy, const struct place *repo)
+{
+    struct place trigger = at_key(repo, "merge_queue_trigger");
+    struct place label = at_key(repo, "queue_label");
+    if (policy->queue_trigger && policy->trigger == TRIGGER_NONE)
+        return fail(&trigger, "there is nothing to send where the label itself starts CI; let the workflow "
+                              "listen to merge_group, or choose another trigger");
+    if (text_equal_fold(policy->queue_label, policy->label))
+        return fail(&label, "is the gate's own label, and would withdraw the approval; name another");
+    return ERR_OK;
+}
+
 /* libConfuse found those written alike; GitHub ignores case, so two more spellings can be one name. */
 static enum err_code check_unique(const struct config *config, const struct place *repo)
 {
@@ -801,6 +813,8 @@ static enum err_code load_policy(struct config *config, const struct place *repo
     enum err_code code = apply_keys(repo, &repo_table, policy);
     if (code == ERR_OK)
         code = check_trigger(policy, repo);
+    if (code == ERR_OK)
+        code = check_queue(policy, repo);
     return code == ERR_OK ? check_unique(config, repo) : code;
 }
 

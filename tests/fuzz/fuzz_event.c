@@ -81,5 +81,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     parse_as("pull_request", data, size);
     parse_as("check_run", data, size);
     parse_as("check_suite", data, size);
+    parse_as("merge_group", data, size);
     return 0;
 }

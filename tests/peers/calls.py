@@ -85,6 +85,28 @@ def lost_trigger(site):
     gate.do("open", author="ann")
 
 
+def cancelled(site):
+    gate = Gate(site, "cancelling")
+    gate.sim.settings(runs_delay_ms=0)
+    gate.do("open", author="ann")
+    gate.do("push")
+
+
+def released(site):
+    gate = Gate(site, "releasing")
+    gate.do("open", author="bob")
+    gate.sim.pull_run(repo=gate.repo, number=1, first_time=True)
+    gate.do("label", label="CICD", by="tim")
+
+
+def queued(site):
+    gate = Gate(site, "queue")
+    gate.do("open", author="ann")
+    gate.do("enqueue")
+    gate.do("destroy_group")
+    gate.do("dequeue")
+
+
 def hook_of_the_repository(site):
     """Its payloads do not tell the App's installation."""
     gate = Gate(site)
@@ -110,7 +132,7 @@ def missed(site):
 
 
 STORIES = [approve, trusted, trusted_by_team, odd_label, odd_label_taken_off, conflict, workflow, lost_trigger,
-           hook_of_the_repository, missed]
+           cancelled, released, queued, hook_of_the_repository, missed]
 
 
 # What they run in

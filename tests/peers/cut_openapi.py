@@ -40,6 +40,8 @@ CALLS = {
     "repository dispatch": ("POST", REPO + "/dispatches"),
     "workflow dispatch": ("POST", REPO + "/actions/workflows/{workflow_id}/dispatches"),
     "workflow runs list": ("GET", REPO + "/actions/runs"),
+    "workflow run cancel": ("POST", REPO + "/actions/runs/{run_id}/cancel"),
+    "workflow run approve": ("POST", REPO + "/actions/runs/{run_id}/approve"),
 }
 
 

@@ -12,8 +12,9 @@ from servers import HttpServer
 TOP = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = TOP / "tests/peers/node_modules/@octokit/webhooks-examples"
 # What prgate has a rule for; all else is answered with 200 and forgotten.
-CONCERN = {"opened", "reopened", "ready_for_review", "synchronize", "labeled", "unlabeled", "converted_to_draft",
-           "edited", "closed"}
+CONCERN = {"pull_request": {"opened", "reopened", "ready_for_review", "synchronize", "labeled", "unlabeled",
+                            "converted_to_draft", "edited", "closed", "dequeued"},
+           "merge_group": {"checks_requested", "destroyed"}}
 IDLE_S = 60
 
 
@@ -56,7 +57,7 @@ def payloads():
 
 
 def expected(event, payload):
-    return 202 if event == "pull_request" and payload["action"] in CONCERN else 200
+    return 202 if payload.get("action") in CONCERN.get(event, ()) else 200
 
 
 def replay_one(run, event, payload):
@@ -88,7 +89,7 @@ def replay(run, report):
     for source, event, payload in payloads():
         wrong = replay_one(run, event, payload)
         report(f"{source} {payload.get('action', '')}", wrong)
-        key = ("pull_request, concern" if expected(event, payload) == 202 else
+        key = (f"{event}, concern" if expected(event, payload) == 202 else
                "pull_request, others" if event == "pull_request" else "other events")
         answers[key] = answers.get(key, 0) + 1
     print(f"  payloads: {answers}")

@@ -104,6 +104,11 @@ static void check_default_policy(const struct policy *policy)
     check_int("default", "trigger_guarantee", policy->guarantee, GUARANTEE_AT_MOST_ONCE);
     check_int("default", "author_triggers_per_hour", policy->author_triggers_per_hour, 0);
     check_int("default", "repo_triggers_per_hour", policy->repo_triggers_per_hour, 0);
+    check_bool("default", "cancel_on_close", policy->cancel_on_close, false);
+    check_bool("default", "cancel_on_push", policy->cancel_on_push, false);
+    check_bool("default", "release_first_time_runs", policy->release_runs, false);
+    check_bool("default", "merge_queue_trigger", policy->queue_trigger, false);
+    check_str("default", "queue_label", policy->queue_label, "");
 }
 
 static void check_default_top(const struct config *config)
@@ -167,7 +172,9 @@ static const char every_key[] =
     "check_name = \"gate\" trigger = \"http\" dispatch_event = \"e\" workflow = \"ci.yml\" "
     "workflow_ref = \"release/1\" http_url = \"https://ci.example/hook?a=b\" http_secret_file = \"@/old\" "
     "trigger_can_be_asked = true trigger_guarantee = \"at_least_once\" "
-    "author_triggers_per_hour = 7 repo_triggers_per_hour = 1000 }\n";
+    "author_triggers_per_hour = 7 repo_triggers_per_hour = 1000 cancel_on_close = true "
+    "cancel_on_push = true release_first_time_runs = true merge_queue_trigger = true "
+    "queue_label = \"autosubmit\" }\n";
 
 static void check_every_top_key(const struct config *config)
 {
@@ -225,6 +232,11 @@ static void check_every_repo_key(const struct policy *policy)
     check_int("set", "trigger_guarantee", policy->guarantee, GUARANTEE_AT_LEAST_ONCE);
     check_int("set", "author_triggers_per_hour", policy->author_triggers_per_hour, 7);
     check_int("set", "repo_triggers_per_hour", policy->repo_triggers_per_hour, 1000);
+    check_bool("set", "cancel_on_close", policy->cancel_on_close, true);
+    check_bool("set", "cancel_on_push", policy->cancel_on_push, true);
+    check_bool("set", "release_first_time_runs", policy->release_runs, true);
+    check_bool("set", "merge_queue_trigger", policy->queue_trigger, true);
+    check_str("set", "queue_label", policy->queue_label, "autosubmit");
 }
 
 static void test_every_key_can_be_set(void **state)
@@ -616,6 +628,12 @@ static void test_mistakes_about_repositories_are_named(void **state)
          "from 0 to 1000", "\"1001\""},
         {"budget of a repository", KEYS("repo_triggers_per_hour = -1"), 5, "repo_triggers_per_hour",
          "from 0 to 1000", "\"-1\""},
+        {"queue without a trigger", KEYS("trigger = \"none\"\nmerge_queue_trigger = true"), 6,
+         "merge_queue_trigger", "there is nothing to send", "choose another trigger"},
+        {"queue with the gate's label", KEYS("label = \"Go\"\nqueue_label = \"go\""), 6, "queue_label",
+         "is the gate's own label", "name another"},
+        {"bad queue_label", KEYS("queue_label = \"a\nb\""), 6, "queue_label", "must be 1 to 50 printable",
+         "as GitHub has it"},
         {"not a boolean", KEYS("trigger_can_be_asked = \"\""), 5, "trigger_can_be_asked", "\"\"",
          "must be true or false"},
     };
