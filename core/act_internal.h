@@ -24,8 +24,8 @@ struct act_trigger_text {
 };
 
 /* What is told of the intent's commit to whoever runs CI, for that attempt. Valid as long as record, intent and text. */
-struct trigger act_describe_trigger(const struct record *record, const struct intent *intent, unsigned attempt,
-                                    struct act_trigger_text *text);
+struct trigger act_describe_trigger(const struct record *record, const struct intent *intent,
+                                    unsigned attempt, struct act_trigger_text *text);
 
 /* INTENT_CANCEL, INTENT_RELEASE_RUNS (act_runs.c). */
 struct act_result act_cancel(struct worker *worker, const struct policy *policy, const struct record *record,

@@ -3,7 +3,11 @@
 
 #include "fixture.h"
 #include "prgate/act.h"
+#include "prgate/dead.h"
+#include "prgate/heads.h"
 #include "prgate/key.h"
+#include "prgate/report.h"
+#include "prgate/wording.h"
 
 /* What is listed, and what is answered to what is done with it. */
 static struct {
@@ -365,6 +369,196 @@ static void test_queue_label_is_taken_off(void **state)
     end(&c);
 }
 
+/* ---- what is kept of it -------------------------------------------------------------------- */
+
+static enum err_code append_and_drop_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    static const enum intent_kind kinds[] = {INTENT_TRIGGER, INTENT_CANCEL, INTENT_CHECK_DONE,
+                                             INTENT_REMOVE_QUEUE_LABEL, INTENT_RELEASE_RUNS};
+    struct case_of *c = arg;
+    struct intent found;
+    uint64_t seq = 0;
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        struct intent intent = {.kind = kinds[i], .sha = sha_a()};
+        assert_int_equal(table_append_intent(txn, &c->record, &intent, err), ERR_OK);
+    }
+    assert_int_equal(table_drop_intents(txn, &c->record.key, err), ERR_OK);
+    assert_int_equal(table_next_intent(txn, &c->record.key, &seq, &found, err), ERR_OK);
+    check_int("first", "kind", found.kind, INTENT_CANCEL);
+    seq++;
+    assert_int_equal(table_next_intent(txn, &c->record.key, &seq, &found, err), ERR_OK);
+    check_int("second", "kind", found.kind, INTENT_REMOVE_QUEUE_LABEL);
+    seq++;
+    assert_int_equal(table_next_intent(txn, &c->record.key, &seq, &found, err), ERR_NOT_FOUND);
+    return ERR_OK;
+}
+
+static void test_closing_drops_no_cancel(void **state)
+{
+    (void)state;
+    struct case_of c;
+    struct err err = {0};
+    begin(&c, "", "");
+    assert_int_equal(store_txn(c.f.gate.store, append_and_drop_body, &c, &err), ERR_OK);
+    end(&c);
+}
+
+static enum err_code put_letter_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct case_of *c = arg;
+    struct dead_letter letter = {.intent = c->intent, .reason = "HTTP 403"};
+    assert_int_equal(table_put_record(txn, &c->record, err), ERR_OK);
+    return table_put_dead(txn, &c->record.key, &letter, err);
+}
+
+/* The commit is not the head any more, and the pull request may be closed: that is why it is to be cancelled. */
+static void test_cancel_that_was_refused_can_be_retried(void **state)
+{
+    (void)state;
+    struct case_of c;
+    struct err err = {0};
+    begin(&c, "", "");
+    c.record.view.closed = true;
+    assert_int_equal(store_txn(c.f.gate.store, put_letter_body, &c, &err), ERR_OK);
+    if (dead_retry(&c.f.gate, &c.record.key, 0, &err) != ERR_OK)
+        fail_msg("retry: %s", err.text);
+    check_u64("retried", "intents", count_table(&c.f, TABLE_INTENT), 1);
+    check_u64("retried", "letters", count_table(&c.f, TABLE_DEAD), 0);
+    end(&c);
+}
+
+static enum err_code put_away_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct case_of *c = arg;
+    struct sha group = sha_a();
+    c->record.heads[0].queued = true;
+    c->record.heads[0].check = CHECK_DONE;
+    for (int i = 0; i <= HEADS_MAX; i++) {
+        char hex[41];
+        struct sha sha;
+        snprintf(hex, sizeof hex, "%040d", i);
+        assert_true(sha_parse(&sha, hex));
+        record_reserve_head(&c->record);
+        record_add_head(&c->record, &sha, 1)->check = CHECK_DONE;
+    }
+    assert_int_equal(heads_put_away(txn, &c->record, err), ERR_OK);
+    assert_null(record_find_head(&c->record, &group));
+    assert_int_equal(heads_recall(txn, &c->record, &group, err), ERR_OK);
+    const struct head *head = record_find_head(&c->record, &group);
+    assert_non_null(head);
+    assert_true(head->queued);
+    check_int("group", "check", head->check, CHECK_DONE);
+    return ERR_OK;
+}
+
+/* A duplicate of what a queue asked long ago finds that it was answered. */
+static void test_group_of_long_ago_is_still_known(void **state)
+{
+    (void)state;
+    struct case_of c;
+    struct err err = {0};
+    begin(&c, "", "");
+    assert_int_equal(store_txn(c.f.gate.store, put_away_body, &c, &err), ERR_OK);
+    end(&c);
+}
+
+/* ---- what people are told ------------------------------------------------------------------- */
+
+static void test_check_tells_of_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *keys;
+        struct head head;
+        const char *title, *summary;
+    } rows[] = {
+        {"cancelled",
+         "trigger_can_be_asked = true",
+         {.ci = CI_STARTED, .cancelled = 1},
+         "CI was started; cancelled since",
+         "asks for a re-run of this check"},
+        {"started again since",
+         "trigger_can_be_asked = true",
+         {.ci = CI_STARTED, .cancelled = 1, .reruns = 1},
+         "CI was started again",
+         "Re-run 1"},
+        {"may have been started",
+         "trigger_can_be_asked = true",
+         {.ci = CI_UNKNOWN, .cancelled = 1},
+         "CI may have been started; cancelled since",
+         "cancelled since"},
+        {"cannot be told apart",
+         "",
+         {.ci = CI_STARTED, .cancelled = 1},
+         "CI was started; it could not be cancelled",
+         "`trigger_can_be_asked`"},
+        {"the label's",
+         "trigger = \"none\"",
+         {.ci = CI_STARTED, .cancelled = 1},
+         "Cleared to run; cancelled since",
+         "runs the cancelled workflows again"},
+        {"group", "", {.ci = CI_NONE, .queued = true}, "Cleared for the merge queue", "before it was queued"},
+        {"group, started",
+         "",
+         {.ci = CI_STARTED, .queued = true},
+         "CI was started for the merge queue",
+         "before it was queued"},
+        {"group, unknown",
+         "",
+         {.ci = CI_UNKNOWN, .queued = true},
+         "Cleared for the merge queue, CI may have been started",
+         "queue it again"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct case_of c;
+        struct buf title, summary;
+        begin(&c, rows[i].keys, "");
+        buf_init(&title);
+        buf_init(&summary);
+        wording_done(config_policy(c.f.config, "octo/repo"), &rows[i].head, &title, &summary);
+        check_str(rows[i].name, "title", buf_text(&title), rows[i].title);
+        check_contains(rows[i].name, "summary", buf_text(&summary), rows[i].summary);
+        buf_release(&title);
+        buf_release(&summary);
+        end(&c);
+    }
+}
+
+static void test_group_that_was_refused_says_what_to_do(void **state)
+{
+    (void)state;
+    struct case_of c;
+    struct buf title, summary;
+    struct head head = {.ci = CI_REFUSED, .queued = true};
+    begin(&c, "", "");
+    buf_init(&title);
+    buf_init(&summary);
+    wording_awaiting(config_policy(c.f.config, "octo/repo"), &head, WAIT_TRIGGER_FAILED, &title, &summary);
+    check_str("refused", "title", buf_text(&title), "CI could not be started");
+    check_contains("refused", "summary", buf_text(&summary), "queue it again");
+    buf_release(&title);
+    buf_release(&summary);
+    end(&c);
+}
+
+static void test_status_tells_of_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *head, *want;
+    } rows[] = {{"{\"ci\":\"started\"}", "started"},
+                {"{\"ci\":\"started\",\"cancelled\":true}", "started, cancelled"},
+                {"{\"ci\":\"none\",\"merge_queue\":true}", "none, for the merge queue"},
+                {"{\"ci\":\"started\",\"cancelled\":true,\"merge_queue\":true}",
+                 "started, cancelled, for the merge queue"}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char text[REPORT_CI_SIZE];
+        cJSON *head = cJSON_Parse(rows[i].head);
+        check_str(rows[i].head, "text", report_ci(head, text), rows[i].want);
+        cJSON_Delete(head);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +573,12 @@ int main(void)
         cmocka_unit_test(test_runs_that_wait_are_approved),
         cmocka_unit_test(test_runs_that_are_yet_to_come_are_waited_for),
         cmocka_unit_test(test_queue_label_is_taken_off),
+        cmocka_unit_test(test_closing_drops_no_cancel),
+        cmocka_unit_test(test_cancel_that_was_refused_can_be_retried),
+        cmocka_unit_test(test_group_of_long_ago_is_still_known),
+        cmocka_unit_test(test_check_tells_of_it),
+        cmocka_unit_test(test_group_that_was_refused_says_what_to_do),
+        cmocka_unit_test(test_status_tells_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
