@@ -356,6 +356,7 @@ def test_what_a_trigger_tells(make_gate, owner):
     pull = gate.do("open", author="ann", head_ref="feature/x", base_ref="release")
     sent, = pull.sent
     key = sent.pop("key")
+    assert sent.pop("action", None) == ("start" if owner == "own-ci" else None)
     assert sent == {"repository": gate.repo, "number": "1" if owner == "workflow" else 1, "head_sha": pull.head,
                     "head_ref": "feature/x", "base_ref": "release", "author": "ann"}
     assert len(key) == 32 and set(key) <= set("0123456789abcdef")
