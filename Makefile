@@ -35,6 +35,7 @@ LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 
 # Lower layers first; tests/layers.sh holds the includes to this order.
 CORE = err buf clock pr text log secrecy codec signature key \
+	glob template patch \
 	config_check config event_json event_check event_trust event delivery record intent decide decide_approve \
 	decide_budget rule \
 	http app_auth github github_auth github_reply github_pull github_user github_issue \
