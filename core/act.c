@@ -1,4 +1,4 @@
-#include "prgate/act.h"
+#include "act_internal.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -55,6 +55,11 @@ static struct act_result result_of(enum err_code code, const struct err *err)
     return result;
 }
 
+struct act_result act_result_of(enum err_code code, const struct err *err)
+{
+    return result_of(code, err);
+}
+
 /* ---- label, check, comment ----------------------------------------------- */
 
 static struct act_result act_add_label(struct worker *worker, const struct policy *policy,
@@ -82,6 +87,11 @@ static void add_details_url(const struct worker *worker, const struct record *re
     const char *base = worker->gate->config->public_url;
     if (base[0] != '\0')
         buf_addf(url, "%s/status/%s/%" PRIu64, base, record->repo, record->key.number);
+}
+
+void act_add_details_url(const struct worker *worker, const struct record *record, struct buf *url)
+{
+    add_details_url(worker, record, url);
 }
 
 /* What was given up for this commit, so that whoever looks at the check need not look for it elsewhere. */
@@ -172,6 +182,12 @@ static struct act_result act_message(struct worker *worker, const struct policy 
     buf_release(&marker);
     buf_release(&text);
     return result_of(code, &err);
+}
+
+struct act_result act_say(struct worker *worker, const struct policy *policy, const struct record *record,
+                          const struct intent *intent)
+{
+    return act_message(worker, policy, record, intent);
 }
 
 /* ---- the trigger ----------------------------------------------------------- */
@@ -272,13 +288,15 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
     case INTENT_CANCEL:
     case INTENT_RELEASE_RUNS:
     case INTENT_REMOVE_QUEUE_LABEL:
+    case INTENT_KIND_END:
+        break;
     case INTENT_COMPLETE_GUARD:
     case INTENT_ADD_AUTHOR_LABELS:
     case INTENT_RETARGET:
     case INTENT_CLOSE:
     case INTENT_APPROVE_REVIEW:
-    case INTENT_KIND_END:
-        break;
+    case INTENT_REMOVE_EMERGENCY_LABEL:
+        return act_policy(worker, policy, record, intent);
     }
     struct err err = {0};
     err_set(&err, ERR_REJECT, (int)intent->kind, "no such kind of intent");

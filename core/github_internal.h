@@ -10,6 +10,7 @@
  *   github_check.c    check runs and commit statuses
  *   github_actions.c  dispatches and workflow runs
  *   github_hooks.c    webhooks and their deliveries
+ *   github_policy.c   changed files, base branch, reviews, labels by author
  */
 #ifndef PRGATE_GITHUB_INTERNAL_H
 #define PRGATE_GITHUB_INTERNAL_H

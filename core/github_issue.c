@@ -85,10 +85,16 @@ enum err_code github_add_label(struct github *github, uint64_t number, const str
 enum err_code github_remove_label(struct github *github, uint64_t number, const struct policy *policy,
                                   struct err *err)
 {
+    return github_remove_named_label(github, number, policy->label, err);
+}
+
+enum err_code github_remove_named_label(struct github *github, uint64_t number, const char *name,
+                                        struct err *err)
+{
     struct buf url;
     buf_init(&url);
     add_issue(github, &url, number, "/labels/");
-    text_add_url(&url, policy->label);
+    text_add_url(&url, name);
     struct github_ask ask = {.method = "DELETE", .url = buf_text(&url)};
     enum err_code code = github_write(github, &ask, NULL, err);
     buf_release(&url);

@@ -24,11 +24,13 @@
 
 /* What costs a call to learn. Bits, cheapest and most decisive first. */
 enum fact {
-    FACT_READ = 1,     /* the pull request as GitHub shows it now */
-    FACT_IDENTITY = 2, /* is the event's sender prgate itself? */
-    FACT_SENDER = 4,   /* may the sender approve? */
-    FACT_AUTHOR = 8,   /* is the author trusted? */
-    FACT_PUSHER = 16   /* of a push: is the sender, who pushed, trusted? */
+    FACT_READ = 1,         /* the pull request as GitHub shows it now */
+    FACT_IDENTITY = 2,     /* is the event's sender prgate itself? */
+    FACT_SENDER = 4,       /* may the sender approve? */
+    FACT_AUTHOR = 8,       /* is the author trusted? */
+    FACT_PUSHER = 16,      /* of a push: is the sender, who pushed, trusted? */
+    FACT_EMERGENCY = 1024, /* may the sender set the emergency label? */
+    FACT_FILES = 2048      /* do the changed files lack tests? */
 };
 
 enum { FACT_WHY_SIZE = 160 };
@@ -41,12 +43,16 @@ struct facts {
     bool sender_may_approve;
     enum permission sender_permission; /* PERMISSION_NONE where it was not asked, without credentials */
     int settle_s;                      /* of the policy: known always */
-    char sender_why[FACT_WHY_SIZE]; /* "permission triage", for the ledger */
+    char sender_why[FACT_WHY_SIZE];    /* "permission triage", for the ledger */
     bool author_trusted;
     char author_why[FACT_WHY_SIZE];
     bool pusher_trusted;
     char pusher_why[FACT_WHY_SIZE];
-    int64_t budget_until_ms; /* no budget allows another start before then; 0 = now. See budget.h */
+    int64_t budget_until_ms;     /* no budget allows another start before then; 0 = now. See budget.h */
+    const struct policy *policy; /* of the repository, borrowed; NULL: no policies beside the gate */
+    bool sender_may_emergency;
+    char emergency_why[FACT_WHY_SIZE];
+    bool tests_missing;
 };
 
 enum rule {
