@@ -185,7 +185,8 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
     enum {
-        COMMAND = 1 + 8 + 4 + SHA_SIZE - 1,
+        SAME_REPO = 1,
+        COMMAND = SAME_REPO + 1 + 8 + 4 + SHA_SIZE - 1,
         GATE = COMMAND + 1 + 4,
         ASSOCIATION = GATE + 8 + (LABEL_SIZE - 1) + 4 + 1
     };
@@ -194,6 +195,7 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         size_t from_end;
         unsigned end;
     } rows[] = {
+        {"same_repo", SAME_REPO, 2},
         {"command", COMMAND, COMMAND_END},
         {"label_is_gate", GATE, 2},
         {"association", ASSOCIATION, ASSOCIATION_INSIDER + 1},
