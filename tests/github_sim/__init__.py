@@ -10,4 +10,5 @@ in (control.py); /_ci/hook plays the project's own CI (own_ci.py).
     auth.py     Apps, tokens                        faults.py   what goes wrong on demand
     journal.py  who called when, and overlaps       server.py   one request's way through
     hooks.py    posting deliveries, once more on demand
+    policy_rest.py  routes for policies: files, changing a pull request, reviews
 """
