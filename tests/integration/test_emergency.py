@@ -1,7 +1,11 @@
 """The emergency label: it completes the guard check, for one commit, when somebody sets it who may."""
-import pytest
+import http.client
+import json
 
-pytestmark = pytest.mark.parametrize("running_site", ["nginx-app", "nginx-token", "cgi-app"], indirect=True)
+import pytest
+from workspace import TOKEN
+
+pytestmark = pytest.mark.parametrize("running_site", ["nginx-app", "cgi-token"], indirect=True)
 
 LABEL, GUARD = "emergency", "tree-status"
 
@@ -140,10 +144,6 @@ def test_a_guard_that_is_red_becomes_green(gate, running_site):
 
 def api_status(gate, sha, state):
     """Somebody else's, by GitHub's own route."""
-    import http.client
-    import json
-
-    from workspace import TOKEN
     host = gate.sim.url.removeprefix("http://")
     connection = http.client.HTTPConnection(host)
     connection.request("POST", f"/repos/{gate.repo}/statuses/{sha}", json.dumps({"state": state, "context": GUARD}),
