@@ -191,9 +191,11 @@ struct reading {
 static void read_line(struct reading *reading, const struct line *whole)
 {
     struct line line = *whole;
-    char mark = line.len == 0 ? ' ' : *line.text;
-    if (line.len > 0)
+    char mark = ' '; /* what an empty line of context is at times cut down to */
+    if (line.len > 0) {
+        mark = *line.text;
         skip(&line, 1);
+    }
     if (mark == '@')
         reading->inside = false; /* what lies between hunks is not shown */
     if (mark == '-')

@@ -94,8 +94,12 @@ void template_add_code(struct buf *out, const char *text)
         return;
     add_times(out, '`', fence);
     buf_adds(out, pad);
-    for (const char *at = text; *at != '\0'; at++)
-        buf_addc(out, (unsigned char)*at < ' ' ? ' ' : *at); /* an empty line would end the span */
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ')
+            buf_addc(out, ' '); /* an empty line would end the span */
+        else
+            buf_addc(out, *at);
+    }
     buf_adds(out, pad);
     add_times(out, '`', fence);
 }

@@ -44,10 +44,10 @@ struct template_values {
 };
 
 /* false: `bad` is the first that is wrong, as it stands there ("{autor}", "{"), perhaps cut. */
-bool template_check(const char *text, unsigned names, char bad[TEMPLATE_BAD_SIZE]);
+bool template_check(const char *text, unsigned allowed, char bad[TEMPLATE_BAD_SIZE]);
 
 /* "{author}, {number}, ...". */
-void template_names(unsigned names, char out[TEMPLATE_NAMES_SIZE]);
+void template_names(unsigned allowed, char out[TEMPLATE_NAMES_SIZE]);
 
 /* `text` is one that template_check() took; anything else stays as it stands there. */
 void template_fill(const char *text, const struct template_values *values, struct buf *out);
