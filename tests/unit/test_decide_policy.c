@@ -661,6 +661,18 @@ static void test_reopened_before_ci_needs_none(void **state)
     end(&life);
 }
 
+static void test_reopened_while_it_waits_needs_none(void **state)
+{
+    (void)state;
+    struct life life;
+    begin(&life);
+    happen(&life, EVENT_OPENED);
+    close_and_reopen(&life);
+    check_int("reopened", "rule", life.decision.rule, RULE_WAIT_UNTRUSTED);
+    check_said(&life, "reopened", MESSAGE_NEW_COMMIT_NEEDED, false);
+    end(&life);
+}
+
 static void test_reopened_with_a_label_that_is_heard_of_first(void **state)
 {
     (void)state;
@@ -759,6 +771,7 @@ int main(void)
         cmocka_unit_test(test_labels_by_author),
         cmocka_unit_test(test_reopened_after_ci_needs_a_new_commit),
         cmocka_unit_test(test_reopened_before_ci_needs_none),
+        cmocka_unit_test(test_reopened_while_it_waits_needs_none),
         cmocka_unit_test(test_reopened_with_a_label_that_is_heard_of_first),
         cmocka_unit_test(test_conflict_comment_can_be_off),
         cmocka_unit_test(test_a_missing_fact_is_learnt_before_anything_is_decided),
