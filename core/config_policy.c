@@ -96,6 +96,18 @@ const char *config_policy_wrong(const struct policy *policy, const char **key)
 
 /* ---- asking ---- */
 
+struct policy policy_gate_only(const struct policy *policy)
+{
+    static char none[] = "";
+    const struct string_list nobody = {0};
+    struct policy gate = *policy;
+    gate.emergency_label = gate.emergency_check = gate.base_wanted = none;
+    gate.tests_needed_for = gate.base_wrong = gate.release_branches = gate.release_accounts = nobody;
+    gate.author_labels = nobody;
+    gate.close_release_heads = gate.new_commit_comment = false;
+    return gate;
+}
+
 bool policy_has_glob(const struct string_list *globs, const char *text)
 {
     for (size_t i = 0; i < globs->count; i++)

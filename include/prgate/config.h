@@ -170,6 +170,9 @@ bool policy_is_gate_label(const struct policy *policy, const char *name, uint64_
 /* Is it among the trusted_bots? *app_id: the App that it has to be, 0 = of whatever number. */
 bool policy_names_bot(const struct policy *policy, const char *login, uint64_t *app_id);
 
+/* The same without what is beside the gate. It borrows all of its texts: not to be released. */
+struct policy policy_gate_only(const struct policy *policy);
+
 bool policy_is_emergency_label(const struct policy *policy, const char *name);
 
 /* The labels for that author: the next one from *at on, which is moved behind it; NULL: that was all. Borrowed. */
