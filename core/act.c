@@ -83,7 +83,7 @@ static struct act_result act_remove_queue_label(struct worker *worker, const str
     return act_result_of(code, &err);
 }
 
-static void add_details_url(const struct worker *worker, const struct record *record, struct buf *url)
+void act_add_details_url(const struct worker *worker, const struct record *record, struct buf *url)
 {
     const char *base = worker->gate->config->public_url;
     if (base[0] != '\0')
@@ -129,7 +129,7 @@ static struct act_result act_check(struct worker *worker, const struct policy *p
     else
         wording_awaiting(policy, head, refused ? WAIT_TRIGGER_FAILED : intent->reason, &title, &summary);
     add_undone(worker, record, &intent->sha, &title, &summary);
-    add_details_url(worker, record, &url);
+    act_add_details_url(worker, record, &url);
     struct github_check check = {.sha = intent->sha,
                                  .name = policy->check_name,
                                  .external_id = id,
@@ -157,8 +157,8 @@ static struct act_result act_comment(struct worker *worker, const struct policy 
     return act_result_of(code, &err);
 }
 
-static struct act_result act_message(struct worker *worker, const struct policy *policy,
-                                     const struct record *record, const struct intent *intent)
+struct act_result act_say(struct worker *worker, const struct policy *policy, const struct record *record,
+                          const struct intent *intent)
 {
     struct err err = {0};
     enum err_code code = ERR_OK;
@@ -293,13 +293,15 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
     case INTENT_REMOVE_QUEUE_LABEL:
         return act_remove_queue_label(worker, policy, record);
     case INTENT_COMMENT:
-        return act_message(worker, policy, record, intent);
+        return act_say(worker, policy, record, intent);
     case INTENT_REACT:
     case INTENT_COMPLETE_GUARD:
     case INTENT_ADD_AUTHOR_LABELS:
     case INTENT_RETARGET:
     case INTENT_CLOSE:
     case INTENT_APPROVE_REVIEW:
+    case INTENT_REMOVE_EMERGENCY_LABEL:
+        return act_policy(worker, policy, record, intent);
     case INTENT_KIND_END:
         break;
     }

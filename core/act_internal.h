@@ -33,4 +33,15 @@ struct act_result act_cancel(struct worker *worker, const struct policy *policy,
 struct act_result act_release_runs(struct worker *worker, const struct policy *policy,
                                    const struct record *record, const struct intent *intent);
 
+/* The comment of intent->message, once. */
+struct act_result act_say(struct worker *worker, const struct policy *policy, const struct record *record,
+                          const struct intent *intent);
+
+/* The status page of the pull request, for a check; nothing where that is not known. */
+void act_add_details_url(const struct worker *worker, const struct record *record, struct buf *url);
+
+/* The policies' intents (act_policy.c). */
+struct act_result act_policy(struct worker *worker, const struct policy *policy, const struct record *record,
+                             const struct intent *intent);
+
 #endif

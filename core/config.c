@@ -20,10 +20,18 @@
 #include <unistd.h>
 
 #include "config_check.h"
+#include "config_policy.h"
 #include "prgate/buf.h"
+#include "prgate/template.h"
 #include "prgate/text.h"
 
-enum { FILE_MAX = 1024 * 1024, SECRET_FILE_MAX = 64 * 1024, WHY_SIZE = 384, OPTIONS_MAX = 32 };
+enum {
+    FILE_MAX = 1024 * 1024,
+    SECRET_FILE_MAX = 64 * 1024,
+    WHY_SIZE = 384,
+    MESSAGE_MAX = 10000,
+    OPTIONS_MAX = 96
+};
 
 #define ID_MAX ((UINT64_C(1) << 53) - 1)
 
@@ -257,6 +265,20 @@ static enum err_code apply_text(const struct place *place, const struct key *key
     return ERR_OK;
 }
 
+/* Words for a comment; key->max says which values they may have. */
+static enum err_code apply_template(const struct place *place, const struct key *key, void *field)
+{
+    const char *text = value_of(place);
+    char bad[TEMPLATE_BAD_SIZE], names[TEMPLATE_NAMES_SIZE];
+    template_names((unsigned)key->max, names);
+    if (strlen(text) > MESSAGE_MAX)
+        return fail(place, "is longer than %d bytes; shorten it", (int)MESSAGE_MAX);
+    if (!template_check(text, (unsigned)key->max, bad))
+        return fail(place, "\"%s\" is none of %s; write {{ and }} for braces", bad, names);
+    *(char **)field = mem_strdup(text);
+    return ERR_OK;
+}
+
 /* Paths and URLs to which "/something" will be added. */
 static enum err_code apply_base(const struct place *place, const struct key *key, void *field)
 {
@@ -443,6 +465,26 @@ static const struct key repo_keys[] = {
     {REPO("release_first_time_runs", "false", apply_bool, release_runs)},
     {REPO("merge_queue_trigger", "false", apply_bool, queue_trigger)},
     {REPO("queue_label", "", apply_text, queue_label), .check = config_check_label},
+    {REPO("emergency_label", "", apply_text, emergency_label), .check = config_check_label},
+    {REPO("emergency_check", "", apply_text, emergency_check), .check = config_check_name},
+    {REPO("emergency_permission", "write", apply_choice, emergency_permission), .choices = permissions},
+    {REPO("emergency_message", "", apply_template, emergency_message), .max = TEMPLATE_OF_EMERGENCY},
+    {REPO("tests_needed_for", NULL, apply_list, tests_needed_for), .list = true, .check = config_check_glob},
+    {REPO("tests_are", NULL, apply_list, tests_are), .list = true, .check = config_check_glob},
+    {REPO("tests_exempt", NULL, apply_list, tests_exempt), .list = true, .check = config_check_glob},
+    {REPO("tests_message", "", apply_template, tests_message), .max = TEMPLATE_COMMON},
+    {REPO("base_wanted", "", apply_text, base_wanted), .check = config_check_ref},
+    {REPO("base_wrong", NULL, apply_list, base_wrong), .list = true, .check = config_check_glob},
+    {REPO("base_message", "", apply_template, base_message), .max = TEMPLATE_OF_BASE},
+    {REPO("release_branches", NULL, apply_list, release_branches), .list = true, .check = config_check_glob},
+    {REPO("release_accounts", NULL, apply_list, release_accounts), .list = true, .check = config_check_login},
+    {REPO("close_release_heads", "false", apply_bool, close_release_heads)},
+    {REPO("release_head_message", "", apply_template, release_head_message), .max = TEMPLATE_COMMON},
+    {REPO("author_labels", NULL, apply_list, author_labels), .list = true, .check = config_check_by_author},
+    {REPO("conflict_comment", "true", apply_bool, conflict_comment)},
+    {REPO("conflict_message", "", apply_template, conflict_message), .max = TEMPLATE_COMMON},
+    {REPO("new_commit_comment", "false", apply_bool, new_commit_comment)},
+    {REPO("new_commit_message", "", apply_template, new_commit_message), .max = TEMPLATE_COMMON},
 };
 
 struct key_table {
@@ -792,6 +834,16 @@ static enum err_code check_queue(const struct policy *policy, const struct place
     return ERR_OK;
 }
 
+static enum err_code check_policies(const struct policy *policy, const struct place *repo)
+{
+    const char *key = NULL;
+    const char *wrong = config_policy_wrong(policy, &key);
+    if (wrong == NULL)
+        return ERR_OK;
+    struct place place = at_key(repo, key);
+    return fail(&place, "%s", wrong);
+}
+
 /* libConfuse found those written alike; GitHub ignores case, so two more spellings can be one name. */
 static enum err_code check_unique(const struct config *config, const struct place *repo)
 {
@@ -815,6 +867,8 @@ static enum err_code load_policy(struct config *config, const struct place *repo
         code = check_trigger(policy, repo);
     if (code == ERR_OK)
         code = check_queue(policy, repo);
+    if (code == ERR_OK)
+        code = check_policies(policy, repo);
     return code == ERR_OK ? check_unique(config, repo) : code;
 }
 
@@ -885,8 +939,29 @@ static void list_release(struct string_list *list)
     free(list->items);
 }
 
+static void policy_release_extras(struct policy *policy)
+{
+    free(policy->emergency_label);
+    free(policy->emergency_check);
+    free(policy->emergency_message);
+    list_release(&policy->tests_needed_for);
+    list_release(&policy->tests_are);
+    list_release(&policy->tests_exempt);
+    free(policy->tests_message);
+    free(policy->base_wanted);
+    list_release(&policy->base_wrong);
+    free(policy->base_message);
+    list_release(&policy->release_branches);
+    list_release(&policy->release_accounts);
+    free(policy->release_head_message);
+    list_release(&policy->author_labels);
+    free(policy->conflict_message);
+    free(policy->new_commit_message);
+}
+
 static void policy_release(struct policy *policy)
 {
+    policy_release_extras(policy);
     free(policy->pattern);
     free(policy->label);
     list_release(&policy->trusted_users);

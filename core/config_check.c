@@ -79,6 +79,29 @@ const char *config_check_ref(const char *text)
     return text_is_ref(text) ? NULL : "is no valid branch or tag name; write it like \"main\"";
 }
 
+const char *config_check_glob(const char *text)
+{
+    bool odd = text[0] == '/' || strstr(text, "//") != NULL;
+    return !odd && text_is_label(text)
+               ? NULL
+               : "is no pattern of 1 to 200 printable bytes; write it like \"lib/**\", "
+                 "without a slash in front";
+}
+
+const char *config_check_by_author(const char *text)
+{
+    char login[LOGIN_SIZE];
+    const char *equals = strchr(text, '=');
+    size_t len = equals == NULL ? sizeof login : (size_t)(equals - text);
+    if (len < sizeof login) {
+        memcpy(login, text, len);
+        login[len] = '\0';
+        if (text_is_login(login) && is_printable(equals + 1, LABEL_CHARACTERS_MAX))
+            return NULL;
+    }
+    return "is no login and label; write it like \"dependabot[bot]=dependencies\"";
+}
+
 const char *config_check_workflow(const char *text)
 {
     bool path = strchr(text, '/') != NULL || strcmp(text, "..") == 0 || strcmp(text, ".") == 0;

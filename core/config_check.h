@@ -28,6 +28,8 @@ check_fn config_check_pem;        /* begins like a PEM file */
 check_fn config_check_token;      /* fit for a header */
 check_fn config_check_safe_url;   /* https, or http to this very host */
 check_fn config_check_api_url;    /* the same, and without a query */
+check_fn config_check_glob;       /* see glob.h */
+check_fn config_check_by_author;  /* "login=label" */
 check_fn config_check_public_url; /* http or https, without query or fragment */
 
 /* Takes such a text apart; *app_id is 0 where it names none. false: it is none. */

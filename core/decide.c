@@ -182,6 +182,12 @@ static bool newest_view(const struct record *record, const struct event *event, 
     return true;
 }
 
+bool decide_view(const struct record *record, const struct event *event, const struct facts *facts,
+                 int64_t now_ms, struct snapshot *view)
+{
+    return newest_view(record, event, facts, now_ms, view);
+}
+
 /* The label is on the pull request, or would be had prgate not taken it off itself. */
 static bool label_stands(const struct record *record, const struct snapshot *view)
 {
@@ -266,12 +272,10 @@ static enum rule judge_rerun(const struct record *record, const struct event *ev
     return repeated || under_way || event->received_ms <= head->ci_at_ms ? RULE_RERUN_SAME : RULE_RERUN;
 }
 
-enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts,
-                       int64_t now_ms)
+static enum fact gate_needs(const struct record *record, const struct event *event, const struct facts *facts,
+                            int64_t now_ms)
 {
     struct snapshot view;
-    if (decide_is_queue(event))
-        return (enum fact)0;
     if (!decide_knows(facts, FACT_READ) && needs_read(record, event))
         return FACT_READ;
     if (!newest_view(record, event, facts, now_ms, &view))
@@ -302,6 +306,18 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
     if (head != NULL && head->approved && label_stands(record, &view) && !is_new_opening(record, event))
         return (enum fact)0;
     return unless_known(facts, FACT_AUTHOR);
+}
+
+enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts,
+                       int64_t now_ms)
+{
+    struct snapshot view;
+    if (decide_is_queue(event))
+        return (enum fact)0;
+    enum fact need = gate_needs(record, event, facts, now_ms);
+    if (need != 0 || !decide_view(record, event, facts, now_ms, &view))
+        return need;
+    return decide_policy_needs(record, event, facts, &view);
 }
 
 void decide_add_intent(struct decision *out, enum intent_kind kind, const struct sha *sha)
@@ -462,6 +478,9 @@ static void decide_closed(struct record *record, const struct event *event, cons
     out->rule = RULE_CLOSED;
     out->drop_intents = true;
     record->opening_owed = false;
+    /* What policies wanted may be among the dropped: should it reopen, look again. No comment is made twice. What
+     * somebody may have undone is not done again. */
+    record->policies_done &= ~(uint32_t)(POLICY_TESTS_TOLD | POLICY_EMERGENCY_TOLD);
     for (size_t i = 0; i < record->head_count; i++) {
         struct head *head = &record->heads[i];
         /* A trigger that was never sent is undone; one that was may have arrived. */
@@ -474,6 +493,7 @@ static void decide_closed(struct record *record, const struct event *event, cons
         /* The write of this check may be among the dropped: should it reopen, look again. */
         head->check = CHECK_NONE;
         head->check_reason = WAIT_NOTHING;
+        head->policies_done = 0;
     }
 }
 
@@ -536,12 +556,14 @@ static void decide_rerun(struct record *record, const struct event *event, const
     head->rerun_refused = true;
 }
 
-static void decide_conflict(struct record *record, struct head *head, struct decision *out)
+static void decide_conflict(struct record *record, struct head *head, const struct facts *facts,
+                            struct decision *out)
 {
     out->rule = RULE_CONFLICT;
-    if (!record->conflict_commented)
+    bool wanted = facts->policy == NULL || facts->policy->conflict_comment;
+    if (wanted && !record->conflict_commented)
         decide_add_intent(out, INTENT_COMMENT_CONFLICT, &head->sha);
-    record->conflict_commented = true;
+    record->conflict_commented |= wanted;
     decide_await(head, WAIT_CONFLICT, out);
 }
 
@@ -652,15 +674,15 @@ static void decide_open(struct record *record, const struct event *event, const 
     bool in_conflict = view->mergeable == MERGEABLE_NO ||
                        (head->check_reason == WAIT_CONFLICT && view->mergeable == MERGEABLE_UNKNOWN);
     if (in_conflict)
-        decide_conflict(record, head, out);
+        decide_conflict(record, head, facts, out);
     else if (facts->budget_until_ms != 0)
         decide_budget(head, facts, out);
     else
         decide_start(record, head, now_ms, out);
 }
 
-static void judge(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
-                  struct decision *out)
+static void decide_gate(struct record *record, const struct event *event, const struct facts *facts,
+                        int64_t now_ms, struct decision *out)
 {
     *out = (struct decision){.rule = RULE_LATER};
     struct snapshot view;
@@ -684,18 +706,30 @@ static void judge(struct record *record, const struct event *event, const struct
 }
 
 /* What follows from the judgement comes behind its intents: nothing of it may hold up the start of CI. */
+static void decide_beside(struct record *record, const struct event *event, const struct facts *facts,
+                          int64_t now_ms, struct decision *out)
+{
+    decide_dequeued(record, event, facts, out);
+    decide_release(record, facts, out);
+    decide_cancel_superseded(record, facts, now_ms, out);
+    decide_policies(record, event, facts, now_ms, out);
+}
+
 void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
             struct decision *out)
 {
+    struct snapshot view;
     if (decide_is_queue(event)) {
         *out = (struct decision){.rule = RULE_QUEUED};
         decide_queue(record, event, facts, now_ms, out);
         return;
     }
-    judge(record, event, facts, now_ms, out);
-    if (out->rule == RULE_LATER)
+    *out = (struct decision){.rule = RULE_LATER, .later_ms = now_ms};
+    /* Since the facts were learnt it may have become clear what GitHub shows, and the policies need others now. */
+    if (decide_view(record, event, facts, now_ms, &view) &&
+        decide_policy_needs(record, event, facts, &view) != 0)
         return;
-    decide_dequeued(record, event, facts, out);
-    decide_release(record, facts, out);
-    decide_cancel_superseded(record, facts, now_ms, out);
+    decide_gate(record, event, facts, now_ms, out);
+    if (out->rule != RULE_LATER)
+        decide_beside(record, event, facts, now_ms, out);
 }

@@ -45,6 +45,15 @@ void decide_rerun_budget(struct head *head, const struct facts *facts, struct de
 
 /* Last of all: only the head, and only while it waits for a budget, has been told when its turn is. */
 void decide_end_budget_waits(struct record *record);
+/* What GitHub shows now, as decide() sees it; false: not to be told yet. */
+bool decide_view(const struct record *record, const struct event *event, const struct facts *facts,
+                 int64_t now_ms, struct snapshot *view);
+
+/* The policies beside the gate (decide_policy.c): what they need to know, and, once the gate has decided, what they do. */
+enum fact decide_policy_needs(const struct record *record, const struct event *event,
+                              const struct facts *facts, const struct snapshot *view);
+void decide_policies(struct record *record, const struct event *event, const struct facts *facts,
+                     int64_t now_ms, struct decision *out);
 
 /* CI for the first time: trigger, label, check. */
 void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out);

@@ -24,6 +24,7 @@ void delivery_encode(const struct event *event, struct buf *out)
     encode_u8(out, event->command);
     encode_u64(out, event->comment);
     encode_text(out, event->sha_prefix);
+    encode_bool(out, event->pr.same_repo);
 }
 
 enum err_code delivery_decode(struct event *event, const void *bytes, size_t len, struct err *err)
@@ -51,6 +52,7 @@ enum err_code delivery_decode(struct event *event, const void *bytes, size_t len
         event->command = (enum command)decode_below(&d, COMMAND_END);
         event->comment = decode_u64(&d);
         decode_text(&d, event->sha_prefix, sizeof event->sha_prefix);
+        event->pr.same_repo = decode_bool(&d);
     }
     if (!decode_done(&d) || !known)
         return err_set(err, ERR_CORRUPT, 0, "a delivery of %zu bytes is damaged", len);

@@ -181,6 +181,9 @@ static enum err_code read_head(struct snapshot *pr, const cJSON *root, struct er
         return code;
     if ((code = json_get_ref(root, "pull_request.head.ref", pr->head_ref, err)) != ERR_OK)
         return code;
+    /* Of a deleted fork there is none. */
+    uint64_t from = json_id_or_0(root, "pull_request.head.repo.id");
+    pr->same_repo = from != 0 && from == json_id_or_0(root, "repository.id");
     return json_get_ref(root, "pull_request.base.ref", pr->base_ref, err);
 }
 

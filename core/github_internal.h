@@ -11,6 +11,7 @@
  *   github_actions.c  dispatches, and whether one has become a run
  *   github_runs.c     runs: listing, cancelling, approving
  *   github_hooks.c    webhooks and their deliveries
+ *   github_policy.c   changed files, base branch, reviews, labels by author
  */
 #ifndef PRGATE_GITHUB_INTERNAL_H
 #define PRGATE_GITHUB_INTERNAL_H

@@ -82,12 +82,13 @@ enum err_code github_add_label(struct github *github, uint64_t number, const str
     return code;
 }
 
-static enum err_code take_off(struct github *github, uint64_t number, const char *label, struct err *err)
+enum err_code github_remove_named_label(struct github *github, uint64_t number, const char *name,
+                                        struct err *err)
 {
     struct buf url;
     buf_init(&url);
     add_issue(github, &url, number, "/labels/");
-    text_add_url(&url, label);
+    text_add_url(&url, name);
     struct github_ask ask = {.method = "DELETE", .url = buf_text(&url)};
     enum err_code code = github_write(github, &ask, NULL, err);
     buf_release(&url);
@@ -97,13 +98,13 @@ static enum err_code take_off(struct github *github, uint64_t number, const char
 enum err_code github_remove_label(struct github *github, uint64_t number, const struct policy *policy,
                                   struct err *err)
 {
-    return take_off(github, number, policy->label, err);
+    return github_remove_named_label(github, number, policy->label, err);
 }
 
 enum err_code github_remove_queue_label(struct github *github, uint64_t number, const struct policy *policy,
                                         struct err *err)
 {
-    return take_off(github, number, policy->queue_label, err);
+    return github_remove_named_label(github, number, policy->queue_label, err);
 }
 
 /* ---- who set the label ---- */

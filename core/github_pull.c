@@ -53,6 +53,14 @@ static bool read_labels(const cJSON *pull, const struct policy *policy, bool *la
     return true;
 }
 
+/* head.repo is null where the fork was deleted. */
+static bool is_same_repo(const cJSON *pull)
+{
+    uint64_t from, to;
+    return github_json_u64(pull, "head.repo.id", &from) && github_json_u64(pull, "base.repo.id", &to) &&
+           from == to;
+}
+
 /* NULL: all well; else what is wrong with it. */
 static const char *read_pull(const cJSON *pull, const struct policy *policy, struct snapshot *out)
 {
@@ -73,6 +81,7 @@ static const char *read_pull(const cJSON *pull, const struct policy *policy, str
         return "no labels, or one without name";
     text_copy_cut(out->title, sizeof out->title, title);
     out->mergeable = read_mergeable(pull);
+    out->same_repo = is_same_repo(pull);
     return NULL;
 }
 

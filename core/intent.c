@@ -21,6 +21,7 @@ const char *message_name(enum message message)
         [MESSAGE_RETARGETED] = "retargeted",
         [MESSAGE_FROM_RELEASE_BRANCH] = "from_release_branch",
         [MESSAGE_NEW_COMMIT_NEEDED] = "new_commit_needed",
+        [MESSAGE_EMERGENCY_REFUSED] = "emergency_refused",
     };
     return message < MESSAGE_END ? names[message] : "?";
 }
@@ -60,6 +61,8 @@ const char *intent_kind_name(enum intent_kind kind)
         return "close";
     case INTENT_APPROVE_REVIEW:
         return "approve_review";
+    case INTENT_REMOVE_EMERGENCY_LABEL:
+        return "remove_emergency_label";
     case INTENT_KIND_END:
         break;
     }

@@ -56,6 +56,12 @@ static void add_facts(cJSON *entry, const struct facts *facts)
         cJSON_AddBoolToObject(object, "pusher_trusted", facts->pusher_trusted);
         cJSON_AddStringToObject(object, "pusher_why", facts->pusher_why);
     }
+    if (facts->known & FACT_EMERGENCY) {
+        cJSON_AddBoolToObject(object, "sender_may_emergency", facts->sender_may_emergency);
+        cJSON_AddStringToObject(object, "emergency_why", facts->emergency_why);
+    }
+    if (facts->known & FACT_FILES)
+        cJSON_AddBoolToObject(object, "tests_missing", facts->tests_missing);
 }
 
 static void add_run(cJSON *entry, unsigned run)

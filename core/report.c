@@ -89,6 +89,10 @@ static cJSON *describe_record(const struct record *record)
     add_time(object, "put_off_until", record->due_ms);
     cJSON_AddNumberToObject(object, "failures", record->failures);
     add_time(object, "since", head == NULL ? 0 : head->first_seen_ms);
+    if (record->emergency_at_ms != 0) {
+        cJSON_AddStringToObject(object, "emergency_by", record->emergency_by.login);
+        add_time(object, "emergency_at", record->emergency_at_ms);
+    }
     return object;
 }
 

@@ -6,6 +6,7 @@
 
 #include "prgate/clock.h"
 #include "prgate/codec.h"
+#include "prgate/files.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
 
@@ -199,6 +200,28 @@ static enum err_code learn_sender(struct worker *worker, const struct policy *po
     return ERR_OK;
 }
 
+static enum err_code learn_emergency(struct worker *worker, const struct policy *policy,
+                                     const struct event *event, struct facts *facts, struct err *err)
+{
+    enum permission permission;
+    if (event->sender.login[0] == '\0') {
+        say(facts->emergency_why, "sender is", "a deleted account");
+        return ERR_OK;
+    }
+    if (!github_can_read(worker->github)) {
+        bool is_author = event->sender.id == event->pr.author.id;
+        facts->sender_may_emergency = !is_author || event->association == ASSOCIATION_INSIDER;
+        say(facts->emergency_why, "assumed without credentials:", facts->sender_may_emergency ? "yes" : "no");
+        return ERR_OK;
+    }
+    enum err_code code = ask_permission(worker, event->key.repo_id, event->sender.login, &permission, err);
+    if (code != ERR_OK)
+        return code;
+    facts->sender_may_emergency = permission >= policy->emergency_permission;
+    say(facts->emergency_why, "permission", permission_name(permission));
+    return ERR_OK;
+}
+
 /* Somebody who is trusted or not: the author, or who pushed. */
 struct person {
     const char *login;
@@ -326,6 +349,10 @@ static enum err_code learn(struct worker *worker, const struct policy *policy, c
         return learn_author(worker, policy, event, facts, err);
     case FACT_PUSHER:
         return learn_pusher(worker, policy, event, facts, err);
+    case FACT_EMERGENCY:
+        return learn_emergency(worker, policy, event, facts, err);
+    case FACT_FILES:
+        break;
     }
     return err_set(err, ERR_FATAL, (int)fact, "no such fact");
 }
@@ -333,7 +360,8 @@ static enum err_code learn(struct worker *worker, const struct policy *policy, c
 enum err_code trust_learn(struct worker *worker, const struct policy *policy, const struct record *record,
                           const struct event *event, struct facts *facts, struct err *err)
 {
-    *facts = (struct facts){.settle_s = policy->settle_s,
+    *facts = (struct facts){.policy = policy,
+                            .settle_s = policy->settle_s,
                             .cancel_on_close = policy->cancel_on_close,
                             .cancel_on_push = policy->cancel_on_push,
                             .release_runs = policy->release_runs,
@@ -341,8 +369,13 @@ enum err_code trust_learn(struct worker *worker, const struct policy *policy, co
                             .has_queue_label = policy->queue_label[0] != '\0'};
     enum fact need;
     while ((need = decide_needs(record, event, facts, clock_now_ms())) != 0) {
-        enum err_code code = need == FACT_READ ? learn_read(worker, policy, record, event, facts, err)
-                                               : learn(worker, policy, event, need, facts, err);
+        enum err_code code;
+        if (need == FACT_READ)
+            code = learn_read(worker, policy, record, event, facts, err);
+        else if (need == FACT_FILES)
+            code = files_learn(worker, policy, record, facts, err);
+        else
+            code = learn(worker, policy, event, need, facts, err);
         if (code != ERR_OK)
             return code;
         facts->known |= (unsigned)need;

@@ -262,6 +262,8 @@ static const char *name_of_action(enum intent_kind kind)
         return "closing the pull request";
     case INTENT_APPROVE_REVIEW:
         return "approving the pull request";
+    case INTENT_REMOVE_EMERGENCY_LABEL:
+        return "taking the emergency label off";
     case INTENT_CHECK_AWAITING:
     case INTENT_CHECK_DONE:
     case INTENT_KIND_END:
@@ -288,6 +290,8 @@ void wording_undone(const struct dead_letter *letter, struct buf *title, struct 
 
 void wording_conflict(const struct policy *policy, const struct record *record, struct buf *comment)
 {
+    if (wording_own(policy, policy->conflict_message, record, comment))
+        return;
     buf_addf(
         comment,
         "This pull request cannot be merged into `%s` because of conflicts, so CI has not been started.\n\n"

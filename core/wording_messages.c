@@ -58,11 +58,15 @@ void wording_message(const struct policy *policy, const struct record *record, c
     case MESSAGE_COMMAND_WRONG_SHA:
     case MESSAGE_HELP:
     case MESSAGE_STATUS:
+        break;
     case MESSAGE_EMERGENCY:
+    case MESSAGE_EMERGENCY_REFUSED:
     case MESSAGE_MISSING_TESTS:
     case MESSAGE_RETARGETED:
     case MESSAGE_FROM_RELEASE_BRANCH:
     case MESSAGE_NEW_COMMIT_NEEDED:
+        wording_policy(policy, record, intent, comment);
+        return;
     case MESSAGE_NONE:
     case MESSAGE_END:
         break;
@@ -78,6 +82,7 @@ void wording_message_marker(const struct intent *intent, struct buf *marker)
         buf_addf(marker, "%s:%s", name, intent->sha.hex);
         return;
     case MESSAGE_NOT_APPROVER: /* once per person */
+    case MESSAGE_EMERGENCY_REFUSED:
         buf_addf(marker, "%s:%" PRIu64, name, intent->person.id);
         return;
     case MESSAGE_COMMAND_REFUSED: /* once per comment that is answered */

@@ -195,6 +195,18 @@ static void render_dead(struct buf *out, const cJSON *report)
     end_table(out);
 }
 
+static void add_emergency(struct buf *out, const cJSON *report)
+{
+    char time[TEXT_TIME_SIZE];
+    int64_t at_ms = report_number(report, "emergency_at");
+    if (at_ms == 0)
+        return;
+    text_from_time(at_ms / 1000, time);
+    buf_adds(out, "<br>emergency label accepted from ");
+    text_add_html(out, report_text(report, "emergency_by"));
+    buf_addf(out, ", last at %s", time);
+}
+
 static void render_pull(struct reply *reply, const cJSON *report)
 {
     char title[REPO_NAME_SIZE + 32];
@@ -209,6 +221,7 @@ static void render_pull(struct reply *reply, const cJSON *report)
     if (report_text(report, "waits_for_text")[0] != '\0')
         buf_addf(&reply->body, ", waits for <strong>%s</strong>", report_text(report, "waits_for_text"));
     add_until(&reply->body, report);
+    add_emergency(&reply->body, report);
     buf_adds(&reply->body, "</p>\n");
     render_heads(&reply->body, report);
     render_dead(&reply->body, report);

@@ -75,6 +75,28 @@ struct policy {
     bool release_runs;  /* an approval also releases the runs of a first-time contributor */
     bool queue_trigger; /* CI is started for the commit of a merge queue's group, too */
     char *queue_label;  /* comes off when the pull request leaves the merge queue; "" = none does */
+
+    /* Beside the gate; each is off where it is empty or false. Messages are template.h's, "" = the built-in words. */
+    char *emergency_label;
+    char *emergency_check;
+    char *emergency_message;
+    enum permission emergency_permission;
+    struct string_list tests_needed_for; /* patterns of glob.h, as the others */
+    struct string_list tests_are;
+    struct string_list tests_exempt;
+    char *tests_message;
+    char *base_wanted;
+    struct string_list base_wrong;
+    char *base_message;
+    struct string_list release_branches;
+    struct string_list release_accounts;
+    char *release_head_message;
+    struct string_list author_labels; /* "login=label" */
+    char *conflict_message;
+    char *new_commit_message;
+    bool close_release_heads;
+    bool conflict_comment;
+    bool new_commit_comment;
 };
 
 /* The variables with secrets. */
@@ -153,6 +175,16 @@ bool policy_is_gate_label(const struct policy *policy, const char *name, uint64_
 
 /* Is it among the trusted_bots? *app_id: the App that it has to be, 0 = of whatever number. */
 bool policy_names_bot(const struct policy *policy, const char *login, uint64_t *app_id);
+
+/* The same without what is beside the gate. It borrows all of its texts: not to be released. */
+struct policy policy_gate_only(const struct policy *policy);
+
+bool policy_is_emergency_label(const struct policy *policy, const char *name);
+
+/* The labels for that author: the next one from *at on, which is moved behind it; NULL: that was all. Borrowed. */
+const char *policy_author_label(const struct policy *policy, size_t *at, const char *login);
+
+bool policy_has_glob(const struct string_list *globs, const char *text); /* does any of them fit? */
 
 bool string_list_has(const struct string_list *list, const char *text); /* ASCII case ignored */
 

@@ -24,11 +24,13 @@
 
 /* What costs a call to learn. Bits, cheapest and most decisive first. */
 enum fact {
-    FACT_READ = 1,     /* the pull request as GitHub shows it now */
-    FACT_IDENTITY = 2, /* is the event's sender prgate itself? */
-    FACT_SENDER = 4,   /* may the sender approve? */
-    FACT_AUTHOR = 8,   /* is the author trusted? */
-    FACT_PUSHER = 16   /* of a push: is the sender, who pushed, trusted? */
+    FACT_READ = 1,         /* the pull request as GitHub shows it now */
+    FACT_IDENTITY = 2,     /* is the event's sender prgate itself? */
+    FACT_SENDER = 4,       /* may the sender approve? */
+    FACT_AUTHOR = 8,       /* is the author trusted? */
+    FACT_PUSHER = 16,      /* of a push: is the sender, who pushed, trusted? */
+    FACT_EMERGENCY = 1024, /* may the sender set the emergency label? */
+    FACT_FILES = 2048      /* do the changed files lack tests? */
 };
 
 enum { FACT_WHY_SIZE = 160 };
@@ -54,6 +56,11 @@ struct facts {
     bool release_runs;
     bool queue_trigger;
     bool has_queue_label;
+
+    const struct policy *policy; /* of the repository, borrowed; NULL: no policies beside the gate */
+    bool sender_may_emergency;
+    char emergency_why[FACT_WHY_SIZE];
+    bool tests_missing;
 };
 
 enum rule {
@@ -84,7 +91,7 @@ enum rule {
     RULE_UNQUEUED       /* the group is no more: what was started for it is cancelled */
 };
 
-enum { DECISION_INTENTS_MAX = 16 };
+enum { DECISION_INTENTS_MAX = 32 };
 
 struct decision {
     enum rule rule;

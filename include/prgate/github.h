@@ -35,6 +35,7 @@
 #include "prgate/config.h"
 #include "prgate/err.h"
 #include "prgate/http.h"
+#include "prgate/patch.h"
 #include "prgate/pr.h"
 
 struct github;
@@ -162,6 +163,33 @@ enum err_code github_remove_label(struct github *github, uint64_t number, const 
 /* The same of policy->queue_label. */
 enum err_code github_remove_queue_label(struct github *github, uint64_t number, const struct policy *policy,
                                         struct err *err);
+
+/* The same for any label. */
+enum err_code github_remove_named_label(struct github *github, uint64_t number, const char *name,
+                                        struct err *err);
+
+/* GET .../issues/{n}/labels, and POST of those that are missing, all in one call; none is missing: no POST. */
+enum err_code github_add_labels(struct github *github, uint64_t number, const char *const *names,
+                                size_t count, struct err *err);
+
+/*
+ * GET /repos/{o}/{r}/pulls/{n}/files, all pages, up to the 3,000 files that GitHub tells of. `fn` gets each, borrowed
+ * for the duration of the call, until it returns false.
+ */
+typedef bool github_file_fn(void *arg, const struct patch_file *file);
+enum err_code github_each_file(struct github *github, uint64_t number, github_file_fn *fn, void *arg,
+                               struct err *err);
+
+/* PATCH /repos/{o}/{r}/pulls/{n}. What is so already may be set again. */
+enum err_code github_set_base(struct github *github, uint64_t number, const char *base, struct err *err);
+enum err_code github_close_pull(struct github *github, uint64_t number, struct err *err);
+
+/*
+ * Looks for an approval by prgate of that very commit (GET /repos/{o}/{r}/pulls/{n}/reviews, all pages; one that was
+ * dismissed counts), else makes one (POST). ERR_REJECT: GitHub does not take it, as of prgate's own pull request.
+ */
+enum err_code github_approve_once(struct github *github, uint64_t number, const struct sha *sha,
+                                  const char *text, struct err *err);
 
 /*
  * The gate's check on a commit: a check run (App) or a commit status (token).

@@ -31,6 +31,7 @@ enum intent_kind {
     INTENT_RETARGET = 14, /* to the base branch that the policy wants */
     INTENT_CLOSE = 15,
     INTENT_APPROVE_REVIEW = 16,
+    INTENT_REMOVE_EMERGENCY_LABEL = 17,
     INTENT_KIND_END
 };
 
@@ -49,6 +50,7 @@ enum message {
     MESSAGE_RETARGETED = 10,
     MESSAGE_FROM_RELEASE_BRANCH = 11,
     MESSAGE_NEW_COMMIT_NEEDED = 12,
+    MESSAGE_EMERGENCY_REFUSED = 13, /* the emergency label was set by somebody who may not */
     MESSAGE_END
 };
 

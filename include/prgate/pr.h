@@ -60,6 +60,8 @@ struct snapshot {
     bool draft;
     bool closed;
     bool labelled; /* carries the gate label (by the pinned id, where one is configured) */
+    bool
+        same_repo; /* its branch is one of the repository itself, not of a fork; false also where nobody knows */
     enum mergeable mergeable;
 };
 

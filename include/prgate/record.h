@@ -70,6 +70,21 @@ enum approval_means {
     MEANS_END
 };
 
+/* What a policy has done, or found not to be needed. Stored as bits: append only, never renumber. */
+enum policy_mark {
+    /* Of a pull request: record.policies_done. */
+    POLICY_TESTS_TOLD = 1,
+    POLICY_RETARGETED = 2,
+    POLICY_CLOSED = 4,
+    POLICY_AUTHOR_LABELS = 8,
+    POLICY_EMERGENCY_TOLD = 16,
+    /* Of a commit: head.policies_done. */
+    POLICY_TESTS_SEEN = 256, /* its files were looked at */
+    POLICY_NEW_COMMIT_TOLD = 512,
+    POLICY_REVIEWED = 1024,
+    POLICY_GUARD_DONE = 2048 /* by the emergency label */
+};
+
 /* One commit that was this pull request's head, or that of a merge queue's group for it, while prgate looked. */
 struct head {
     struct sha sha;
@@ -90,14 +105,15 @@ struct head {
     uint32_t cancelled;                  /* the newest head_attempt() that was to be cancelled; 0 = none */
     uint32_t reruns;                     /* how often CI was to be started again, on purpose */
     bool approved;
-    bool label_granted;    /* a trusted author pushed it while the label was there */
-    bool stale_approval;   /* a label meant for an older commit arrived while this was the head */
-    bool refused_approval; /* somebody who may not approve set the label */
-    bool own_label;        /* prgate's own label, meant for an older commit, came when this was the head */
-    bool rerun_refused;    /* somebody who may not approve has asked for a re-run since */
-    bool rerun_failed;     /* the receiver said no for good to the newest */
-    bool too_soon;         /* the label was set before anybody could have looked, and taken off */
-    bool queued;           /* the commit of a merge queue's group, never the pull request's own head */
+    bool label_granted;     /* a trusted author pushed it while the label was there */
+    bool stale_approval;    /* a label meant for an older commit arrived while this was the head */
+    bool refused_approval;  /* somebody who may not approve set the label */
+    bool own_label;         /* prgate's own label, meant for an older commit, came when this was the head */
+    bool rerun_refused;     /* somebody who may not approve has asked for a re-run since */
+    bool rerun_failed;      /* the receiver said no for good to the newest */
+    bool too_soon;          /* the label was set before anybody could have looked, and taken off */
+    bool queued;            /* the commit of a merge queue's group, never the pull request's own head */
+    uint32_t policies_done; /* enum policy_mark, or-ed */
 };
 
 enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };

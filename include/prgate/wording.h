@@ -4,6 +4,8 @@
 #ifndef PRGATE_WORDING_H
 #define PRGATE_WORDING_H
 
+#include <stdbool.h>
+
 #include "prgate/buf.h"
 #include "prgate/config.h"
 #include "prgate/intent.h"
@@ -26,6 +28,21 @@ void wording_conflict(const struct policy *policy, const struct record *record, 
 void wording_message(const struct policy *policy, const struct record *record, const struct intent *intent,
                      const char *web, struct buf *comment);
 void wording_message_marker(const struct intent *intent, struct buf *marker);
+
+/* Of the policies' messages; "" is appended to for any other. */
+void wording_policy(const struct policy *policy, const struct record *record, const struct intent *intent,
+                    struct buf *comment);
+
+/* The repository's own words for the commit that is the head, if it has some (`text` is neither NULL nor ""). */
+bool wording_own(const struct policy *policy, const char *text, const struct record *record,
+                 struct buf *comment);
+
+/* Title and summary of the check that the emergency label completes. */
+void wording_guard(const struct policy *policy, const struct record *record, const struct intent *intent,
+                   struct buf *title, struct buf *summary);
+
+/* The text of a review that approves. */
+void wording_review(const struct record *record, const struct intent *intent, struct buf *text);
 
 /* Appends to a check's title and summary that something was given up, and why. */
 void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary);

@@ -1,8 +1,8 @@
 """The test's side of the simulator: POST /_sim/NAME with the arguments as a JSON object.
 
-    arrange   app, repo, label_definition, role, team, token, mergeable, ci, hook, settings, reset,
+    arrange   app, repo, label_definition, role, team, token, mergeable, files, dismiss, ci, hook, settings, reset,
               pull_run (a run of a workflow that listens to pull requests), finish_run
-    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment, rerequest (a check):
+    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, rebase, assign, comment, rerequest (a check):
               enqueue, destroy_group, dequeue (the merge queue);
               each returns [{"event", "delivery", "payload"}], the payload being the exact text
     webhook   send (posts a delivery to the hook, as GitHub does), delivered (says what was answered
@@ -35,7 +35,7 @@ def _person(name, method):
 
 for _name, _method in {"open": "open_pull", "push": "push", "label": "label", "unlabel": "unlabel",
                        "close": "close", "reopen": "reopen", "draft": "to_draft", "ready": "ready",
-                       "edit": "edit", "assign": "assign", "comment": "comment",
+                       "edit": "edit", "rebase": "change_base", "assign": "assign", "comment": "comment",
                        "rerequest": "rerequest"}.items():
     _person(_name, _method)
 
@@ -102,6 +102,16 @@ def token(sim, token, login):
 @operation()
 def mergeable(sim, **arguments):
     sim.world.set_mergeable(**arguments)
+
+
+@operation()
+def files(sim, **arguments):
+    sim.world.set_files(**arguments)
+
+
+@operation()
+def dismiss(sim, **arguments):
+    sim.world.dismiss(**arguments)
 
 
 @operation()
@@ -255,6 +265,8 @@ def _repo_state(sim, place):
 def _pull_state(place, one):
     fields = one.now
     return {"id": one.id, "head": fields["head_sha"], "heads": one.heads, "state": fields["state"],
+            "base": fields["base_ref"],
+            "reviews": [{name: said.now[name] for name in ("state", "commit_id", "body")} for said in one.reviews],
             "merged": fields["merged"], "draft": fields["draft"], "mergeable": one.mergeable_at(None),
             "labels": [label.name for label in fields["labels"]], "updated_at": fields["updated_at"],
             "author": one.author and one.author.login,

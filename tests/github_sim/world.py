@@ -103,6 +103,8 @@ class Pull(Versioned):
         self.events = []  # what the issue's list of events shows, oldest first
         self.heads = [fields["head_sha"]]
         self.groups = []  # of the merge queue, actions.Group
+        self.reviews = []  # [Versioned]
+        self.files = [{"filename": "README.md", "patch": "@@ -1 +1 @@\n-old\n+new"}]  # as policy_rest.py shows them
 
     @property
     def key(self):
@@ -301,6 +303,35 @@ class World:
 
     def edit(self, repo, number, by=None, title="A better title"):
         return self._act(repo, number, by, "edited", title=title)
+
+    def change_base(self, repo, number, base, by=None):
+        pull = self.pull(repo, number)
+        pull.repo.branches.add(base)
+        return self.change_pull(pull, self._actor(pull, by), base=base)
+
+    def change_pull(self, pull, actor, **wanted):
+        """What PATCH does; each change that is one is told of."""
+        names = {"title": "title", "body": "body", "base": "base_ref"}
+        changed = {names[name]: wanted[name] for name in names if wanted.get(name, pull.now[names[name]]) !=
+                   pull.now[names[name]]}
+        was = {"base": {"ref": {"from": pull.now["base_ref"]}}} if "base_ref" in changed else {}
+        sent = []
+        if changed:
+            self._change(pull, **changed)
+            sent.append(self._pull_event(pull, "edited", actor, changes=was))
+        if wanted.get("state", pull.now["state"]) != pull.now["state"]:
+            deed = self.close if wanted["state"] == "closed" else self.reopen
+            sent += deed(pull.repo.full_name, pull.number, by=actor.login)
+        return sent
+
+    def set_files(self, repo, number, files):
+        """What the pull request changes; no event tells of it."""
+        self.pull(repo, number).files = files
+
+    def dismiss(self, repo, number):
+        """Somebody dismisses all reviews."""
+        for review in self.pull(repo, number).reviews:
+            review.set(state="DISMISSED")
 
     def assign(self, repo, number, by=None):
         """An action that no rule is about."""

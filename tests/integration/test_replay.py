@@ -346,6 +346,15 @@ def test_with_other_configurations(desk, key_pem, credentials, policy, dry_run):
     assert state_in(done.stdout)["state"] == "triggered"
 
 
+def test_policies_beside_the_gate_are_left_out(desk):
+    desk.configure(policy='tests_needed_for = {"**"} tests_are = {"test/**"} base_wanted = "other" base_wrong = {"m*"} '
+                          'author_labels = {"ann=x", "bob=y"} release_branches = {"*"} release_accounts = {"ann", "bob"} '
+                          'new_commit_comment = true emergency_label = "e" emergency_check = "g"')
+    done = desk.replay(RECORDED / "two_people_in_one_second")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert state_in(done.stdout)["state"] == "triggered"
+
+
 def test_the_label_alone_starts_ci(desk):
     desk.configure(policy='trigger = "none"')
     done = desk.replay(RECORDED / "two_people_in_one_second")

@@ -653,6 +653,75 @@ def test_own_ci_cancels_what_it_knows(sim):
     assert sim.violations() == []
 
 
+# What policies use
+
+def test_files_come_in_pages_with_what_github_counts(sim, api):
+    sim.files(repo=REPO, number=1, files=[{"filename": f"f{n}", "patch": "@@ -1,2 +1,2 @@\n-a\n+b\n+c"} for n in range(3)] +
+              [{"filename": "x.png", "status": "added"}])
+    status, body, headers = api("GET", repo_path("pulls/1/files?per_page=3"))
+    assert (status, len(body), 'rel="next"' in headers["Link"]) == (200, 3, True)
+    assert {name: body[0][name] for name in ("filename", "status", "additions", "deletions", "changes")} == {
+        "filename": "f0", "status": "modified", "additions": 2, "deletions": 1, "changes": 3}
+    _, body, _ = api("GET", repo_path("pulls/1/files?per_page=3&page=2"))
+    assert (body[0]["status"], "patch" in body[0], body[0]["changes"]) == ("added", False, 0)
+
+
+def test_changing_the_base_sends_edited(sim, api):
+    sim.open(repo=REPO, author="bob", number=2, base_ref="next")
+    assert api("PATCH", repo_path("pulls/1"), {"base": "next"})[0] == 200
+    edited, = sim.outbox()
+    payload = json.loads(edited["payload"])
+    assert (payload["action"], payload["changes"]) == ("edited", {"base": {"ref": {"from": "main"}}})
+    assert (pull(sim)["base"], payload["pull_request"]["base"]["ref"]) == ("next", "next")
+    assert api("PATCH", repo_path("pulls/1"), {"base": "next"})[0] == 200
+    assert sim.outbox() == []
+
+
+def test_closing_sends_closed(sim, api):
+    assert api("PATCH", repo_path("pulls/1"), {"state": "closed"})[0] == 200
+    assert [json.loads(one["payload"])["action"] for one in sim.outbox()] == ["closed"]
+    assert api("PATCH", repo_path("pulls/1"), {"base": "main"})[0] == 200  # which it is
+    assert api("PATCH", repo_path("pulls/1"), {"state": "open"})[0] == 200
+    assert pull(sim)["state"] == "open"
+
+
+@pytest.mark.parametrize("body", [{"base": "nowhere"}, {"state": "shut"}, {"base": ""}, {"head": "main"}], ids=str)
+def test_changes_that_github_refuses(sim, api, body):
+    assert api("PATCH", repo_path("pulls/1"), body)[0] == 422
+    assert len(sim.violations()) == 1
+
+
+def test_the_base_of_a_closed_one_stays(sim, api):
+    sim.open(repo=REPO, author="bob", number=2, base_ref="next")
+    sim.close(repo=REPO, number=1)
+    assert api("PATCH", repo_path("pulls/1"), {"base": "next"})[0] == 422
+
+
+def test_reviews_are_of_a_commit(sim, api):
+    first = head(sim)
+    assert api("POST", repo_path("pulls/1/reviews"), {"event": "APPROVE", "commit_id": first, "body": "x"})[0] == 200
+    sim.push(repo=REPO, number=1)
+    _, reviews, _ = api("GET", repo_path("pulls/1/reviews"))
+    assert [(one["state"], one["commit_id"], one["user"]["login"]) for one in reviews] == [
+        ("APPROVED", first, "gatekeeper")]
+    assert sim.outbox() == []
+    sim.dismiss(repo=REPO, number=1)
+    assert [one["state"] for one in pull(sim)["reviews"]] == ["DISMISSED"]
+
+
+@pytest.mark.parametrize("body", [{"event": "APPROVED"}, {"event": "APPROVE", "commit_id": "a" * 40},
+                                  {"event": "COMMENT"}, {"event": "APPROVE", "sha": "a" * 40}], ids=str)
+def test_reviews_that_github_refuses(sim, api, body):
+    assert api("POST", repo_path("pulls/1/reviews"), body)[0] == 422
+    assert pull(sim)["reviews"] == []
+
+
+def test_nobody_approves_their_own(sim, api):
+    sim.open(repo=REPO, author="gatekeeper", number=2)
+    status, body, _ = api("POST", repo_path("pulls/2/reviews"), {"event": "APPROVE"})
+    assert (status, body["errors"][0]["message"]) == (422, "Can not approve your own pull request")
+
+
 def test_it_is_fast_enough(sim):
     """Well under what it can do, so that a busy machine does not fail the test."""
     host, calls = sim.url.removeprefix("http://"), 1500

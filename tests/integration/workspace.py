@@ -53,6 +53,14 @@ POLICIES = {
     "teams": 'trusted_permission = ""\n  trusted_teams = {{"teams/crew"}}\n'
              '  trusted_users = {{"dependabot[bot]", "roller"}}\n'
              '  trusted_bots = {{"rolling[bot]:2740", "heir[bot]:2741"}}',
+    "emergency": 'emergency_label = "emergency"\n  emergency_check = "tree-status"',
+    "policies": 'tests_needed_for = {{"lib/**", "bin/*.dart"}}\n  tests_are = {{"test/**"}}\n'
+                '  tests_exempt = {{"lib/gen/**"}}\n  tests_message = "{{author}}: tests for #{{number}}, please."\n'
+                '  base_wanted = "main"\n  base_wrong = {{"master"}}\n'
+                '  release_branches = {{"release-*"}}\n  release_accounts = {{"roller"}}\n'
+                '  close_release_heads = true\n  author_labels = {{"dependabot[bot]=dependencies", "ann=from: ann"}}\n'
+                '  new_commit_comment = true',
+    "no-conflict-comment": "conflict_comment = false",
 }
 REPO_SECTION = 'repo "{owner}/*" {{\n  {policy}\n}}\n'
 

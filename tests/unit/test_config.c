@@ -353,6 +353,33 @@ static bool takes_the_place_of_another(const char *key, size_t len)
     return strncmp(key, "webhook_secret_file", len) == 0 || strncmp(key, "token_file", len) == 0;
 }
 
+/* They are good together with the lines that follow directly, which is how the file shows them. */
+static bool needs_others(const char *key)
+{
+    static const char *const prefixes[] = {"emergency_", "tests_", "base_", "release_"};
+    for (size_t i = 0; i < COUNT_OF(prefixes); i++)
+        if (strncmp(key, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+enum { TOGETHER_MAX = 8 };
+
+/* Takes the '#' away, of those after it, too, where it needs others; returns how many. */
+static size_t uncomment(char *line, char *signs[TOGETHER_MAX])
+{
+    const char *key = NULL;
+    size_t count = 0;
+    while (count < TOGETHER_MAX && line != NULL && commented_key(line, &key) > 0) {
+        signs[count] = strchr(line, '#');
+        *signs[count++] = ' ';
+        if (count == 1 && !needs_others(key))
+            break;
+        line = strchr(line, '\n') + 1;
+    }
+    return count;
+}
+
 static void test_the_shipped_file_s_examples_are_good(void **state)
 {
     struct buf text;
@@ -367,11 +394,13 @@ static void test_the_shipped_file_s_examples_are_good(void **state)
         if (len == 0 || takes_the_place_of_another(key, len))
             continue;
         snprintf(row, sizeof row, "%.*s", (int)len, key);
-        char *sign = strchr(line, '#');
-        *sign = ' ';
+        char *signs[TOGETHER_MAX];
+        size_t count = uncomment(line, signs);
         config_close(must_open(row, buf_text(&text)));
-        *sign = '#';
-        examples++;
+        for (size_t i = 0; i < count; i++)
+            *signs[i] = '#';
+        examples += count;
+        line = signs[count - 1];
     }
     buf_release(&text);
     if (examples < 20)

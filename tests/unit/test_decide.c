@@ -191,6 +191,9 @@ static void learn(const struct cell *cell, enum fact fact, const struct event *e
     case FACT_PUSHER:
         facts->pusher_trusted = cell->event != CELL_SYNCHRONIZE_STRANGER;
         break;
+    case FACT_EMERGENCY: /* without policies beside the gate nobody asks */
+    case FACT_FILES:
+        fail_msg("fact %d", (int)fact);
     }
     facts->known |= (unsigned)fact;
 }

@@ -29,7 +29,7 @@ static struct event make_event(void)
     memset(event.pr.base_ref, 'b', sizeof event.pr.base_ref - 1);
     memset(event.pr.head.hex, 'a', 64);
     memset(event.pr.author.login, 'u', sizeof event.pr.author.login - 1);
-    event.pr.author.bot = event.pr.draft = event.pr.labelled = true;
+    event.pr.author.bot = event.pr.draft = event.pr.labelled = event.pr.same_repo = true;
     event.pr.updated_at = 1700000000;
     event.pr.mergeable = MERGEABLE_NO;
     return event;
@@ -77,6 +77,7 @@ static void test_delivery_comes_back_field_by_field(void **state)
     check_bool("delivery", "draft", got.pr.draft, true);
     check_bool("delivery", "closed", got.pr.closed, false);
     check_bool("delivery", "labelled", got.pr.labelled, true);
+    check_bool("delivery", "same_repo", got.pr.same_repo, true);
     check_str("delivery", "title", got.pr.title, want.pr.title);
     check_str("delivery", "head", got.pr.head.hex, want.pr.head.hex);
     check_str("delivery", "head_ref", got.pr.head_ref, want.pr.head_ref);
@@ -117,8 +118,8 @@ static void test_stored_bytes_stay_as_they_are(void **state)
                                         "\0\0\0\xb\2"         /* attempt, command */
                                         "\0\0\0\0\0\0\0\xc"   /* comment */
                                         "\0\0\0\2"
-                                        "ab"; /* commit */
-    enum { ADDED = 1 + 8 + 4 + 2 };
+                                        "ab\1"; /* commit, the same repository */
+    enum { ADDED = 1 + 8 + 4 + 2 + 1 };
     struct event event = {.action = EVENT_LABELED,
                           .delivery = "d",
                           .received_ms = 2,
@@ -140,6 +141,7 @@ static void test_stored_bytes_stay_as_they_are(void **state)
                                  .title = "t",
                                  .author = {.id = 9, .login = "a"},
                                  .draft = true,
+                                 .same_repo = true,
                                  .mergeable = MERGEABLE_YES};
     struct buf bytes;
     encode(&event, &bytes);
@@ -183,7 +185,8 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
     enum {
-        COMMAND = 1 + 8 + 4 + SHA_SIZE - 1,
+        SAME_REPO = 1,
+        COMMAND = SAME_REPO + 1 + 8 + 4 + SHA_SIZE - 1,
         GATE = COMMAND + 1 + 4,
         ASSOCIATION = GATE + 8 + (LABEL_SIZE - 1) + 4 + 1
     };
@@ -192,6 +195,7 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         size_t from_end;
         unsigned end;
     } rows[] = {
+        {"same_repo", SAME_REPO, 2},
         {"command", COMMAND, COMMAND_END},
         {"label_is_gate", GATE, 2},
         {"association", ASSOCIATION, ASSOCIATION_INSIDER + 1},

@@ -114,6 +114,9 @@ static void test_fact_that_was_not_learnt_is_not_told(void **state)
         {"read", FACT_READ, "{\"read_head\":\"" SHA_B_TEXT "\"}"},
         {"author", FACT_AUTHOR, "{\"author_trusted\":true,\"author_why\":\"member of o/t\"}"},
         {"pusher", FACT_PUSHER, "{\"pusher_trusted\":true,\"pusher_why\":\"permission admin\"}"},
+        {"emergency", FACT_EMERGENCY,
+         "{\"sender_may_emergency\":true,\"emergency_why\":\"permission maintain\"}"},
+        {"files", FACT_FILES, "{\"tests_missing\":true}"},
         {"sender", FACT_SENDER, "{\"sender_may_approve\":true,\"sender_why\":\"permission write\"}"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -125,7 +128,10 @@ static void test_fact_that_was_not_learnt_is_not_told(void **state)
                                      .author_trusted = true,
                                      .author_why = "member of o/t",
                                      .pusher_trusted = true,
-                                     .pusher_why = "permission admin"};
+                                     .pusher_why = "permission admin",
+                                     .sender_may_emergency = true,
+                                     .emergency_why = "permission maintain",
+                                     .tests_missing = true};
         sha_parse(&entry.facts.read.head, SHA_B_TEXT);
         entry.decision.rule = RULE_ALREADY;
         char want[2048];

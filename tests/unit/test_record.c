@@ -49,6 +49,7 @@ static void make_record(struct record *record)
     record->emergency_by = (struct user){.id = 3, .login = "tim"};
     record->emergency_at_ms = 106;
     record->dequeued_at = 107;
+    record->view.same_repo = true;
     for (char digit = 'a'; digit <= 'e'; digit++) {
         struct sha sha = sha_of(digit);
         record_reserve_head(record);
@@ -78,6 +79,7 @@ static void make_record(struct record *record)
         head->cancelled = (uint32_t)digit - 1;
         head->budget_until_ms = 2000 + digit;
         head->queued = digit == 'a' || digit == 'c';
+        head->policies_done = 0x100 * (uint32_t)digit;
     }
 }
 
@@ -108,6 +110,7 @@ static const struct {
     {"version 3: policies_done, emergency_by", "0000000500000000000000030000000374696d00"},
     {"version 3: emergency_at_ms", "000000000000006a"},
     {"version 3: dequeued_at", "000000000000006b"},
+    {"version 3: same_repo", "01"},
     {"number of heads", "00000002"},
     {"first head", "00000028" SHA_A_HEX},
     {"first head: first_seen_ms, ci, ci_at_ms", "0000000000000061030000000000000449"},
@@ -119,6 +122,7 @@ static const struct {
      "00000061050000000000000004000000036d6178000100"},
     {"version 3: first head: means, permission, too_soon", "020400"},
     {"version 3: first head: cancelled, budget_until_ms, queued", "00000060000000000000083101"},
+    {"version 3: first head: policies_done", "00006100"},
     {"second head", "00000028" SHA_B_HEX},
     {"second head: first_seen_ms, ci, ci_at_ms", "000000000000006203000000000000044a"},
     {"second head: check, reason", "0205"},
@@ -129,6 +133,7 @@ static const struct {
      "00000062050000000000000004000000036d6178000001"},
     {"version 3: second head: means, permission, too_soon", "020401"},
     {"version 3: second head: cancelled, budget_until_ms, queued", "00000061000000000000083200"},
+    {"version 3: second head: policies_done", "00006200"},
 };
 
 static void encode(const struct record *record, struct buf *out)
@@ -153,6 +158,7 @@ static void check_head(const struct head *got, const struct head *want)
     check_u64(row, "cancelled", got->cancelled, want->cancelled);
     check_int(row, "budget_until_ms", got->budget_until_ms, want->budget_until_ms);
     check_bool(row, "queued", got->queued, want->queued);
+    check_u64(row, "policies_done", got->policies_done, want->policies_done);
     check_u64(row, "approver's id", got->approver.id, want->approver.id);
     check_str(row, "approver", got->approver.login, want->approver.login);
     check_int(row, "approved_at_ms", got->approved_at_ms, want->approved_at_ms);
@@ -200,6 +206,7 @@ static void check_record(const struct record *got, const struct record *want)
     check_str("record", "approved_head", got->approved_head.hex, want->approved_head.hex);
     check_u64("record", "policies_done", got->policies_done, want->policies_done);
     check_str("record", "emergency_by", got->emergency_by.login, want->emergency_by.login);
+    check_bool("record", "same_repo", got->view.same_repo, want->view.same_repo);
     check_int("record", "emergency_at_ms", got->emergency_at_ms, want->emergency_at_ms);
     check_int("record", "dequeued_at", got->dequeued_at, want->dequeued_at);
     check_u64("record", "heads", got->head_count, want->head_count);
@@ -382,6 +389,7 @@ static void forget_version_3(struct record *record)
     record->emergency_by = (struct user){0};
     record->emergency_at_ms = 0;
     record->dequeued_at = 0;
+    record->view.same_repo = false;
     for (size_t i = 0; i < record->head_count; i++) {
         struct head *head = &record->heads[i];
         head->means = head->approved ? MEANS_LABEL : MEANS_NONE; /* there was no other */
@@ -389,6 +397,7 @@ static void forget_version_3(struct record *record)
         head->too_soon = head->queued = false;
         head->cancelled = 0;
         head->budget_until_ms = 0;
+        head->policies_done = 0;
     }
 }
 
@@ -440,7 +449,7 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
     enum {
-        VERSION_3 = 1 + 1 + 1 + 4 + 8 + 1,
+        VERSION_3 = 1 + 1 + 1 + 4 + 8 + 1 + 4,
         ASKED = VERSION_3 + 8 + 4 + 3 + 1 + 2,
         BEFORE = ASKED + 1,
         RERUNS = BEFORE + 4
@@ -465,7 +474,7 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         {"means", VERSION_3, MEANS_END},
         {"permission", VERSION_3 - 1, PERMISSION_END},
         {"too_soon", VERSION_3 - 2, 2},
-        {"queued", 1, 2},
+        {"queued", 5, 2},
     };
     struct record record;
     struct buf bytes;

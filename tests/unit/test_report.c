@@ -256,6 +256,8 @@ static void fill(struct fixture *f)
     strcpy(record.view.author.login, "ann");
     record.failures = 2;
     record.due_ms = 1700000009999;
+    record.emergency_by = (struct user){.id = 4, .login = "eva"};
+    record.emergency_at_ms = 1700000000006;
     if (store_txn(f->gate.store, add_work_body, &record, &err) != ERR_OK)
         fail_msg("filling: %s", err.text);
     record_release(&record);
@@ -273,7 +275,7 @@ static void test_pull_request_is_told_whole(void **state)
         "\"state\":\"conflict\",\"head\":\"" SHA_B_TEXT "\",\"waits_for\":\"conflict\","
         "\"waits_for_text\":\"conflicts to be resolved\",\"until\":null,\"draft\":false,\"labelled\":true,"
         "\"mergeable\":\"no\",\"being_worked_on\":false,\"put_off_until\":1700000009999,\"failures\":2,"
-        "\"since\":1700000000001,\"heads\":["
+        "\"since\":1700000000001,\"emergency_by\":\"eva\",\"emergency_at\":1700000000006,\"heads\":["
         "{\"sha\":\"" SHA_A_TEXT "\",\"first_seen\":1700000000000,\"ci\":\"started\","
         "\"ci_at\":1700000000005,\"waits_for\":\"nothing\",\"waits_for_text\":\"\",\"until\":null,"
         "\"approved_by\":\"tim\",\"approved_at\":1700000000004},"

@@ -617,6 +617,54 @@ static void test_dry_run_believes_an_author_who_pushed_and_nobody_else(void **st
     }
 }
 
+/* Its own threshold, of the sender, and only for that label. */
+static void test_emergency_needs_its_own_permission(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *role, *label;
+        bool asked, may;
+    } rows[] = {
+        {"triage", "emergency", true, false},  {"write", "emergency", true, false},
+        {"maintain", "Emergency", true, true}, {"admin", "emergency", true, true},
+        {NULL, "emergency", true, false},      {"admin", "bug", false, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(
+            &f,
+            "emergency_label = \"emergency\" emergency_check = \"tree\" emergency_permission = \"maintain\"");
+        role = rows[i].role;
+        struct event event = make_event(EVENT_LABELED, "d1");
+        event.label_is_gate = false;
+        event.pr.labelled = true; /* as the read shows it */
+        strcpy(event.label, rows[i].label);
+        struct facts facts = learn(&f, &event, ERR_OK);
+        check_bool(rows[i].label, "asked", (facts.known & FACT_EMERGENCY) != 0, rows[i].asked);
+        check_bool(rows[i].role == NULL ? "none" : rows[i].role, "may", facts.sender_may_emergency,
+                   rows[i].may);
+        if (rows[i].asked)
+            check_contains("why", "text", facts.emergency_why, "permission ");
+        fixture_close(&f);
+    }
+}
+
+static void test_emergency_by_a_deleted_account(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, "emergency_label = \"emergency\" emergency_check = \"tree\"");
+    struct event event = make_event(EVENT_LABELED, "d1");
+    event.label_is_gate = false;
+    event.pr.labelled = true;
+    event.sender = (struct user){0};
+    strcpy(event.label, "emergency");
+    struct facts facts = learn(&f, &event, ERR_OK);
+    check_bool("deleted", "may", facts.sender_may_emergency, false);
+    check_str("deleted", "why", facts.emergency_why, "sender is a deleted account");
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,6 +689,8 @@ int main(void)
         cmocka_unit_test(test_bot_is_trusted_by_its_name_and_number),
         cmocka_unit_test(test_app_that_cannot_be_asked_for_is_asked_again),
         cmocka_unit_test(test_dry_run_believes_an_author_who_pushed_and_nobody_else),
+        cmocka_unit_test(test_emergency_needs_its_own_permission),
+        cmocka_unit_test(test_emergency_by_a_deleted_account),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
