@@ -244,7 +244,7 @@ static void tell_relied(struct world *world, const struct record *record, struct
     buf_addf(out, "head: %.12s\n", view.head.hex);
     if (view.closed)
         return;
-    if (!conflict && !open && world->recording->refused == NULL)
+    if (!conflict && !open)
         buf_addf(out, "label: %s\n", view.labelled ? "on" : "off");
     if (!open)
         buf_addf(out, "commit %.12s: started %u times\n", view.head.hex, started(world, &view.head));

@@ -48,6 +48,14 @@ const char *rule_name(enum rule rule)
         return "wait_budget";
     case RULE_RERUN_BUDGET:
         return "rerun_budget";
+    case RULE_TOO_SOON:
+        return "too_soon";
+    case RULE_BEFORE_PUSH:
+        return "before_push";
+    case RULE_BUTTON_OLD:
+        return "button_old";
+    case RULE_BUTTON_REFUSED:
+        return "button_refused";
     }
     return "?";
 }
@@ -100,6 +108,15 @@ const char *rule_sentence(enum rule rule)
         return "CI is due, but too many were started within the hour: waiting for its turn";
     case RULE_RERUN_BUDGET:
         return "a re-run was asked for, but too many were started within the hour: nothing";
+    case RULE_TOO_SOON:
+        return "the label was set before anybody could have looked at the commit: taken off, approves "
+               "nothing";
+    case RULE_BEFORE_PUSH:
+        return "the label was heard of before the push of its commit: the push tells when that came";
+    case RULE_BUTTON_OLD:
+        return "the button was pressed for a commit that is not the head: approves nothing";
+    case RULE_BUTTON_REFUSED:
+        return "the button was pressed by somebody who may not approve: approves nothing";
     }
     return "?";
 }

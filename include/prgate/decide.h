@@ -28,7 +28,8 @@ enum fact {
     FACT_IDENTITY = 2, /* is the event's sender prgate itself? */
     FACT_SENDER = 4,   /* may the sender approve? */
     FACT_AUTHOR = 8,   /* is the author trusted? */
-    FACT_PUSHER = 16   /* of a push: is the sender, who pushed, trusted? */
+    FACT_PUSHER = 16,  /* of a push: is the sender, who pushed, trusted? */
+    FACT_LABEL = 32    /* who set the label that is there now, and when */
 };
 
 enum { FACT_WHY_SIZE = 160 };
@@ -41,12 +42,15 @@ struct facts {
     bool sender_may_approve;
     enum permission sender_permission; /* PERMISSION_NONE where it was not asked, without credentials */
     int settle_s;                      /* of the policy: known always */
-    char sender_why[FACT_WHY_SIZE]; /* "permission triage", for the ledger */
+    char sender_why[FACT_WHY_SIZE];    /* "permission triage", for the ledger */
     bool author_trusted;
     char author_why[FACT_WHY_SIZE];
     bool pusher_trusted;
     char pusher_why[FACT_WHY_SIZE];
     int64_t budget_until_ms; /* no budget allows another start before then; 0 = now. See budget.h */
+    bool label_is_set;       /* false: it is not, or GitHub does not tell */
+    int64_t label_set_at;
+    struct user label_set_by;
 };
 
 enum rule {
@@ -71,7 +75,11 @@ enum rule {
     RULE_RERUN_EARLY,   /* of a commit that CI was never started for */
     RULE_RERUN_REFUSED, /* by somebody who may not approve */
     RULE_WAIT_BUDGET,   /* CI is due, but the budget is used up: starts by itself later */
-    RULE_RERUN_BUDGET   /* asked for when the budget was used up: to be asked for again */
+    RULE_RERUN_BUDGET,  /* asked for when the budget was used up: to be asked for again */
+    RULE_TOO_SOON,      /* the label was set so soon after the commit had come that nobody can have looked */
+    RULE_BEFORE_PUSH,   /* the label was heard of before the push of its commit, which will tell */
+    RULE_BUTTON_OLD,    /* "Approve CI" of a commit that is not the head */
+    RULE_BUTTON_REFUSED /* by somebody who may not approve */
 };
 
 enum { DECISION_INTENTS_MAX = 16 };

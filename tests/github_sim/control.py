@@ -1,7 +1,8 @@
 """The test's side of the simulator: POST /_sim/NAME with the arguments as a JSON object.
 
     arrange   app, repo, label_definition, role, team, token, mergeable, ci, hook, settings, reset
-    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment, rerequest (a check):
+    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment, rerequest (a check),
+              press (a check's button):
               each returns [{"event", "delivery", "payload"}], the payload being the exact text
     webhook   send (posts a delivery to the hook, as GitHub does), delivered (says what was answered
               to one that the test posted itself), redeliver, attempts, forget_deliveries
@@ -34,7 +35,7 @@ def _person(name, method):
 for _name, _method in {"open": "open_pull", "push": "push", "label": "label", "unlabel": "unlabel",
                        "close": "close", "reopen": "reopen", "draft": "to_draft", "ready": "ready",
                        "edit": "edit", "assign": "assign", "comment": "comment",
-                       "rerequest": "rerequest"}.items():
+                       "rerequest": "rerequest", "press": "press"}.items():
     _person(_name, _method)
 
 
@@ -232,8 +233,9 @@ def _pull_state(place, one):
 
 
 def _check(run):
-    return {name: run[name] for name in ("id", "name", "status", "conclusion", "external_id", "details_url",
-                                         "output")}
+    return {"actions": run.get("actions", []),
+            **{name: run[name] for name in ("id", "name", "status", "conclusion", "external_id", "details_url",
+                                            "output")}}
 
 
 def _status(status):
