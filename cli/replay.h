@@ -50,7 +50,6 @@ struct recording {
     const char *redrafted;
     const char *overpushed; /* a push on top of one by somebody who is not trusted */
     const char *taken_back;
-    const char *refused;
 };
 
 struct person {
@@ -111,6 +110,8 @@ struct world {
     uint64_t number; /* the pull request's, in this schedule */
     size_t happened; /* so many of the recording's events */
     bool labelled;
+    struct user label_by; /* who set it last, and when */
+    int64_t label_set_s;
     bool label_at[REPLAY_EVENTS_MAX]; /* with the gate label, right after that event */
     int64_t written_s; /* the gate's newest change of the label; 0 = none since the last event */
     struct world_check *checks;

@@ -147,6 +147,27 @@ static void remove_label(struct call *call)
     }
 }
 
+/* Of the label's history the last event, which is all that counts. */
+static void list_issue_events(struct call *call)
+{
+    const struct world *world = call->world;
+    if (!is_this_pull(call, call->args[2]))
+        return;
+    cJSON *list = cJSON_CreateArray();
+    if (world->labelled) {
+        char time[TEXT_TIME_SIZE];
+        cJSON *event = cJSON_CreateObject();
+        text_from_time(world->label_set_s, time);
+        cJSON_AddStringToObject(event, "event", "labeled");
+        cJSON_AddStringToObject(event, "created_at", time);
+        cJSON_AddItemToObject(event, "actor", user_json(&world->label_by));
+        cJSON *label = cJSON_AddObjectToObject(event, "label");
+        cJSON_AddStringToObject(label, "name", world->recording->policy->label);
+        cJSON_AddItemToArray(list, event);
+    }
+    reply_with(call, 200, list);
+}
+
 /* ---- comments ---- */
 
 static void list_comments(struct call *call)
@@ -401,6 +422,7 @@ static const struct route routes[] = {
     {"GET", "/repos/*/*/issues/*/labels", list_labels},
     {"POST", "/repos/*/*/issues/*/labels", add_labels},
     {"DELETE", "/repos/*/*/issues/*/labels/*", remove_label},
+    {"GET", "/repos/*/*/issues/*/events", list_issue_events},
     {"GET", "/repos/*/*/issues/*/comments", list_comments},
     {"POST", "/repos/*/*/issues/*/comments", add_comment},
     {"GET", "/repos/*/*/commits/*/check-runs", list_runs},

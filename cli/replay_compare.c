@@ -206,11 +206,6 @@ static void print_left_open(const struct recording *recording)
             "left open by the rules: %s took back what had been allowed; whether CI had started by then, and "
             "the label,\n  depend on when the gate heard of it\n",
             recording->taken_back);
-    if (recording->refused != NULL)
-        printf(
-            "left open by the rules: in %s somebody who may not approve set the label; whether it stays on "
-            "depends on\n  whether the gate had heard of the push before\n",
-            recording->refused);
 }
 
 static bool print_verdict(struct comparison *c, const char *dir, bool every, double took_s)

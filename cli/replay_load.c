@@ -577,24 +577,6 @@ static void find_overpushed(const struct recordings *all, struct recording *pull
     }
 }
 
-/*
- * Somebody who may not approve sets the label, for a commit that waits for one: it stays on, unless the push, heard
- * of later, takes it off.
- */
-static void find_refused(const struct recordings *all, struct recording *pull)
-{
-    const struct snapshot *last = &pull->events[pull->count - 1].event.pr;
-    for (size_t i = 0; i < pull->count; i++) {
-        const struct event *event = &pull->events[i].event;
-        if (event->action == EVENT_LABELED && touches_label(event) &&
-            sha_equal(&event->pr.head, &last->head) &&
-            !text_equal_fold(event->sender.login, all->gate.login) &&
-            replay_permission(all, event->sender.login) < pull->policy->approver_permission &&
-            !replay_is_trusted(all, pull->policy, last->author.login))
-            pull->refused = pull->events[i].file;
-    }
-}
-
 /* ---- the whole ---- */
 
 static bool has_people_file(const char *dir)
@@ -627,7 +609,6 @@ enum err_code replay_load(struct recordings *out, const char *dir, const struct 
         find_taken_back(out, &out->pulls[i]);
         find_redrafted(&out->pulls[i]);
         find_overpushed(out, &out->pulls[i]);
-        find_refused(out, &out->pulls[i]);
     }
     return code;
 }

@@ -202,13 +202,23 @@ static void tell_head(struct world *world, const struct head *head, struct buf *
     buf_addc(out, '\n');
 }
 
+/* Those about a label that was taken off depend on whether it was still there: see "What the rules leave open". */
+static size_t lasting_comments(const struct world *world)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < world->comment_count; i++)
+        count += strstr(world->comments[i], "<!-- prgate:look_again:") == NULL &&
+                 strstr(world->comments[i], "<!-- prgate:not_approver:") == NULL;
+    return count;
+}
+
 static void tell_all(struct world *world, struct record *record, struct buf *out)
 {
     struct snapshot view = world_view(world);
     buf_addf(out, "state: %s\n", record_state_name(record_state(record)));
     buf_addf(out, "head: %.12s\n", view.head.hex);
     buf_addf(out, "label: %s\n", view.labelled ? "on" : "off");
-    buf_addf(out, "comments: %zu\n", world->comment_count);
+    buf_addf(out, "comments: %zu\n", lasting_comments(world));
     buf_addf(out, "record: head %.12s, draft %s, closed %s, label %s\n", record->view.head.hex,
              yes_no(record->view.draft), yes_no(record->view.closed), record->view.labelled ? "on" : "off");
     buf_addf(out, "openings: opened %s, owed %s, ready at %" PRId64 ", reopened at %" PRId64 "\n",
@@ -244,7 +254,7 @@ static void tell_relied(struct world *world, const struct record *record, struct
     buf_addf(out, "head: %.12s\n", view.head.hex);
     if (view.closed)
         return;
-    if (!conflict && !open && world->recording->refused == NULL)
+    if (!conflict && !open)
         buf_addf(out, "label: %s\n", view.labelled ? "on" : "off");
     if (!open)
         buf_addf(out, "commit %.12s: started %u times\n", view.head.hex, started(world, &view.head));
@@ -317,6 +327,10 @@ static void tell_wrong(const struct world *world, const struct look *look, struc
         buf_adds(out, "the record and GitHub disagree whether it is closed\n");
     if (look->record.claim.held || look->waits)
         buf_adds(out, "the claim is held, or something waits, though nothing is to come\n");
+    for (size_t i = 1; i < world->comment_count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(world->comments[i], world->comments[k]) == 0)
+                buf_adds(out, "the same comment was made twice\n");
     struct snapshot view = world_view(world);
     if (!sha_equal(&look->record.view.head, &view.head))
         buf_addf(out, "the record has another head than GitHub: %.12s\n", look->record.view.head.hex);

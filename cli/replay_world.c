@@ -48,11 +48,20 @@ void world_release(struct world *world)
 
 /* ---- what happens ---- */
 
+static void note_label(struct world *world, bool on, const struct user *by, int64_t at_s)
+{
+    world->labelled = on;
+    if (!on)
+        return;
+    world->label_by = *by;
+    world->label_set_s = at_s;
+}
+
 static void happen(struct world *world)
 {
     const struct replay_event *next = &world->recording->events[world->happened];
     if (next->changes_label)
-        world->labelled = next->event.pr.labelled;
+        note_label(world, next->event.pr.labelled, &next->event.sender, next->event.pr.updated_at);
     world->label_at[world->happened++] = world->labelled;
     world->written_s = 0;
 }
@@ -111,8 +120,8 @@ void world_set_label(struct world *world, bool on)
 {
     if (world->labelled == on)
         return;
-    world->labelled = on;
     world->written_s = now_ms / 1000;
+    note_label(world, on, &world->recordings->gate, world->written_s);
     add_echo(world, on);
 }
 

@@ -136,6 +136,7 @@ static struct act_result act_check(struct worker *worker, const struct policy *p
                                  .title = buf_text(&title),
                                  .summary = buf_text(&summary),
                                  .details_url = buf_text(&url),
+                                 .has_button = !completed,
                                  .completed = completed};
     enum err_code code = github_put_check(worker->github, &check, &err);
     buf_release(&title);

@@ -73,6 +73,11 @@ static bool is_rerun(const struct event *event)
     return event->action == EVENT_RERUN;
 }
 
+static bool is_button(const struct event *event)
+{
+    return event->action == EVENT_BUTTON;
+}
+
 static bool is_gate_labeled(const struct event *event)
 {
     return event->action == EVENT_LABELED && event->label_is_gate;
@@ -188,8 +193,7 @@ bool decide_view(const struct record *record, const struct event *event, const s
     return newest_view(record, event, facts, now_ms, view);
 }
 
-/* The label is on the pull request, or would be had prgate not taken it off itself. */
-static bool label_stands(const struct record *record, const struct snapshot *view)
+bool decide_label_stands(const struct record *record, const struct snapshot *view)
 {
     return view->labelled || (sha_is_set(&view->head) && sha_equal(&record->label_removed, &view->head));
 }
@@ -198,7 +202,7 @@ static bool label_stands(const struct record *record, const struct snapshot *vie
 static bool may_approve_head(const struct record *record, const struct event *event,
                              const struct snapshot *view)
 {
-    return is_gate_labeled(event) && decide_is_about_head(event, view) && label_stands(record, view);
+    return is_gate_labeled(event) && decide_is_about_head(event, view) && decide_label_stands(record, view);
 }
 
 /* Of a closed draft: a push, or the label that such a push came before. Others start by the reopening alone. */
@@ -272,6 +276,15 @@ static enum rule judge_rerun(const struct record *record, const struct event *ev
     return repeated || under_way || event->received_ms <= head->ci_at_ms ? RULE_RERUN_SAME : RULE_RERUN;
 }
 
+/* As it will be judged: nothing is known of a commit that has only just become the head. */
+static bool is_settled_label(const struct record *record, const struct event *event,
+                             const struct facts *facts)
+{
+    const struct head *head = record_find_head(record, &event->pr.head);
+    bool known = head != NULL && decide_is_about_head(event, &record->view);
+    return facts->settle_s == 0 || (known && decide_is_settled(head, event->pr.updated_at, facts));
+}
+
 static enum fact gate_needs(const struct record *record, const struct event *event, const struct facts *facts,
                             int64_t now_ms)
 {
@@ -294,8 +307,16 @@ static enum fact gate_needs(const struct record *record, const struct event *eve
             return FACT_IDENTITY;
         if (!facts->sender_is_prgate && !decide_knows(facts, FACT_SENDER))
             return FACT_SENDER;
-        if (!facts->sender_is_prgate && facts->sender_may_approve)
+        if (!facts->sender_is_prgate && facts->sender_may_approve && is_settled_label(record, event, facts))
             return (enum fact)0; /* approved: the author does not matter */
+        if (!facts->sender_is_prgate && view.labelled && !decide_knows(facts, FACT_LABEL))
+            return FACT_LABEL;
+    }
+    if (is_button(event)) {
+        enum fact sender =
+            decide_is_about_head(event, &view) ? unless_known(facts, FACT_SENDER) : (enum fact)0;
+        if (sender != 0 || !decide_is_about_head(event, &view) || facts->sender_may_approve || view.closed)
+            return sender;
     }
     enum fact need = needs_pusher(record, event, &view, facts);
     if (need != 0)
@@ -303,7 +324,8 @@ static enum fact gate_needs(const struct record *record, const struct event *eve
     if (view.closed)
         return may_cover_draft(event, &view) ? unless_known(facts, FACT_AUTHOR) : (enum fact)0;
     /* The author does not matter then, but for an opening, which may be owed for longer than the approval lasts. */
-    if (head != NULL && head->approved && label_stands(record, &view) && !is_new_opening(record, event))
+    if (head != NULL && head->approved && decide_label_stands(record, &view) &&
+        !is_new_opening(record, event))
         return (enum fact)0;
     return unless_known(facts, FACT_AUTHOR);
 }
@@ -329,7 +351,7 @@ void decide_add_intent(struct decision *out, enum intent_kind kind, const struct
  * Intents are performed before the next delivery is decided, and that may come
  * without another read: the view is what GitHub will show by then.
  */
-static void add_label(struct record *record, const struct head *head, struct decision *out)
+void decide_add_label(struct record *record, const struct head *head, struct decision *out)
 {
     decide_add_intent(out, INTENT_ADD_LABEL, &head->sha);
     record->view.labelled = true;
@@ -390,13 +412,27 @@ static enum rule judge_label(struct record *record, struct head *head, const str
         head->stale_approval = true;
         return RULE_STALE_APPROVAL;
     }
-    if (!label_stands(record, &record->view))
+    if (!decide_label_stands(record, &record->view))
         return RULE_WITHDRAWN;
     if (facts->sender_is_prgate) {
         head->own_label = true;
         return RULE_LATER;
     }
-    return decide_approve(record, head, event, facts, MEANS_LABEL, now_ms);
+    return decide_label(record, head, event, facts, now_ms);
+}
+
+/* What the event says of an approval, or lets be known of one that waited. */
+static enum rule judge_approval(struct record *record, struct head *head, const struct event *event,
+                                const struct facts *facts, int64_t now_ms)
+{
+    enum rule rule = judge_label(record, head, event, facts, now_ms);
+    if (is_button(event)) {
+        rule = decide_approve(record, head, event, facts, MEANS_BUTTON, now_ms);
+        if (rule == RULE_NOT_APPROVER)
+            rule = RULE_BUTTON_REFUSED;
+    }
+    return rule == RULE_LATER && !head_is_triggered(head) ? decide_waiting_label(record, head, facts, now_ms)
+                                                          : rule;
 }
 
 /*
@@ -405,6 +441,14 @@ static enum rule judge_label(struct record *record, struct head *head, const str
  * since it became one: converting to a draft puts later commits back to waiting.
  * A push may come before the label that was set on that draft for an earlier commit.
  */
+static bool covering_label_stands(const struct record *record, const struct snapshot *view)
+{
+    const struct head *head = record_find_head(record, &view->head);
+    /* What prgate took off was not what had covered anything. */
+    bool was_refused = head != NULL && (head->refused_approval || head->too_soon);
+    return view->labelled || (!was_refused && decide_label_stands(record, view));
+}
+
 static bool label_covers_push(const struct record *record, const struct event *event,
                               const struct facts *facts)
 {
@@ -415,7 +459,7 @@ static bool label_covers_push(const struct record *record, const struct event *e
     /* Within one second: the payload says that it was a draft when the label was set, so the label came last. */
     bool set_on_draft = record->draft_label_at > 0 && record->draft_label_at >= record->drafted_at;
     return (decide_is_about_head(event, view) ? pushed : overtook) && facts->author_trusted &&
-           pushed_by_trusted(record) && label_stands(record, view) && (!view->draft || set_on_draft);
+           pushed_by_trusted(record) && covering_label_stands(record, view) && (!view->draft || set_on_draft);
 }
 
 /* After the receiver has said no for good, somebody has to ask again: prgate's own echo and mere edits do not. */
@@ -436,13 +480,13 @@ static enum rule find_grant(struct record *record, struct head *head, const stru
         record->opening_owed = false;
     if (label_covers_push(record, event, facts))
         head->label_granted = true;
-    if (head->approved && label_stands(record, &record->view))
+    if (head->approved && decide_label_stands(record, &record->view))
         return RULE_APPROVED;
     record->opening_owed = record->opening_owed && facts->author_trusted;
     /* Else it stays owed until the push that is not heard of yet tells whose the head is. */
     if (record->opening_owed && head->pusher == PUSHER_TRUSTED)
         return RULE_OPENED;
-    if (head->label_granted && label_stands(record, &record->view))
+    if (head->label_granted && decide_label_stands(record, &record->view))
         return RULE_PUSHED;
     return RULE_LATER;
 }
@@ -475,6 +519,9 @@ static void decide_closed(struct record *record, const struct event *event, cons
         judge_label(record, record_add_head(record, &record->view.head, now_ms), event, facts, now_ms);
     if (may_cover_draft(event, &record->view) && label_covers_push(record, event, facts))
         record_add_head(record, &record->view.head, now_ms)->label_granted = true;
+    if (is_button(event) && decide_is_about_head(event, &record->view))
+        decide_approve(record, record_add_head(record, &record->view.head, now_ms), event, facts,
+                       MEANS_BUTTON, now_ms);
     out->rule = RULE_CLOSED;
     out->drop_intents = true;
     record->opening_owed = false;
@@ -502,7 +549,7 @@ static void decide_again(struct record *record, struct head *head, const struct 
 {
     out->rule = RULE_ALREADY;
     if (record->opening_owed && facts->author_trusted && !record->view.draft && !record->view.labelled)
-        add_label(record, head, out);
+        decide_add_label(record, head, out);
     record->opening_owed = false;
     if (head->check != CHECK_DONE)
         decide_complete_check(head, out);
@@ -513,7 +560,7 @@ void decide_start(struct record *record, struct head *head, int64_t now_ms, stru
     decide_add_intent(out, INTENT_TRIGGER, &head->sha);
     /* A read that lags may still show the label that prgate has taken off: adding it looks first. */
     if (!record->view.labelled || sha_equal(&record->label_removed, &head->sha))
-        add_label(record, head, out);
+        decide_add_label(record, head, out);
     decide_complete_check(head, out);
     head->ci_before = CI_NONE;
     head->budget_until_ms = 0;
@@ -567,6 +614,17 @@ static void decide_conflict(struct record *record, struct head *head, const stru
     decide_await(head, WAIT_CONFLICT, out);
 }
 
+/* Whoever takes the label off from here on takes the approval back. */
+static void show_approval(struct record *record, const struct head *head, enum rule grant,
+                          struct decision *out)
+{
+    bool shown = record->view.labelled || grant != RULE_APPROVED || head->means == MEANS_LABEL;
+    if (shown || head->means == MEANS_NONE)
+        return;
+    decide_add_label(record, head, out);
+    record->label_removed = (struct sha){0};
+}
+
 static enum rule rule_of_wait(enum wait_reason reason)
 {
     switch (reason) {
@@ -590,6 +648,7 @@ static enum rule rule_of_wait(enum wait_reason reason)
     case WAIT_PUSHER_UNKNOWN:
         return RULE_WAIT_PUSHER;
     case WAIT_TOO_SOON:
+        return RULE_TOO_SOON;
         return RULE_WAIT_NO_LABEL;
     case WAIT_BUDGET:
         return RULE_WAIT_BUDGET;
@@ -607,6 +666,8 @@ static enum wait_reason why_waiting(const struct record *record, const struct he
         return WAIT_STALE_APPROVAL;
     if (head->refused_approval)
         return WAIT_NOT_APPROVER;
+    if (head->too_soon || (head->label_at != 0 && decide_label_stands(record, &record->view)))
+        return WAIT_TOO_SOON;
     if (!facts->author_trusted)
         return WAIT_UNTRUSTED;
     if (head->pusher == PUSHER_UNTRUSTED)
@@ -634,10 +695,19 @@ static bool is_left_over(const struct record *record, const struct head *head, c
     return head->pusher == PUSHER_UNTRUSTED && head->own_label && record->view.labelled;
 }
 
+/* One that counts for nothing has been taken off with the same event. */
+static bool removes_label(const struct decision *out)
+{
+    for (unsigned i = 0; i < out->intent_count; i++)
+        if (out->intents[i].kind == INTENT_REMOVE_LABEL)
+            return true;
+    return false;
+}
+
 static void decide_wait(struct record *record, struct head *head, const struct event *event,
                         const struct facts *facts, struct decision *out)
 {
-    if (is_left_over(record, head, event, facts))
+    if (is_left_over(record, head, event, facts) && !removes_label(out))
         decide_remove_label(record, head, out);
     enum wait_reason reason = why_waiting(record, head, facts);
     if (out->rule == RULE_LATER)
@@ -659,12 +729,17 @@ static void decide_open(struct record *record, const struct event *event, const 
                         int64_t now_ms, struct decision *out)
 {
     const struct snapshot *view = &record->view;
+    if (is_button(event) && !decide_is_about_head(event, view)) {
+        out->rule = RULE_BUTTON_OLD;
+        return;
+    }
     struct head *head = record_add_head(record, &view->head, now_ms);
-    out->rule = judge_label(record, head, event, facts, now_ms);
+    out->rule = judge_approval(record, head, event, facts, now_ms);
     if (head_is_triggered(head)) {
         decide_again(record, head, facts, out);
         return;
     }
+    decide_refuse(record, head, event, out->rule, out);
     enum rule grant = find_grant(record, head, event, facts, out->rule);
     if (grant == RULE_LATER) {
         decide_wait(record, head, event, facts, out);
@@ -673,6 +748,8 @@ static void decide_open(struct record *record, const struct event *event, const 
     out->rule = grant;
     bool in_conflict = view->mergeable == MERGEABLE_NO ||
                        (head->check_reason == WAIT_CONFLICT && view->mergeable == MERGEABLE_UNKNOWN);
+    if (in_conflict || facts->budget_until_ms != 0)
+        show_approval(record, head, grant, out);
     if (in_conflict)
         decide_conflict(record, head, facts, out);
     else if (facts->budget_until_ms != 0)
@@ -694,6 +771,7 @@ static void decide_gate(struct record *record, const struct event *event, const 
         out->later_ms = now_ms + MERGEABLE_POLL_MS;
         return;
     }
+    decide_note_coming(record, event, &view, now_ms);
     remember(record, event, facts, &view);
     note_pusher(record, event, facts, now_ms);
     if (view.closed)

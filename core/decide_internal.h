@@ -17,6 +17,10 @@ bool decide_is_about_head(const struct event *event, const struct snapshot *view
 /* The last of out->intents is then the one that was added. */
 void decide_add_intent(struct decision *out, enum intent_kind kind, const struct sha *sha);
 
+/* The label is on the pull request, or would be had prgate not taken it off itself. */
+bool decide_label_stands(const struct record *record, const struct snapshot *view);
+
+void decide_add_label(struct record *record, const struct head *head, struct decision *out);
 void decide_remove_label(struct record *record, const struct head *head, struct decision *out);
 
 /*
@@ -28,6 +32,28 @@ void decide_remove_label(struct record *record, const struct head *head, struct 
  */
 enum rule decide_approve(struct record *record, struct head *head, const struct event *event,
                          const struct facts *facts, enum approval_means means, int64_t now_ms);
+
+/*
+ * What the record is to know before the event is judged: when the commit that is the head now came. `view` is the
+ * newest, and record->view the one before.
+ */
+void decide_note_coming(struct record *record, const struct event *event, const struct snapshot *view,
+                        int64_t now_ms);
+
+/* Did a label set at that second of GitHub's come late enough for somebody to have looked at the commit? */
+bool decide_is_settled(const struct head *head, int64_t label_at, const struct facts *facts);
+
+/* The gate label was set for the head, and stands, by somebody else than prgate. */
+enum rule decide_label(struct record *record, struct head *head, const struct event *event,
+                       const struct facts *facts, int64_t now_ms);
+
+/* A label that waited for the push: RULE_LATER, it still does, or there is none. */
+enum rule decide_waiting_label(struct record *record, struct head *head, const struct facts *facts,
+                               int64_t now_ms);
+
+/* What a label or a button that approves nothing leads to, besides the check's text. */
+void decide_refuse(struct record *record, struct head *head, const struct event *event, enum rule rule,
+                   struct decision *out);
 
 /* A comment of that kind, about the event's sender. */
 void decide_comment(struct decision *out, enum message message, const struct head *head,

@@ -23,7 +23,7 @@ static const struct {
     {EVENT_CLOSED, FROM_PULL, "closed"},
     {EVENT_RERUN, FROM_CHECK, "rerequested"},
     {EVENT_COMMAND, FROM_NOTHING, "command"},
-    {EVENT_BUTTON, FROM_NOTHING, "requested_action"},
+    {EVENT_BUTTON, FROM_CHECK, "requested_action"},
     {EVENT_QUEUED, FROM_QUEUE, "checks_requested"},
     {EVENT_UNQUEUED, FROM_QUEUE, "destroyed"},
     {EVENT_DEQUEUED, FROM_PULL, "dequeued"},

@@ -22,23 +22,24 @@ static const struct rerun_paths reruns[] = {
 };
 
 /* Anybody may give a check the gate's name; only GitHub says whose App it is. */
-static enum err_code read_owner(const struct rerun_paths *paths, const cJSON *root,
-                                const struct config *config, const struct policy *policy, struct err *err)
+static enum err_code read_owner(const struct event *out, const struct rerun_paths *paths, const cJSON *root,
+                                const struct config *config, struct err *err)
 {
+    const struct policy *policy = config_policy(config, out->repo);
     uint64_t app_id = json_id_or_0(root, paths->app);
     const char *name = "";
-    if (policy->trigger == TRIGGER_NONE)
+    if (policy->trigger == TRIGGER_NONE && out->action == EVENT_RERUN)
         return err_set(err, ERR_NOT_FOUND, 0,
                        "a re-run has nothing to send where the label itself starts CI: set it again");
     if (config->app_id != 0 && app_id != config->app_id)
-        return err_set(err, ERR_NOT_FOUND, 0, "a re-run of another App's check");
+        return err_set(err, ERR_NOT_FOUND, 0, "it is another App's check");
     if (paths->name == NULL)
         return config->app_id != 0
                    ? ERR_OK
                    : err_set(err, ERR_NOT_FOUND, 0, "a re-run of a suite that is not prgate's");
     enum err_code code = json_get_text(root, paths->name, &name, err);
     if (code == ERR_OK && strcmp(name, policy->check_name) != 0)
-        return err_set(err, ERR_NOT_FOUND, 0, "a re-run of a check that is not the gate's");
+        return err_set(err, ERR_NOT_FOUND, 0, "it is a check that is not the gate's");
     return code;
 }
 
@@ -74,6 +75,18 @@ static enum err_code read_listed(struct event *out, const cJSON *root, const cha
                        : "the re-run names several pull requests of that commit: re-run the check of one");
 }
 
+/* A button of the gate's own check: of which commit the external_id tells, and nothing else does. */
+static enum err_code read_button(const struct rerun_paths *paths, const cJSON *root, struct err *err)
+{
+    const char *identifier = "";
+    if (paths->name == NULL)
+        return err_set(err, ERR_NOT_FOUND, 0, "a suite has no buttons");
+    enum err_code code = json_get_text(root, "requested_action.identifier", &identifier, err);
+    if (code == ERR_OK && strcmp(identifier, APPROVE_BUTTON_ID) != 0)
+        return err_set(err, ERR_NOT_FOUND, 0, "no button of prgate's");
+    return code;
+}
+
 enum err_code event_read_check(struct event *out, const char *name, const cJSON *root,
                                const struct config *config, struct err *err)
 {
@@ -84,7 +97,7 @@ enum err_code event_read_check(struct event *out, const char *name, const cJSON 
         return code;
     const struct policy *policy = config_policy(config, out->repo);
     if ((code = event_read_concern(out, root, policy, FROM_CHECK, err)) != ERR_OK ||
-        (code = read_owner(paths, root, config, policy, err)) != ERR_OK ||
+        (code = read_owner(out, paths, root, config, err)) != ERR_OK ||
         (code = json_get_id(root, "repository.id", &out->key.repo_id, err)) != ERR_OK ||
         (code = json_get_sha(root, paths->sha, &out->pr.head, err)) != ERR_OK ||
         (code = json_get_user(root, &event_sender_paths, &out->sender, err)) != ERR_OK ||
@@ -93,7 +106,12 @@ enum err_code event_read_check(struct event *out, const char *name, const cJSON 
     if (paths->external_id != NULL &&
         (code = json_get_optional_text(root, paths->external_id, &external_id, err)) != ERR_OK)
         return code;
+    if (out->action == EVENT_BUTTON && (code = read_button(paths, root, err)) != ERR_OK)
+        return code;
     if (check_id_parse(external_id, out->key.repo_id, &out->pr.head, &out->key.number, &out->attempt))
         return ERR_OK;
+    if (out->action == EVENT_BUTTON)
+        return err_set(err, ERR_NOT_FOUND, 0,
+                       "the button is not of a check that prgate has written for that commit");
     return read_listed(out, root, paths->pulls, err);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "github_internal.h"
+#include "prgate/key.h"
 #include "prgate/text.h"
 
 enum { DESCRIPTION_MAX = 140 }; /* characters that GitHub takes for a status */
@@ -81,6 +82,22 @@ static enum err_code find_run(struct github *github, struct check_search *search
     return code;
 }
 
+/*
+ * GitHub keeps the buttons that a run has until others are sent, and shows them in no reply: what can be compared is
+ * only whether the run waits or is done, and each time that changes, they are sent.
+ */
+static void add_buttons(cJSON *body, const struct github_check *check)
+{
+    cJSON *actions = cJSON_AddArrayToObject(body, "actions");
+    if (check->completed || !check->has_button)
+        return;
+    cJSON *action = cJSON_CreateObject();
+    cJSON_AddStringToObject(action, "label", "Approve CI");
+    cJSON_AddStringToObject(action, "description", "Start CI for exactly this commit");
+    cJSON_AddStringToObject(action, "identifier", APPROVE_BUTTON_ID);
+    cJSON_AddItemToArray(actions, action);
+}
+
 static cJSON *run_body(const struct github *github, const struct github_check *check)
 {
     char now[TEXT_TIME_SIZE];
@@ -98,6 +115,7 @@ static cJSON *run_body(const struct github *github, const struct github_check *c
     cJSON *output = cJSON_AddObjectToObject(body, "output");
     cJSON_AddStringToObject(output, "title", check->title);
     cJSON_AddStringToObject(output, "summary", check->summary);
+    add_buttons(body, check);
     return body;
 }
 

@@ -70,6 +70,19 @@ static void add_run(cJSON *entry, unsigned run)
         cJSON_AddNumberToObject(entry, "run", run);
 }
 
+/* Of a yes that this decision noted: who said it to which commit, by what means, with which permission at that time. */
+static void add_approval(cJSON *entry, const struct head *head, int64_t now_ms)
+{
+    if (head == NULL || !head->approved || head->approved_at_ms != now_ms)
+        return;
+    cJSON *approval = cJSON_AddObjectToObject(entry, "approval");
+    cJSON_AddStringToObject(approval, "sha", head->sha.hex);
+    cJSON_AddStringToObject(approval, "by", head->approver.login);
+    cJSON_AddNumberToObject(approval, "by_id", (double)head->approver.id);
+    cJSON_AddStringToObject(approval, "with", approval_means_name(head->means));
+    cJSON_AddStringToObject(approval, "permission", permission_name(head->approver_permission));
+}
+
 enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
                                   const struct ledger_decision *what, int64_t now_ms, struct err *err)
 {
@@ -84,6 +97,7 @@ enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
     if (decision->rule == RULE_RERUN)
         add_run(entry, head_attempt(record_find_head(record, &record->view.head)));
     add_facts(entry, what->facts);
+    add_approval(entry, record_find_head(record, &record->view.head), now_ms);
     cJSON *intents = cJSON_AddArrayToObject(entry, "intents");
     for (unsigned i = 0; i < decision->intent_count; i++)
         cJSON_AddItemToArray(intents, cJSON_CreateString(intent_kind_name(decision->intents[i].kind)));

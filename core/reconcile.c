@@ -195,6 +195,14 @@ static bool is_strange(const struct reconcile_view *view)
     return known_view(view) == NULL && is_older_than_prgate(view);
 }
 
+/* A label waits for the push of its commit to tell when that came, and the push was not heard of all the time. */
+static bool waits_for_push(const struct reconcile_view *view)
+{
+    const struct head *head = known_head(view);
+    return head != NULL && head->label_at != 0 && !head->came_known && !is_triggered(view) &&
+           known_view(view)->labelled;
+}
+
 static void tell_open(struct story *story)
 {
     const struct snapshot *known = known_view(story->view);
@@ -211,6 +219,9 @@ static void tell_open(struct story *story)
     bool is_news = has_new_head(story->view) || (known == NULL && story->count == 0);
     if (label == LABEL_OVERTAKEN || (is_news && label != LABEL_SET))
         tell(story, is_strange(story->view) ? EVENT_EDITED : EVENT_SYNCHRONIZE, now->updated_at);
+    /* Nobody knows then: whoever set it is asked to look again. */
+    if (story->count == 0 && waits_for_push(story->view))
+        tell(story, EVENT_SYNCHRONIZE, now->updated_at);
     /* Nothing to act on, but the record is to agree from here on. */
     if (story->count == 0 && known != NULL && known->labelled != now->labelled)
         tell(story, EVENT_EDITED, now->updated_at);

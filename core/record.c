@@ -120,6 +120,9 @@ void head_encode(struct buf *out, const struct head *head)
     encode_i64(out, head->budget_until_ms);
     encode_bool(out, head->queued);
     encode_u32(out, head->policies_done);
+    encode_i64(out, head->came_at);
+    encode_bool(out, head->came_known);
+    encode_i64(out, head->label_at);
 }
 
 static void decode_pusher(struct decoder *d, struct head *head)
@@ -181,6 +184,9 @@ void head_decode(struct decoder *d, unsigned version, struct head *head)
     head->budget_until_ms = decode_i64(d);
     head->queued = decode_bool(d);
     head->policies_done = decode_u32(d);
+    head->came_at = decode_i64(d);
+    head->came_known = decode_bool(d);
+    head->label_at = decode_i64(d);
 }
 
 static void encode_claim(struct buf *out, const struct claim *claim)
@@ -392,7 +398,7 @@ const char *wait_reason_phrase(enum wait_reason reason)
     case WAIT_STALE_APPROVAL:
         return "the label: the last one was for an older commit";
     case WAIT_NOT_APPROVER:
-        return "the label: it was set by somebody who may not approve";
+        return "an approval: the last one was by somebody who may not";
     case WAIT_UNTRUSTED:
         return "the label: the author is not trusted";
     case WAIT_DRAFT:

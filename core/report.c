@@ -49,6 +49,10 @@ static cJSON *describe_head(const struct head *head)
     if (head->approved) {
         cJSON_AddStringToObject(object, "approved_by", head->approver.login);
         add_time(object, "approved_at", head->approved_at_ms);
+        cJSON_AddStringToObject(object, "approved_with", approval_means_name(head->means));
+        if (head->approver_permission != PERMISSION_NONE) /* not asked, or of before it was kept */
+            cJSON_AddStringToObject(object, "approver_permission",
+                                    permission_name(head->approver_permission));
     }
     if (head->reruns > 0) {
         cJSON_AddNumberToObject(object, "reruns", head->reruns);
@@ -88,6 +92,8 @@ static cJSON *describe_record(const struct record *record)
     cJSON_AddBoolToObject(object, "being_worked_on", record->claim.held);
     add_time(object, "put_off_until", record->due_ms);
     cJSON_AddNumberToObject(object, "failures", record->failures);
+    if (sha_is_set(&record->approved_head))
+        cJSON_AddStringToObject(object, "approved_head", record->approved_head.hex);
     add_time(object, "since", head == NULL ? 0 : head->first_seen_ms);
     if (record->emergency_at_ms != 0) {
         cJSON_AddStringToObject(object, "emergency_by", record->emergency_by.login);

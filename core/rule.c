@@ -54,6 +54,14 @@ const char *rule_name(enum rule rule)
         return "queued_before";
     case RULE_UNQUEUED:
         return "unqueued";
+    case RULE_TOO_SOON:
+        return "too_soon";
+    case RULE_BEFORE_PUSH:
+        return "before_push";
+    case RULE_BUTTON_OLD:
+        return "button_old";
+    case RULE_BUTTON_REFUSED:
+        return "button_refused";
     }
     return "?";
 }
@@ -113,6 +121,15 @@ const char *rule_sentence(enum rule rule)
         return "the checks of that merge group were asked for before, or it is no more: nothing";
     case RULE_UNQUEUED:
         return "the merge group is no more: what was started for it is cancelled, unless it was merged";
+    case RULE_TOO_SOON:
+        return "the label was set before anybody could have looked at the commit: taken off, approves "
+               "nothing";
+    case RULE_BEFORE_PUSH:
+        return "the label was heard of before the push of its commit: the push tells when that came";
+    case RULE_BUTTON_OLD:
+        return "the button was pressed for a commit that is not the head: approves nothing";
+    case RULE_BUTTON_REFUSED:
+        return "the button was pressed by somebody who may not approve: approves nothing";
     }
     return "?";
 }

@@ -176,6 +176,14 @@ static enum err_code learn_identity(struct worker *worker, const struct event *e
     return ERR_OK;
 }
 
+static const struct user *author_of(const struct record *record, const struct event *event,
+                                    const struct facts *facts)
+{
+    if (event_shows_pull(event))
+        return &event->pr.author;
+    return (facts->known & FACT_READ) != 0 ? &facts->read.author : &record->view.author;
+}
+
 static enum err_code learn_sender(struct worker *worker, const struct policy *policy,
                                   const struct event *event, struct facts *facts, struct err *err)
 {
@@ -293,9 +301,10 @@ static enum err_code judge(struct worker *worker, const struct policy *policy, c
 }
 
 static enum err_code learn_author(struct worker *worker, const struct policy *policy,
-                                  const struct event *event, struct facts *facts, struct err *err)
+                                  const struct record *record, const struct event *event, struct facts *facts,
+                                  struct err *err)
 {
-    const struct user *who = event_shows_pull(event) ? &event->pr.author : &facts->read.author;
+    const struct user *who = author_of(record, event, facts);
     struct person author = {
         .login = who->login, .bot = who->bot, .insider = event->association == ASSOCIATION_INSIDER};
     enum err_code code = ERR_OK;
@@ -335,24 +344,41 @@ static enum err_code learn_pusher(struct worker *worker, const struct policy *po
     return code;
 }
 
+/* Where GitHub does not tell, the label that is there is taken for the event's. */
+static enum err_code learn_label(struct worker *worker, const struct policy *policy,
+                                 const struct event *event, struct facts *facts, struct err *err)
+{
+    struct github_label_event label = {0};
+    enum err_code code = ERR_OK;
+    if (github_can_read(worker->github))
+        code = github_get_label_event(worker->github, event->key.number, policy, &label, err);
+    if (code == ERR_REJECT || code == ERR_NOT_FOUND)
+        return ERR_OK;
+    facts->label_is_set = label.set;
+    facts->label_set_at = label.set_at;
+    facts->label_set_by = label.actor;
+    return code;
+}
+
 static enum err_code learn(struct worker *worker, const struct policy *policy, const struct event *event,
                            enum fact fact, struct facts *facts, struct err *err)
 {
     switch (fact) {
     case FACT_READ: /* see trust_learn() */
+    case FACT_AUTHOR:
         break;
     case FACT_IDENTITY:
         return learn_identity(worker, event, facts, err);
     case FACT_SENDER:
         return learn_sender(worker, policy, event, facts, err);
-    case FACT_AUTHOR:
-        return learn_author(worker, policy, event, facts, err);
     case FACT_PUSHER:
         return learn_pusher(worker, policy, event, facts, err);
     case FACT_EMERGENCY:
         return learn_emergency(worker, policy, event, facts, err);
     case FACT_FILES:
         break;
+    case FACT_LABEL:
+        return learn_label(worker, policy, event, facts, err);
     }
     return err_set(err, ERR_FATAL, (int)fact, "no such fact");
 }
@@ -374,6 +400,8 @@ enum err_code trust_learn(struct worker *worker, const struct policy *policy, co
             code = learn_read(worker, policy, record, event, facts, err);
         else if (need == FACT_FILES)
             code = files_learn(worker, policy, record, facts, err);
+        else if (need == FACT_AUTHOR)
+            code = learn_author(worker, policy, record, event, facts, err);
         else
             code = learn(worker, policy, event, need, facts, err);
         if (code != ERR_OK)

@@ -21,7 +21,7 @@ static const char *title_of_wait(enum wait_reason reason)
     case WAIT_STALE_APPROVAL:
         return "Waiting: the label was set for an older commit";
     case WAIT_NOT_APPROVER:
-        return "Waiting: the label was set by somebody who may not approve";
+        return "Waiting: somebody who may not approve has tried to";
     case WAIT_UNTRUSTED:
         return "Waiting for a maintainer's approval";
     case WAIT_DRAFT:
@@ -57,8 +57,8 @@ static const struct next_step {
         {"The label was set while another commit was the head, and an approval counts for the "
          "commit that was seen. CI starts when somebody with at least *",
          "* permission has looked at the present one, takes the label **", "** off and sets it again."},
-    [WAIT_NOT_APPROVER] = {"To start CI, somebody with at least *", "* permission takes the label **",
-                           "** off and sets it again."},
+    [WAIT_NOT_APPROVER] = {"That approves nothing. CI starts when somebody with at least *",
+                           "* permission sets the label **", "**."},
     [WAIT_DRAFT] = {"CI starts when the pull request is marked as ready for review, or when somebody with at "
                     "least *",
                     "* permission sets the label **", "**."},
@@ -93,6 +93,35 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
                  policy->label, step->after);
 }
 
+/* Only check runs have a button, and a summary. */
+static bool may_be_approved(enum wait_reason reason)
+{
+    return reason != WAIT_CONFLICT && reason != WAIT_BUDGET;
+}
+
+/* "Approved by @tim (write) with the label **CI**." */
+static void add_approval(const struct policy *policy, const struct head *head, struct buf *summary)
+{
+    buf_addf(summary, "Approved by @%s", head->approver.login);
+    if (head->approver_permission != PERMISSION_NONE)
+        buf_addf(summary, " (%s)", permission_name(head->approver_permission));
+    switch (head->means) {
+    case MEANS_LABEL:
+        buf_addf(summary, " with the label **%s**", policy->label);
+        break;
+    case MEANS_BUTTON:
+        buf_adds(summary, " with the button of this check");
+        break;
+    case MEANS_COMMAND:
+        buf_adds(summary, " with a comment");
+        break;
+    case MEANS_NONE:
+    case MEANS_END:
+        break;
+    }
+    buf_addc(summary, '.');
+}
+
 void wording_awaiting(const struct policy *policy, const struct head *head, enum wait_reason reason,
                       struct buf *title, struct buf *summary)
 {
@@ -119,8 +148,12 @@ void wording_awaiting(const struct policy *policy, const struct head *head, enum
         add_time(summary, head->budget_until_ms);
         buf_adds(summary, " at the latest.");
     }
-    if (head != NULL && head->approved && (reason == WAIT_CONFLICT || reason == WAIT_BUDGET))
-        buf_addf(summary, "\n\nApproved by @%s.", head->approver.login);
+    if (may_be_approved(reason))
+        buf_adds(summary, " The button *Approve CI* of this check counts the same, for exactly this commit.");
+    else if (head != NULL && head->approved) {
+        buf_adds(summary, "\n\n");
+        add_approval(policy, head, summary);
+    }
 }
 
 /* What the button "Re-run" came to. */
@@ -223,7 +256,7 @@ void wording_done(const struct policy *policy, const struct head *head, struct b
     else
         buf_adds(title, again ? "CI was started again" : "CI was started");
     if (head->approved)
-        buf_addf(summary, "Approved by @%s with the label **%s**.", head->approver.login, policy->label);
+        add_approval(policy, head, summary);
     else
         buf_adds(summary, "The author is trusted.");
     if (is_cancelled(head))

@@ -132,6 +132,22 @@ static void render_overview(struct reply *reply, const cJSON *report)
     end_page(reply);
 }
 
+/* "tim (write), label" */
+static void add_approval_cell(struct buf *out, const cJSON *head)
+{
+    struct buf text;
+    buf_init(&text);
+    const char *by = report_text(head, "approved_by");
+    const char *permission = report_text(head, "approver_permission");
+    buf_adds(&text, by);
+    if (permission[0] != '\0')
+        buf_addf(&text, " (%s)", permission);
+    if (by[0] != '\0')
+        buf_addf(&text, ", %s", report_text(head, "approved_with"));
+    add_cell(out, buf_text(&text));
+    buf_release(&text);
+}
+
 static void render_heads(struct buf *out, const cJSON *report)
 {
     static const char *const columns[] = {"Commit",    "First seen (UTC)", "CI",
@@ -146,7 +162,7 @@ static void render_heads(struct buf *out, const cJSON *report)
         add_time_cell(out, report_number(head, "first_seen"));
         add_cell(out, report_ci(head, ci));
         add_cell(out, report_text(head, "waits_for_text"));
-        add_cell(out, report_text(head, "approved_by"));
+        add_approval_cell(out, head);
         buf_adds(out, "</tr>\n");
     }
     end_table(out);

@@ -29,6 +29,7 @@ enum fact {
     FACT_SENDER = 4,       /* may the sender approve? */
     FACT_AUTHOR = 8,       /* is the author trusted? */
     FACT_PUSHER = 16,      /* of a push: is the sender, who pushed, trusted? */
+    FACT_LABEL = 32,       /* who set the label that is there now, and when */
     FACT_EMERGENCY = 1024, /* may the sender set the emergency label? */
     FACT_FILES = 2048      /* do the changed files lack tests? */
 };
@@ -49,6 +50,9 @@ struct facts {
     bool pusher_trusted;
     char pusher_why[FACT_WHY_SIZE];
     int64_t budget_until_ms; /* no budget allows another start before then; 0 = now. See budget.h */
+    bool label_is_set;       /* false: it is not, or GitHub does not tell */
+    int64_t label_set_at;
+    struct user label_set_by;
 
     /* What the repository's section says, known from the start; see config.h. */
     bool cancel_on_close;
@@ -88,7 +92,11 @@ enum rule {
     RULE_RERUN_BUDGET,  /* asked for when the budget was used up: to be asked for again */
     RULE_QUEUED, /* a merge queue asks for checks on its group's commit: reported, CI where configured */
     RULE_QUEUED_BEFORE, /* it was asked for before, or the group is no more */
-    RULE_UNQUEUED       /* the group is no more: what was started for it is cancelled */
+    RULE_UNQUEUED,      /* the group is no more: what was started for it is cancelled */
+    RULE_TOO_SOON,      /* the label was set so soon after the commit had come that nobody can have looked */
+    RULE_BEFORE_PUSH,   /* the label was heard of before the push of its commit, which will tell */
+    RULE_BUTTON_OLD,    /* "Approve CI" of a commit that is not the head */
+    RULE_BUTTON_REFUSED /* by somebody who may not approve */
 };
 
 enum { DECISION_INTENTS_MAX = 32 };

@@ -8,7 +8,7 @@
  * null (deleted fork), `mergeable` null. What identifies things (repository,
  * number, SHAs) must be there and well-formed.
  *
- * Of `check_run` and `check_suite`, action `rerequested`, as much is read as tells that they are the gate's own,
+ * Of `check_run` and `check_suite`, action `rerequested`, and of `check_run`, action `requested_action`, as much is read as tells that they are the gate's own,
  * which pull request is meant and which commit: `pr` has the commit, and nothing else. A check run's external_id
  * names the pull request (key.h), since GitHub lists none for those from forks. A suite has none: there the list
  * has to name one.

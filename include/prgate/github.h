@@ -202,6 +202,7 @@ struct github_check {
     const char *title;
     const char *summary;
     const char *details_url; /* "" = none */
+    bool has_button;         /* check runs that wait: "Approve CI", by APPROVE_BUTTON_ID */
     bool completed;          /* false: waiting (in_progress; pending). true: success */
 };
 

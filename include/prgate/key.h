@@ -14,6 +14,9 @@
 
 enum { CHECK_ID_SIZE = 20 + 1 + 10 + 1 + KEY_SIZE };
 
+/* What GitHub sends back when the button of the awaiting check is pressed, beside the check's external_id. */
+#define APPROVE_BUTTON_ID "approve-ci"
+
 /* The idempotency key: the same for the same (repository, pull request, commit, attempt), 32 hex digits. */
 void trigger_key(const struct pr_key *pr, const struct sha *head, unsigned attempt, char out[KEY_SIZE]);
 

@@ -95,6 +95,8 @@ struct head {
     struct user pushed_by;   /* nobody while PUSHER_UNKNOWN */
     struct user rerun_by;    /* who asked for the newest re-run */
     int64_t budget_until_ms; /* WAIT_BUDGET: when the next one may be started */
+    int64_t came_at;         /* GitHub's second of its newest push; 0 = the pull request was opened with it */
+    int64_t label_at;        /* GitHub's second of a label that waits for came_known; 0 = none does */
     enum ci_state ci;
     enum ci_state ci_before; /* while a trigger is under way: what holds if nothing comes of it */
     enum check_state check;
@@ -114,6 +116,7 @@ struct head {
     bool too_soon;          /* the label was set before anybody could have looked, and taken off */
     bool queued;            /* the commit of a merge queue's group, never the pull request's own head */
     uint32_t policies_done; /* enum policy_mark, or-ed */
+    bool came_known; /* its push or the opening was heard of; else it had come by came_at at the latest */
 };
 
 enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };

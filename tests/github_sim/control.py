@@ -2,7 +2,8 @@
 
     arrange   app, repo, label_definition, role, team, token, mergeable, files, dismiss, ci, hook, settings, reset,
               pull_run (a run of a workflow that listens to pull requests), finish_run
-    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, rebase, assign, comment, rerequest (a check):
+    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, rebase, assign, comment, rerequest (a check),
+              press (a check's button),
               enqueue, destroy_group, dequeue (the merge queue);
               each returns [{"event", "delivery", "payload"}], the payload being the exact text
     webhook   send (posts a delivery to the hook, as GitHub does), delivered (says what was answered
@@ -36,7 +37,7 @@ def _person(name, method):
 for _name, _method in {"open": "open_pull", "push": "push", "label": "label", "unlabel": "unlabel",
                        "close": "close", "reopen": "reopen", "draft": "to_draft", "ready": "ready",
                        "edit": "edit", "rebase": "change_base", "assign": "assign", "comment": "comment",
-                       "rerequest": "rerequest"}.items():
+                       "rerequest": "rerequest", "press": "press"}.items():
     _person(_name, _method)
 
 
@@ -283,8 +284,9 @@ def _group(place, group):
 
 
 def _check(run):
-    return {name: run[name] for name in ("id", "name", "status", "conclusion", "external_id", "details_url",
-                                         "output")}
+    return {"actions": run.get("actions", []),
+            **{name: run[name] for name in ("id", "name", "status", "conclusion", "external_id", "details_url",
+                                            "output")}}
 
 
 def _status(status):

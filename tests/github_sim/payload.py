@@ -198,9 +198,9 @@ def merge_group_event(group, action, sender, **extra):
             **_surroundings(group.pull.repo, sender)}
 
 
-def check_run_event(place, run, pulls, sender):
+def check_run_event(place, run, pulls, sender, action="rerequested", **extra):
     shown = {**check_run(place, run), "pull_requests": [_listed(one) for one in pulls]}
-    return {"action": "rerequested", "check_run": shown, **_surroundings(place, sender)}
+    return {"action": action, "check_run": shown, **extra, **_surroundings(place, sender)}
 
 
 def check_suite_event(place, run, pulls, sender):

@@ -351,14 +351,32 @@ class World:
         """Somebody presses "Re-run", of the newest check run of that name or of the suite that it is in."""
         pull = self.pull(repo, number)
         sha = sha or pull.now["head_sha"]
+        run, same = self._newest_run(pull, name, sha), self._pulls_of(pull.repo, sha)
+        make = payload.check_suite_event if suite else payload.check_run_event
+        return [self._emit("check_suite" if suite else "check_run",
+                           make(pull.repo, run, same, self.user(by)), pull.repo)]
+
+    def press(self, repo, number, by, name, identifier, sha=None):
+        """Somebody presses one of the buttons of the newest check run of that name; it has to be there."""
+        pull = self.pull(repo, number)
+        sha = sha or pull.now["head_sha"]
+        run = self._newest_run(pull, name, sha)
+        if identifier not in [action["identifier"] for action in run.get("actions", ())]:
+            raise NoSuchThing(f"a button {identifier} of the check run {name} of {sha}")
+        event = payload.check_run_event(pull.repo, run, self._pulls_of(pull.repo, sha), self.user(by),
+                                        "requested_action", requested_action={"identifier": identifier})
+        return [self._emit("check_run", event, pull.repo)]
+
+    def _newest_run(self, pull, name, sha):
         runs = [run.now for run in pull.repo.check_runs.get(sha, ()) if run.now["name"] == name]
         if not runs:
             raise NoSuchThing(f"a check run {name} of {sha}")
-        same = [one for one in pull.repo.pulls.values()
+        return runs[-1]
+
+    def _pulls_of(self, place, sha):
+        """Those from forks GitHub does not list."""
+        return [one for one in place.pulls.values()
                 if one.head_repo is one.repo and one.now["state"] == "open" and one.now["head_sha"] == sha]
-        make = payload.check_suite_event if suite else payload.check_run_event
-        return [self._emit("check_suite" if suite else "check_run",
-                           make(pull.repo, runs[-1], same, self.user(by)), pull.repo)]
 
     def comment(self, repo, number, body, by, app=None):
         pull = self.pull(repo, number)

@@ -44,9 +44,13 @@ ENDS = {
     "colleague_pushes": ("triggered", True, False),
     "colleague_pushes_on_a_stranger": ("triggered", True, True),
     "colleague_pushes_to_an_untrusted": ("awaiting", False, False),
+    "label_too_soon": ("awaiting", False, False),
+    "label_too_soon_then_again": ("triggered", True, False),
+    "refused_then_approved": ("triggered", True, False),
     "a_long_life": ("triggered", True, False),
     "a_long_trusted_life": ("triggered", True, False),
 }
+SETTLING = {"label_too_soon", "label_too_soon_then_again"}
 EXHAUSTIVE, VARIANTS, LONG_RUN = 6, 4, 4 * 400 + 2 * 800
 
 
@@ -67,12 +71,12 @@ class Desk:
         path.chmod(0o600)
         return path
 
-    def configure(self, credentials="token_file = \"{dir}/token\"", policy="", dry_run=False):
+    def configure(self, credentials="token_file = \"{dir}/token\"", policy="", dry_run=False, settle=0):
         github = credentials.format(dir=self.place)
         self.conf.write_text(
             f'state_dir = "{self.state}"\nwebhook_secret_file = "{self.place}/secret"\n'
             f'dry_run = {str(dry_run).lower()}\ngithub {{ api_url = "http://127.0.0.1:1" {github} }}\n'
-            f'repo "octo/repo" {{ {policy} }}\n')
+            f'repo "octo/repo" {{ settle_seconds = {settle} {policy} }}\n')
 
     def copy(self, name):
         return pathlib.Path(shutil.copytree(RECORDED / name, self.place / name))
@@ -132,6 +136,7 @@ def test_every_recording_has_its_end_here():
 @pytest.mark.parametrize("name", ENDS)
 def test_every_order_ends_the_same(desk, name):
     state, started, left_open = ENDS[name]
+    desk.configure(settle=10 if name in SETTLING else 0)
     done = desk.replay(RECORDED / name)
     assert done.returncode == 0, done.stdout + done.stderr
     count = len(events_in(RECORDED / name))

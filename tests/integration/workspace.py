@@ -62,6 +62,11 @@ POLICIES = {
                 '  new_commit_comment = true',
     "no-conflict-comment": "conflict_comment = false",
 }
+# Tests set the label right after a push, unless they are about that.
+SETTLING = {
+    "settling": 'settle_seconds = 3600',
+    "settling-briefly": 'settle_seconds = 2',
+}
 REPO_SECTION = 'repo "{owner}/*" {{\n  {policy}\n}}\n'
 
 CONFIG = """\
@@ -122,7 +127,9 @@ class Workspace:
                 "pace": pace}
         text = CONFIG.format(credentials=CREDENTIALS[credentials].format(**fill), **fill)
         for owner, policy in POLICIES.items():
-            text += REPO_SECTION.format(owner=owner, policy=policy.format(**fill))
+            text += REPO_SECTION.format(owner=owner, policy="settle_seconds = 0\n  " + policy.format(**fill))
+        for owner, policy in SETTLING.items():
+            text += REPO_SECTION.format(owner=owner, policy=policy)
         return text
 
     def _give_away(self):

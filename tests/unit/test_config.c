@@ -93,6 +93,7 @@ static void check_default_policy(const struct policy *policy)
     check_bool("default", "permission_trusts", policy->permission_trusts, true);
     check_int("default", "trusted_permission", policy->trusted_permission, PERMISSION_WRITE);
     check_int("default", "approver_permission", policy->approver_permission, PERMISSION_TRIAGE);
+    check_int("default", "settle_seconds", policy->settle_s, 10);
     check_str("default", "check_name", policy->check_name, "Awaiting CICD label");
     check_int("default", "trigger", policy->trigger, TRIGGER_REPOSITORY_DISPATCH);
     check_str("default", "dispatch_event", policy->dispatch_event, "prgate-ci");
@@ -169,7 +170,8 @@ static const char every_key[] =
     "repo \"o/r\" { label = \"go \xf0\x9f\x9a\x80\" label_id = 10404216443 trusted_users = {\"a\", "
     "\"b[bot]\"} trusted_bots = {\"c[bot]:29110\", \"d[bot]\"} "
     "trusted_teams = {\"o/t\", \"o/u\"} trusted_permission = \"admin\" approver_permission = \"maintain\" "
-    "check_name = \"gate\" trigger = \"http\" dispatch_event = \"e\" workflow = \"ci.yml\" "
+    "settle_seconds = 3600 check_name = \"gate\" trigger = \"http\" dispatch_event = \"e\" workflow = "
+    "\"ci.yml\" "
     "workflow_ref = \"release/1\" http_url = \"https://ci.example/hook?a=b\" http_secret_file = \"@/old\" "
     "trigger_can_be_asked = true trigger_guarantee = \"at_least_once\" "
     "author_triggers_per_hour = 7 repo_triggers_per_hour = 1000 cancel_on_close = true "
@@ -221,6 +223,7 @@ static void check_every_repo_key(const struct policy *policy)
     check_bool("set", "permission_trusts", policy->permission_trusts, true);
     check_int("set", "trusted_permission", policy->trusted_permission, PERMISSION_ADMIN);
     check_int("set", "approver_permission", policy->approver_permission, PERMISSION_MAINTAIN);
+    check_int("set", "settle_seconds", policy->settle_s, 3600);
     check_str("set", "check_name", policy->check_name, "gate");
     check_int("set", "trigger", policy->trigger, TRIGGER_HTTP);
     check_str("set", "dispatch_event", policy->dispatch_event, "e");
@@ -639,6 +642,9 @@ static void test_mistakes_about_repositories_are_named(void **state)
          "one of read, triage, write, maintain, admin"},
         {"approver_permission", KEYS("approver_permission = \"Write\""), 5, "approver_permission",
          "\"Write\"", "one of read, triage, write, maintain, admin"},
+        {"settle_seconds beyond an hour", KEYS("settle_seconds = 3601"), 5, "settle_seconds", "3601",
+         "from 0 to 3600"},
+        {"settle_seconds below 0", KEYS("settle_seconds = -1"), 5, "settle_seconds", "-1", "from 0 to 3600"},
         {"empty check_name", KEYS("check_name = \"\""), 5, "check_name", "1 to 100 printable", "shorten it"},
         {"bad trigger", KEYS("trigger = \"bell\""), 5, "trigger", "\"bell\"",
          "one of none, repository_dispatch, workflow_dispatch, http"},

@@ -22,6 +22,7 @@ static const char *const sha_a = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 static const char *const sha_b = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 static const char *const sha_c = "cccccccccccccccccccccccccccccccccccccccc";
 
+enum { SETTLE_S = 10 };
 enum { THEN = 100, NOW = 200, NOW_MS = 1000000, EARLIER_MS = 900000 };
 
 enum cell_event {
@@ -34,6 +35,7 @@ enum cell_event {
     CELL_SYNCHRONIZE_OLDER,
     CELL_LABELED,
     CELL_LABELED_REFUSED,
+    CELL_LABELED_SOON,
     CELL_LABELED_OLDER,
     CELL_LABELED_OTHER,
     CELL_UNLABELED,
@@ -42,6 +44,9 @@ enum cell_event {
     CELL_RERUN,
     CELL_RERUN_REFUSED,
     CELL_RERUN_OLDER,
+    CELL_BUTTON,
+    CELL_BUTTON_REFUSED,
+    CELL_BUTTON_OLDER,
     CELL_CLOSED,
     CELL_EVENT_END
 };
@@ -59,6 +64,7 @@ static const struct {
     [CELL_SYNCHRONIZE_OLDER] = {"synchronize:older", EVENT_SYNCHRONIZE},
     [CELL_LABELED] = {"labeled", EVENT_LABELED},
     [CELL_LABELED_REFUSED] = {"labeled:refused", EVENT_LABELED},
+    [CELL_LABELED_SOON] = {"labeled:soon", EVENT_LABELED},
     [CELL_LABELED_OLDER] = {"labeled:older", EVENT_LABELED},
     [CELL_LABELED_OTHER] = {"labeled:other", EVENT_LABELED},
     [CELL_UNLABELED] = {"unlabeled", EVENT_UNLABELED},
@@ -67,6 +73,9 @@ static const struct {
     [CELL_RERUN] = {"rerun", EVENT_RERUN},
     [CELL_RERUN_REFUSED] = {"rerun:refused", EVENT_RERUN},
     [CELL_RERUN_OLDER] = {"rerun:older", EVENT_RERUN},
+    [CELL_BUTTON] = {"button", EVENT_BUTTON},
+    [CELL_BUTTON_REFUSED] = {"button:refused", EVENT_BUTTON},
+    [CELL_BUTTON_OLDER] = {"button:older", EVENT_BUTTON},
     [CELL_CLOSED] = {"closed", EVENT_CLOSED},
 };
 
@@ -125,14 +134,19 @@ static void make_record(struct record *record, const struct cell *cell)
     record->view.closed = cell->state == RECORD_CLOSED;
     record_reserve_head(record);
     struct head *head = record_add_head(record, &record->view.head, EARLIER_MS);
-    head->pusher = PUSHER_TRUSTED;
+    head->pusher = cell->event == CELL_LABELED_SOON ? PUSHER_UNTRUSTED : PUSHER_TRUSTED;
+    head->came_known = true;
+    head->came_at = NOW - SETTLE_S + 1;
     switch (cell->state) {
     case RECORD_NEW:
     case RECORD_CLOSED:
         break;
     case RECORD_AWAITING:
         head->check = CHECK_AWAITING;
-        head->check_reason = !cell->trusted ? WAIT_UNTRUSTED : cell->draft ? WAIT_DRAFT : WAIT_NO_LABEL;
+        head->check_reason = !cell->trusted                     ? WAIT_UNTRUSTED
+                             : cell->event == CELL_LABELED_SOON ? WAIT_PUSHER
+                             : cell->draft                      ? WAIT_DRAFT
+                                                                : WAIT_NO_LABEL;
         break;
     case RECORD_CONFLICT:
         head->approved = true;
@@ -161,8 +175,9 @@ static struct event make_event(const struct cell *cell)
         event.pr.head = sha(sha_old);
         event.pr.updated_at = THEN - 1;
     }
-    if (event.action == EVENT_RERUN)
-        event.pr = (struct snapshot){.head = sha(cell->event == CELL_RERUN_OLDER ? sha_old : sha_a)};
+    bool older = cell->event == CELL_RERUN_OLDER || cell->event == CELL_BUTTON_OLDER;
+    if (!event_shows_pull(&event))
+        event.pr = (struct snapshot){.head = sha(older ? sha_old : sha_a)};
     return event;
 }
 
@@ -174,7 +189,7 @@ static void learn(const struct cell *cell, enum fact fact, const struct event *e
         facts->read = event->pr;
         facts->read.updated_at = NOW;
         facts->read_ms = NOW_MS;
-        if (event->action == EVENT_RERUN)
+        if (!event_shows_pull(event))
             facts->read = snapshot(cell, NOW, sha_a);
         if (cell->event == CELL_SYNCHRONIZE_OLDER || cell->event == CELL_LABELED_OLDER)
             facts->read.head = sha(sha_a);
@@ -183,7 +198,8 @@ static void learn(const struct cell *cell, enum fact fact, const struct event *e
         facts->sender_is_prgate = false;
         break;
     case FACT_SENDER:
-        facts->sender_may_approve = cell->event != CELL_LABELED_REFUSED && cell->event != CELL_RERUN_REFUSED;
+        facts->sender_may_approve = cell->event != CELL_LABELED_REFUSED &&
+                                    cell->event != CELL_RERUN_REFUSED && cell->event != CELL_BUTTON_REFUSED;
         break;
     case FACT_AUTHOR:
         facts->author_trusted = cell->trusted;
@@ -194,13 +210,18 @@ static void learn(const struct cell *cell, enum fact fact, const struct event *e
     case FACT_EMERGENCY: /* without policies beside the gate nobody asks */
     case FACT_FILES:
         fail_msg("fact %d", (int)fact);
+    case FACT_LABEL:
+        facts->label_is_set = cell->label;
+        facts->label_set_at = NOW;
+        facts->label_set_by = event->sender;
+        break;
     }
     facts->known |= (unsigned)fact;
 }
 
 static void run_cell(const struct cell *cell, struct record *record, struct decision *decision)
 {
-    struct facts facts = {0};
+    struct facts facts = {.settle_s = cell->event == CELL_LABELED_SOON ? SETTLE_S : 0};
     struct event event = make_event(cell);
     make_record(record, cell);
     enum fact need;
@@ -212,7 +233,7 @@ static void run_cell(const struct cell *cell, struct record *record, struct deci
 
 /* ---- the table --------------------------------------------------------------------- */
 
-enum { COLUMNS = 9, ROWS_MAX = 64 };
+enum { COLUMNS = 9, ROWS_MAX = 96 };
 enum column { STATE, EVENT, TRUSTED, DRAFT, LABEL, MERGEABLE, RULE, ACTIONS, NEXT };
 
 struct row {
@@ -378,7 +399,7 @@ static void test_a_second_time_adds_nothing(void **state)
         struct record record;
         struct decision first, second;
         run_cell(&cell, &record, &first);
-        struct facts facts = {0};
+        struct facts facts = {.settle_s = cell.event == CELL_LABELED_SOON ? SETTLE_S : 0};
         struct event event = make_event(&cell);
         enum fact need;
         while ((need = decide_needs(&record, &event, &facts, NOW_MS)) != 0)
@@ -387,8 +408,8 @@ static void test_a_second_time_adds_nothing(void **state)
         decide(&record, &event, &facts, NOW_MS, &second);
         for (unsigned k = 0; k < second.intent_count; k++) {
             enum intent_kind kind = second.intents[k].kind;
-            bool harmless =
-                kind == INTENT_REMOVE_LABEL; /* the read still shows it: looks, and finds it gone */
+            /* The read still shows the label: looks, and finds it gone; or finds the comment there. */
+            bool harmless = kind == INTENT_REMOVE_LABEL || kind == INTENT_COMMENT;
             if (!harmless)
                 fail_msg("%s: decided again: %s", name_cell(&cell), intent_kind_name(kind));
         }

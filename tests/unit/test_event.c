@@ -298,6 +298,8 @@ static const char suite_base[] =
     "{\"action\":\"rerequested\",\"check_suite\":{\"id\":1,\"head_sha\":\"" RERUN_SHA
     "\",\"app\":{\"id\":12345},\"pull_requests\":[" LISTED("7", RERUN_SHA, HERE) "]}," AROUND;
 
+static enum event_action action_wanted = EVENT_RERUN;
+
 struct rerun_row {
     const char *name, *part, *by;
     enum err_code code;
@@ -321,7 +323,7 @@ static void check_rerun(const char *event_name, const char *from, const struct r
               err_code_name(event_parse(&event, event_name, body.data, body.len, shared.config, &err)),
               err_code_name(row->code));
     if (row->code == ERR_OK) {
-        check_int(row->name, "action", event.action, EVENT_RERUN);
+        check_int(row->name, "action", event.action, action_wanted);
         check_u64(row->name, "number", event.key.number, 7);
         check_u64(row->name, "repository", event.key.repo_id, 5000000000);
         check_str(row->name, "name", event.repo, "octo/repo");
@@ -415,6 +417,50 @@ static void test_rerun_of_the_suite(void **state)
     open_for_app(0);
     static const struct rerun_row token = {"without an App", "7", "7", ERR_NOT_FOUND, "not prgate's"};
     check_rerun("check_suite", suite_base, &token);
+}
+
+static const char button_base[] =
+    "{\"action\":\"requested_action\",\"requested_action\":{\"identifier\":\"approve-ci\"},"
+    "\"check_run\":{\"id\":1,\"name\":\"Awaiting CICD label\",\"head_sha\":\"" RERUN_SHA
+    "\",\"external_id\":\"7/2/" RERUN_KEY "\",\"app\":{\"id\":12345},\"pull_requests\":[]}," AROUND;
+
+static void test_button_of_the_check(void **state)
+{
+    (void)state;
+    static const char no_pulls[] = "\"pull_requests\":[]";
+    static const struct rerun_row rows[] = {
+        {"by its external_id", no_pulls, no_pulls, ERR_OK, NULL},
+        {"that counts, not the list", no_pulls, "\"pull_requests\":[" LISTED("8", RERUN_SHA, HERE) "]",
+         ERR_OK, NULL},
+        {"no id, but a list",
+         "\"external_id\":\"7/2/" RERUN_KEY "\",\"app\":{\"id\":12345},"
+         "\"pull_requests\":[]",
+         "\"app\":{\"id\":12345},\"pull_requests\":[" LISTED("7", RERUN_SHA, HERE) "]", ERR_NOT_FOUND,
+         "not of a check that prgate has written"},
+        {"another number", "7/2/", "8/2/", ERR_NOT_FOUND, "not of a check that prgate has written"},
+        {"another commit", RERUN_SHA, OTHER_SHA, ERR_NOT_FOUND, "not of a check that prgate has written"},
+        {"another button", "approve-ci", "deploy", ERR_NOT_FOUND, "no button of prgate's"},
+        {"no button", "\"identifier\"", "\"id\"", ERR_REJECT, "requested_action.identifier"},
+        {"another App's", "12345", "12346", ERR_NOT_FOUND, "another App"},
+        {"another check", "Awaiting CICD label", "ci", ERR_NOT_FOUND, "not the gate's"},
+        {"no commit", RERUN_SHA, "main", ERR_REJECT, "check_run.head_sha"},
+        {"a sender that is none", "\"tim\"", "\"\"", ERR_REJECT, "sender.login"},
+    };
+    action_wanted = EVENT_BUTTON;
+    open_for_app(12345);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        check_rerun("check_run", button_base, &rows[i]);
+    static const struct rerun_row suite = {"of a suite", "rerequested", "requested_action", ERR_NOT_FOUND,
+                                           "a suite has no buttons"};
+    check_rerun("check_suite", suite_base, &suite);
+    struct fixture saved = shared;
+    fixture_configure(&shared, "", "trigger = \"none\"");
+    open_for_app(12345);
+    check_rerun("check_run", button_base, &rows[0]); /* adds the label, which starts it */
+    config_close(shared.config);
+    shared = saved;
+    open_for_app(0);
+    action_wanted = EVENT_RERUN;
 }
 
 /* The label itself starts CI there, and nothing would be sent. */
@@ -947,6 +993,7 @@ int main(void)
         cmocka_unit_test(test_of_no_concern_is_told_apart_from_malformed),
         cmocka_unit_test(test_rerun_of_the_check),
         cmocka_unit_test(test_rerun_of_the_suite),
+        cmocka_unit_test(test_button_of_the_check),
         cmocka_unit_test(test_rerun_has_nothing_to_send_without_a_trigger),
         cmocka_unit_test(test_actions),
         cmocka_unit_test(test_numbers_of_no_action_are_refused),

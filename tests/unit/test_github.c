@@ -1198,7 +1198,8 @@ static const struct github_check waiting = {.sha = {SHA_A},
                                             .external_id = "k1",
                                             .title = "Awaiting",
                                             .summary = "Somebody must look.",
-                                            .details_url = "https://gate.example/42"};
+                                            .details_url = "https://gate.example/42",
+                                            .has_button = true};
 
 static enum err_code act_wait(struct world *world, int64_t *value)
 {
@@ -1244,14 +1245,17 @@ static enum err_code act_wait_without_link(struct world *world, int64_t *value)
 #define DONE(conclusion) "\"status\":\"completed\",\"conclusion\":\"" conclusion "\""
 #define FOUND(runs) .status = 200, .reply = "{\"total_count\":1,\"check_runs\":[" runs "]}"
 #define OUTPUT(title) "\"output\":{\"title\":\"" title "\",\"summary\":\"Somebody must look.\"}"
+#define BUTTON                                                                                               \
+    ",\"actions\":[{\"label\":\"Approve CI\",\"description\":\"Start CI for exactly this commit\","          \
+    "\"identifier\":\"approve-ci\"}]"
 #define WAITING                                                                                              \
     "\"name\":\"gate & "                                                                                     \
     "co\",\"status\":\"in_progress\",\"external_id\":\"k1\",\"details_url\":\"https://gate.example/"         \
-    "42\"," OUTPUT("Awaiting")
+    "42\"," OUTPUT("Awaiting") BUTTON
 #define COMPLETED                                                                                            \
     "\"name\":\"gate & "                                                                                     \
     "co\",\"status\":\"completed\",\"conclusion\":\"success\",\"completed_at\":\"2023-11-14T22:13:20Z\","    \
-    "\"external_id\":\"k1\",\"details_url\":\"https://gate.example/42\"," OUTPUT("Go")
+    "\"external_id\":\"k1\",\"details_url\":\"https://gate.example/42\"," OUTPUT("Go") ",\"actions\":[]"
 #define CREATE(fields)                                                                                       \
     .method = "POST", .url = REPO "/check-runs", .body = "{\"head_sha\":\"" SHA_A "\"," fields "}",          \
     .once = true
@@ -1291,7 +1295,7 @@ static void test_check_runs(void **state)
                     .url = REPO "/check-runs/8",
                     .body = "{\"name\":\"gate & "
                             "co\",\"status\":\"in_progress\",\"external_id\":\"k2\",\"details_url\":\"https:/"
-                            "/gate.example/42\"," OUTPUT("Awaiting") "}",
+                            "/gate.example/42\"," OUTPUT("Awaiting") BUTTON "}",
                     .status = 200}}},
         {.name = "any link will do",
          .as = CREDENTIALS_APP,
@@ -2025,10 +2029,36 @@ static int drop_key(void **state)
     return 0;
 }
 
+static void test_web_is_where_people_see_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *api, *web;
+    } rows[] = {
+        {"https://api.github.com", "https://github.com"},
+        {"https://ghe.example/api/v3", "https://ghe.example"},
+        {"https://api.octo.ghe.com", "https://octo.ghe.com"},
+        {"https://api.example/api/v3", "https://api.example"},
+        {"http://127.0.0.1:1234", "http://127.0.0.1:1234"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct world world;
+        struct buf url;
+        buf_init(&url);
+        world_open(&world, CREDENTIALS_TOKEN);
+        world.config.api_url = (char *)(uintptr_t)rows[i].api;
+        github_add_web(world.github, &url);
+        assert_string_equal(buf_text(&url), rows[i].web);
+        github_close(world.github);
+        buf_release(&url);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pull_rows),
+        cmocka_unit_test(test_web_is_where_people_see_it),
         cmocka_unit_test(test_pull_whole),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_rate_limits),

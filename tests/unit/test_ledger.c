@@ -146,6 +146,36 @@ static void test_fact_that_was_not_learnt_is_not_told(void **state)
     }
 }
 
+/* Once: where it was noted, and not where it counts later. */
+static void test_approval_is_told_where_it_was_noted(void **state)
+{
+    (void)state;
+    for (int noted = 0; noted < 2; noted++) {
+        struct entry entry = make_entry(EVENT_LABELED);
+        record_reserve_head(&entry.record);
+        struct head *head = record_add_head(&entry.record, &entry.event.pr.head, 1);
+        head->approved = true;
+        head->approver = (struct user){.id = 3, .login = "tim"};
+        head->approver_permission = PERMISSION_TRIAGE;
+        head->means = MEANS_BUTTON;
+        head->approved_at_ms = 1700000000123 - !noted;
+        entry.decision.rule = RULE_APPROVED;
+        char want[2048];
+        snprintf(
+            want, sizeof want,
+            "{\"v\":1,\"time\":1700000000123,\"kind\":\"decision\",\"delivery\":\"d-1\","
+            "\"event\":\"labeled\",\"sender\":\"tim\",\"sha\":\"" SHA_A_TEXT "\",\"head\":\"" SHA_A_TEXT
+            "\",\"draft\":false,\"labelled\":false,\"rule\":\"approved\",\"sentence\":\"%s\",\"facts\":{},"
+            "%s\"intents\":[]}",
+            rule_sentence(RULE_APPROVED),
+            noted ? "\"approval\":{\"sha\":\"" SHA_A_TEXT
+                    "\",\"by\":\"tim\",\"by_id\":3,\"with\":\"button\",\"permission\":\"triage\"},"
+                  : "");
+        check_entry(noted ? "noted" : "counts later", &entry, want);
+        record_release(&entry.record);
+    }
+}
+
 static void test_hostile_text_cannot_leave_its_string(void **state)
 {
     (void)state;
@@ -199,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_decision_is_told_with_all_that_led_to_it),
         cmocka_unit_test(test_fact_that_was_not_learnt_is_not_told),
+        cmocka_unit_test(test_approval_is_told_where_it_was_noted),
         cmocka_unit_test(test_hostile_text_cannot_leave_its_string),
         cmocka_unit_test(test_action_is_told_with_its_outcome),
         cmocka_unit_test(test_entry_shares_the_fate_of_its_transaction),

@@ -17,6 +17,7 @@ struct row {
     const char *known; /* NULL: not known */
     bool not_opened;   /* the record has not seen an opening */
     bool triggered, approved, taken_off;
+    bool waits_for_push; /* the label was heard of before the push of its commit */
     const char *now;
     int64_t at; /* updated_at less V */
     bool asked; /* who set the label is known */
@@ -48,6 +49,7 @@ static void make_record(const struct row *row, struct record *record)
     struct head *known = record_add_head(record, &head, 1);
     known->ci = row->triggered ? CI_STARTED : CI_NONE;
     known->approved = row->approved;
+    known->label_at = row->waits_for_push ? V - 5 : 0;
     if (row->taken_off)
         record->label_removed = head;
 }
@@ -121,6 +123,29 @@ static void test_nothing_differs(void **state)
         {.name = "closed before it was known", .now = "HC", .want = ""},
         {.name = "a list that lags", .known = "H", .now = "NL", .at = -1, .want = ""},
         {.name = "a closing that is older than a reopening", .known = "H", .now = "HC", .at = -1, .want = ""},
+    };
+    run_rows(rows, COUNT_OF(rows));
+}
+
+static void test_label_that_waits_for_a_lost_push_is_told_of_one(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {.name = "waits", .known = "HL", .waits_for_push = true, .now = "HL", .want = "synchronize"},
+        {.name = "waits, later",
+         .known = "HL",
+         .waits_for_push = true,
+         .now = "HL",
+         .at = 9,
+         .want = "synchronize"},
+        {.name = "started",
+         .known = "HL",
+         .waits_for_push = true,
+         .triggered = true,
+         .now = "HL",
+         .want = ""},
+        {.name = "taken off", .known = "H", .waits_for_push = true, .now = "H", .want = ""},
+        {.name = "closed", .known = "HL", .waits_for_push = true, .now = "HLC", .at = 9, .want = "closed"},
     };
     run_rows(rows, COUNT_OF(rows));
 }
@@ -811,6 +836,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_differs),
         cmocka_unit_test(test_what_a_list_shows_by_itself),
+        cmocka_unit_test(test_label_that_waits_for_a_lost_push_is_told_of_one),
         cmocka_unit_test(test_label_on_a_known_head),
         cmocka_unit_test(test_label_on_a_head_that_is_new),
         cmocka_unit_test(test_move_in_the_second_of_the_view),

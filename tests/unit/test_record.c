@@ -80,6 +80,9 @@ static void make_record(struct record *record)
         head->budget_until_ms = 2000 + digit;
         head->queued = digit == 'a' || digit == 'c';
         head->policies_done = 0x100 * (uint32_t)digit;
+        head->came_at = 3000 + digit;
+        head->came_known = digit == 'b' || digit == 'c';
+        head->label_at = 4000 + digit;
     }
 }
 
@@ -123,6 +126,7 @@ static const struct {
     {"version 3: first head: means, permission, too_soon", "020400"},
     {"version 3: first head: cancelled, budget_until_ms, queued", "00000060000000000000083101"},
     {"version 3: first head: policies_done", "00006100"},
+    {"version 3: first head: came_at, came_known, label_at", "0000000000000c19000000000000001001"},
     {"second head", "00000028" SHA_B_HEX},
     {"second head: first_seen_ms, ci, ci_at_ms", "000000000000006203000000000000044a"},
     {"second head: check, reason", "0205"},
@@ -134,6 +138,7 @@ static const struct {
     {"version 3: second head: means, permission, too_soon", "020401"},
     {"version 3: second head: cancelled, budget_until_ms, queued", "00000061000000000000083200"},
     {"version 3: second head: policies_done", "00006200"},
+    {"version 3: second head: came_at, came_known, label_at", "0000000000000c1a010000000000001002"},
 };
 
 static void encode(const struct record *record, struct buf *out)
@@ -159,6 +164,9 @@ static void check_head(const struct head *got, const struct head *want)
     check_int(row, "budget_until_ms", got->budget_until_ms, want->budget_until_ms);
     check_bool(row, "queued", got->queued, want->queued);
     check_u64(row, "policies_done", got->policies_done, want->policies_done);
+    check_int(row, "came_at", got->came_at, want->came_at);
+    check_bool(row, "came_known", got->came_known, want->came_known);
+    check_int(row, "label_at", got->label_at, want->label_at);
     check_u64(row, "approver's id", got->approver.id, want->approver.id);
     check_str(row, "approver", got->approver.login, want->approver.login);
     check_int(row, "approved_at_ms", got->approved_at_ms, want->approved_at_ms);
@@ -394,7 +402,8 @@ static void forget_version_3(struct record *record)
         struct head *head = &record->heads[i];
         head->means = head->approved ? MEANS_LABEL : MEANS_NONE; /* there was no other */
         head->approver_permission = PERMISSION_NONE;
-        head->too_soon = head->queued = false;
+        head->too_soon = head->queued = head->came_known = false;
+        head->came_at = head->label_at = 0;
         head->cancelled = 0;
         head->budget_until_ms = 0;
         head->policies_done = 0;
@@ -449,7 +458,7 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
     enum {
-        VERSION_3 = 1 + 1 + 1 + 4 + 8 + 1 + 4,
+        VERSION_3 = 1 + 1 + 1 + 4 + 8 + 1 + 4 + 8 + 1 + 8,
         ASKED = VERSION_3 + 8 + 4 + 3 + 1 + 2,
         BEFORE = ASKED + 1,
         RERUNS = BEFORE + 4
@@ -474,7 +483,8 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         {"means", VERSION_3, MEANS_END},
         {"permission", VERSION_3 - 1, PERMISSION_END},
         {"too_soon", VERSION_3 - 2, 2},
-        {"queued", 5, 2},
+        {"queued", 4 + 18, 2},
+        {"came_known", 9, 2},
     };
     struct record record;
     struct buf bytes;

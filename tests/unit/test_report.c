@@ -249,6 +249,9 @@ static void fill(struct fixture *f)
     record.heads[0].approved = true;
     record.heads[0].approver = (struct user){.id = 3, .login = "tim"};
     record.heads[0].approved_at_ms = 1700000000004;
+    record.heads[0].means = MEANS_BUTTON;
+    record.heads[0].approver_permission = PERMISSION_WRITE;
+    record.approved_head = record.heads[0].sha;
     record.heads[1].check_reason = WAIT_CONFLICT;
     record.view.mergeable = MERGEABLE_NO;
     record.view.labelled = true;
@@ -275,10 +278,12 @@ static void test_pull_request_is_told_whole(void **state)
         "\"state\":\"conflict\",\"head\":\"" SHA_B_TEXT "\",\"waits_for\":\"conflict\","
         "\"waits_for_text\":\"conflicts to be resolved\",\"until\":null,\"draft\":false,\"labelled\":true,"
         "\"mergeable\":\"no\",\"being_worked_on\":false,\"put_off_until\":1700000009999,\"failures\":2,"
-        "\"since\":1700000000001,\"emergency_by\":\"eva\",\"emergency_at\":1700000000006,\"heads\":["
+        "\"approved_head\":\"" SHA_A_TEXT
+        "\",\"since\":1700000000001,\"emergency_by\":\"eva\",\"emergency_at\":1700000000006,\"heads\":["
         "{\"sha\":\"" SHA_A_TEXT "\",\"first_seen\":1700000000000,\"ci\":\"started\","
         "\"ci_at\":1700000000005,\"waits_for\":\"nothing\",\"waits_for_text\":\"\",\"until\":null,"
-        "\"approved_by\":\"tim\",\"approved_at\":1700000000004},"
+        "\"approved_by\":\"tim\",\"approved_at\":1700000000004,"
+        "\"approved_with\":\"button\",\"approver_permission\":\"write\"},"
         "{\"sha\":\"" SHA_B_TEXT "\",\"first_seen\":1700000000001,\"ci\":\"none\",\"ci_at\":null,"
         "\"waits_for\":\"conflict\",\"waits_for_text\":\"conflicts to be resolved\",\"until\":null}],"
         "\"deliveries\":[{\"delivery\":\"d1\",\"event\":\"labeled\",\"sender\":\"tim\","

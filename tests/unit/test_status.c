@@ -105,6 +105,8 @@ static void fill(struct fixture *f)
     struct head *head = record_add_head(&record, &event.pr.head, 1700000000000);
     head->check_reason = WAIT_UNTRUSTED;
     head->approved = true;
+    head->means = MEANS_COMMAND;
+    head->approver_permission = PERMISSION_MAINTAIN;
     strcpy(head->approver.login, "<a href=\"//evil\">");
     if (store_txn(f->gate.store, add_to_ledger_body, &record, &err) != ERR_OK)
         fail_msg("filling: %s", err.text);
@@ -184,7 +186,7 @@ static void test_pull_requests_page_escapes_what_it_alone_shows(void **state)
 {
     (void)state;
     static const char *const parts[] = {
-        "<td>&lt;a href=&quot;//evil&quot;&gt;</td>",
+        "<td>&lt;a href=&quot;//evil&quot;&gt; (maintain), command</td>",
         "<td>&lt;i&gt;eve&lt;/i&gt;</td>",
         "<td>&lt;u&gt;no&lt;/u&gt;</td>",
         "<td>&lt;img src=x onerror=alert(1)&gt;</td>",

@@ -6,7 +6,8 @@
 
 /* What GitHub says; tests set it. */
 static const char *role, *base_role, *team_state, *second_team_state;
-static int pull_status, role_status, app_status, pull_calls, role_calls, team_calls, user_calls, app_calls;
+static int pull_status, role_status, app_status, label_status, pull_calls, role_calls, team_calls, user_calls,
+    app_calls;
 
 static enum err_code answer(const struct http_request *request, struct http_reply *reply, struct err *err)
 {
@@ -21,6 +22,11 @@ static enum err_code answer(const struct http_request *request, struct http_repl
             "\"2023-11-14T22:13:20Z\",\"mergeable\":true,\"labels\":[{\"id\":1,\"name\":\"CICD\"}],"
             "\"user\":{\"id\":2,\"login\":\"bob\",\"type\":\"User\"},\"head\":{\"sha\":"
             "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"ref\":\"topic\"},\"base\":{\"ref\":\"main\"}}");
+    } else if (strstr(request->url, "/issues/7/events") != NULL) {
+        reply->status = label_status;
+        buf_adds(&reply->body,
+                 "[{\"event\":\"labeled\",\"created_at\":\"2023-11-14T22:13:20Z\",\"label\":"
+                 "{\"name\":\"CICD\"},\"actor\":{\"id\":8,\"login\":\"max\",\"type\":\"User\"}}]");
     } else if (strstr(request->url, "/permission") != NULL) {
         role_calls++;
         reply->status = role == NULL ? 404 : role_status;
@@ -56,7 +62,7 @@ static void begin_with(struct fixture *f, const char *top_keys, const char *repo
     f->fake.answer = answer;
     role = team_state = second_team_state = NULL;
     base_role = "read";
-    pull_status = role_status = app_status = 200;
+    pull_status = role_status = app_status = label_status = 200;
     pull_calls = role_calls = team_calls = user_calls = app_calls = 0;
     github_use(f->worker.github, "octo/repo", 0);
 }
@@ -213,19 +219,45 @@ static void test_sender_must_be_somebody_else_with_enough_rights(void **state)
 {
     (void)state;
     struct fixture f;
-    begin(&f, "");
+    begin(&f, "settle_seconds = 0");
     role = "triage";
     struct event event = by_stranger(EVENT_LABELED);
     struct facts facts = learn(&f, &event, ERR_OK);
     assert_true(facts.sender_may_approve);
     assert_int_equal(facts.known & FACT_AUTHOR, 0); /* approved: nobody asks about the author */
     check_contains("sender", "why", facts.sender_why, "triage");
+    assert_int_equal(facts.sender_permission, PERMISSION_TRIAGE);
     strcpy(event.sender.login, "GateKeeper");
     facts = learn(&f, &event, ERR_OK);
     assert_true(facts.sender_is_prgate);
     assert_int_equal(facts.known & FACT_SENDER, 0);
     assert_int_equal(user_calls, 1);
     fixture_close(&f);
+}
+
+/* Whose label is there is asked only where it may have to go, and no answer is as good as none. */
+static void test_whose_label_it_is_is_asked_about_a_refused_one(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *role;
+        int status;
+        unsigned asked;
+        bool told;
+    } rows[] = {{"triage", 200, 0, false}, {"read", 200, FACT_LABEL, true}, {"read", 403, FACT_LABEL, false}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f, "settle_seconds = 0");
+        role = rows[i].role;
+        label_status = rows[i].status;
+        struct event event = by_stranger(EVENT_LABELED);
+        struct facts facts = learn(&f, &event, ERR_OK);
+        assert_int_equal(facts.known & FACT_LABEL, rows[i].asked);
+        assert_int_equal(facts.label_is_set, rows[i].told);
+        assert_string_equal(facts.label_set_by.login, rows[i].told ? "max" : "");
+        assert_int_equal(facts.settle_s, 0);
+        fixture_close(&f);
+    }
 }
 
 static void test_deleted_accounts_are_nobody(void **state)
@@ -673,6 +705,7 @@ int main(void)
         cmocka_unit_test(test_permission_below_at_and_above_what_is_asked_for),
         cmocka_unit_test(test_team_counts_only_when_active),
         cmocka_unit_test(test_sender_must_be_somebody_else_with_enough_rights),
+        cmocka_unit_test(test_whose_label_it_is_is_asked_about_a_refused_one),
         cmocka_unit_test(test_deleted_accounts_are_nobody),
         cmocka_unit_test(test_deleted_account_leaves_the_other_one_as_it_is),
         cmocka_unit_test(test_failures_are_told_apart),

@@ -45,7 +45,7 @@ static void test_waiting_says_what_for_and_what_to_do(void **state)
         {WAIT_NOTHING, "Waiting for the label", "CI starts when somebody", true},
         {WAIT_CONFLICT, "conflicts", "by itself once the conflicts", false},
         {WAIT_STALE_APPROVAL, "older commit", "counts for the commit that was seen", true},
-        {WAIT_NOT_APPROVER, "may not approve", "takes the label", true},
+        {WAIT_NOT_APPROVER, "may not approve", "approves nothing", true},
         {WAIT_UNTRUSTED, "maintainer's approval", "CI starts when somebody", true},
         {WAIT_DRAFT, "draft", "ready for review", true},
         {WAIT_NO_LABEL, "Waiting for the label", "CI starts when somebody", true},
@@ -182,7 +182,7 @@ static void test_done_never_says_more_than_is_known(void **state)
         {"trusted", CI_STARTED, TRIGGER_REPOSITORY_DISPATCH, false, "CI was started",
          "The author is trusted."},
         {"approved", CI_STARTED, TRIGGER_HTTP, true, "CI was started",
-         "Approved by @tim with the label **CI/CD ok**."},
+         "Approved by @tim (write) with the label **CI/CD ok**."},
         {"the label starts it", CI_STARTED, TRIGGER_NONE, true, "Cleared to run", "Approved by @tim"},
         {"unknown", CI_UNKNOWN, TRIGGER_WORKFLOW_DISPATCH, true, "CI may have been started",
          "start CI for `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa` by hand"},
@@ -191,6 +191,8 @@ static void test_done_never_says_more_than_is_known(void **state)
         struct policy policy = make_policy();
         struct head head = {
             .ci = rows[i].ci, .approved = rows[i].approved, .approver = {.id = 3, .login = "tim"}};
+        head.means = MEANS_LABEL;
+        head.approver_permission = PERMISSION_WRITE;
         struct texts texts;
         policy.trigger = rows[i].trigger;
         memset(head.sha.hex, 'a', 40);
@@ -217,6 +219,87 @@ static void test_conflict_names_branch_and_label(void **state)
     check_contains("conflict", "comment", buf_text(&comment), "**CI/CD ok**");
     check_contains("conflict", "comment", buf_text(&comment), "CI has not been started");
     buf_release(&comment);
+}
+
+static void test_approval_is_told_with_its_means_and_permission(void **state)
+{
+    (void)state;
+    static const struct {
+        enum approval_means means;
+        enum permission permission;
+        const char *summary;
+    } rows[] = {
+        {MEANS_LABEL, PERMISSION_TRIAGE, "Approved by @tim (triage) with the label **CI/CD ok**."},
+        {MEANS_BUTTON, PERMISSION_ADMIN, "Approved by @tim (admin) with the button of this check."},
+        {MEANS_COMMAND, PERMISSION_WRITE, "Approved by @tim (write) with a comment."},
+        {MEANS_LABEL, PERMISSION_NONE, "Approved by @tim with the label **CI/CD ok**."},
+    };
+    struct policy policy = make_policy();
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct head head = {.ci = CI_STARTED,
+                            .approved = true,
+                            .approver = {.id = 3, .login = "tim"},
+                            .means = rows[i].means,
+                            .approver_permission = rows[i].permission};
+        struct texts done, waiting;
+        begin(&done);
+        begin(&waiting);
+        wording_done(&policy, &head, &done.title, &done.summary);
+        wording_awaiting(&policy, &head, WAIT_CONFLICT, &waiting.title, &waiting.summary);
+        check_str(rows[i].summary, "done", buf_text(&done.summary), rows[i].summary);
+        check_contains(rows[i].summary, "waiting", buf_text(&waiting.summary), rows[i].summary);
+        end(&done);
+        end(&waiting);
+    }
+}
+
+static void test_button_is_offered_where_an_approval_helps(void **state)
+{
+    (void)state;
+    struct policy policy = make_policy();
+    for (int reason = WAIT_NOTHING; reason < WAIT_REASON_END; reason++) {
+        struct texts texts;
+        begin(&texts);
+        wording_awaiting(&policy, NULL, (enum wait_reason)reason, &texts.title, &texts.summary);
+        check_bool(wait_reason_name((enum wait_reason)reason), "offers the button",
+                   strstr(buf_text(&texts.summary), "*Approve CI*") != NULL,
+                   reason != WAIT_CONFLICT && reason != WAIT_BUDGET);
+        end(&texts);
+    }
+}
+
+static void check_message(enum message message, const char *approved_head, const char *marker,
+                          const char *part)
+{
+    struct policy policy = make_policy();
+    struct record record = {.repo = "octo/repo", .key = {.repo_id = 5, .number = 7}};
+    struct intent intent = {.message = message, .target = 99, .person = {.id = 3, .login = "tim"}};
+    struct buf text, mark;
+    memset(intent.sha.hex, 'b', 40);
+    strcpy(record.approved_head.hex, approved_head);
+    buf_init(&text);
+    buf_init(&mark);
+    wording_message(&policy, &record, &intent, "https://ghe.example", &text);
+    wording_message_marker(&intent, &mark);
+    check_str(part, "marker", buf_text(&mark), marker);
+    check_contains(part, "text", buf_text(&text), part);
+    check_contains(part, "text", buf_text(&text), "@tim");
+    check_contains(part, "text", buf_text(&text), "**CI/CD ok**");
+    buf_release(&text);
+    buf_release(&mark);
+}
+
+#define A40 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B40 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static void test_messages_say_what_to_do_once(void **state)
+{
+    (void)state;
+    check_message(MESSAGE_LOOK_AGAIN, A40, "look_again:" B40,
+                  "(https://ghe.example/octo/repo/compare/" A40 "..." B40 ")");
+    check_message(MESSAGE_LOOK_AGAIN, "", "look_again:" B40, "(https://ghe.example/octo/repo/pull/7/files)");
+    check_message(MESSAGE_LOOK_AGAIN, B40, "look_again:" B40, "(https://ghe.example/octo/repo/pull/7/files)");
+    check_message(MESSAGE_NOT_APPROVER, "", "not_approver:3", "at least *triage* permission");
 }
 
 /* The caller's buffers may hold something already. */
@@ -285,6 +368,9 @@ int main(void)
         cmocka_unit_test(test_conflict_names_branch_and_label),
         cmocka_unit_test(test_reruns_are_told),
         cmocka_unit_test(test_text_is_appended),
+        cmocka_unit_test(test_approval_is_told_with_its_means_and_permission),
+        cmocka_unit_test(test_button_is_offered_where_an_approval_helps),
+        cmocka_unit_test(test_messages_say_what_to_do_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
