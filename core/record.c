@@ -119,6 +119,7 @@ void head_encode(struct buf *out, const struct head *head)
     encode_u32(out, head->cancelled);
     encode_i64(out, head->budget_until_ms);
     encode_bool(out, head->queued);
+    encode_u64(out, head->check_id);
 }
 
 static void decode_pusher(struct decoder *d, struct head *head)
@@ -179,6 +180,7 @@ void head_decode(struct decoder *d, unsigned version, struct head *head)
     head->cancelled = decode_u32(d);
     head->budget_until_ms = decode_i64(d);
     head->queued = decode_bool(d);
+    head->check_id = decode_u64(d);
 }
 
 static void encode_claim(struct buf *out, const struct claim *claim)
@@ -221,6 +223,7 @@ void record_encode(const struct record *record, struct buf *out)
     encode_u32(out, record->policies_done);
     encode_user(out, &record->emergency_by);
     encode_i64(out, record->emergency_at_ms);
+    encode_i64(out, record->unlabelled_at);
     encode_u32(out, (uint32_t)record->head_count);
     for (size_t i = 0; i < record->head_count; i++)
         head_encode(out, &record->heads[i]);
@@ -253,6 +256,7 @@ static void decode_fields(struct decoder *d, unsigned version, struct record *re
     record->policies_done = decode_u32(d);
     decode_user(d, &record->emergency_by);
     record->emergency_at_ms = decode_i64(d);
+    record->unlabelled_at = decode_i64(d);
 }
 
 enum err_code record_decode(struct record *record, const void *bytes, size_t len, struct err *err)

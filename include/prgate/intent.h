@@ -74,6 +74,7 @@ struct intent {
     uint32_t attempt;   /* INTENT_CANCEL: head_attempt() of what is to be cancelled */
     struct user person; /* whom a message is about */
     int64_t sent_ms;    /* INTENT_TRIGGER: when a request went out whose outcome is not known; 0 = none did */
+    bool untried;       /* not stored: whoever performs it has made it, so nobody can have tried before */
 };
 
 const char *message_name(enum message message); /* "look_again": part of a comment's hidden marker */

@@ -48,6 +48,7 @@ static void make_record(struct record *record)
     record->policies_done = 5;
     record->emergency_by = (struct user){.id = 3, .login = "tim"};
     record->emergency_at_ms = 106;
+    record->unlabelled_at = 107;
     for (char digit = 'a'; digit <= 'e'; digit++) {
         struct sha sha = sha_of(digit);
         record_reserve_head(record);
@@ -77,6 +78,7 @@ static void make_record(struct record *record)
         head->cancelled = (uint32_t)digit - 1;
         head->budget_until_ms = 2000 + digit;
         head->queued = digit == 'a' || digit == 'c';
+        head->check_id = 5000000000 + (uint64_t)digit;
     }
 }
 
@@ -106,6 +108,7 @@ static const struct {
     {"version 3: approved_head", "00000028" SHA_A_HEX},
     {"version 3: policies_done, emergency_by", "0000000500000000000000030000000374696d00"},
     {"version 3: emergency_at_ms", "000000000000006a"},
+    {"version 3: unlabelled_at", "000000000000006b"},
     {"number of heads", "00000002"},
     {"first head", "00000028" SHA_A_HEX},
     {"first head: first_seen_ms, ci, ci_at_ms", "0000000000000061030000000000000449"},
@@ -117,6 +120,7 @@ static const struct {
      "00000061050000000000000004000000036d6178000100"},
     {"version 3: first head: means, permission, too_soon", "020400"},
     {"version 3: first head: cancelled, budget_until_ms, queued", "00000060000000000000083101"},
+    {"version 3: first head: check_id", "000000012a05f261"},
     {"second head", "00000028" SHA_B_HEX},
     {"second head: first_seen_ms, ci, ci_at_ms", "000000000000006203000000000000044a"},
     {"second head: check, reason", "0205"},
@@ -127,6 +131,7 @@ static const struct {
      "00000062050000000000000004000000036d6178000001"},
     {"version 3: second head: means, permission, too_soon", "020401"},
     {"version 3: second head: cancelled, budget_until_ms, queued", "00000061000000000000083200"},
+    {"version 3: second head: check_id", "000000012a05f262"},
 };
 
 static void encode(const struct record *record, struct buf *out)
@@ -151,6 +156,7 @@ static void check_head(const struct head *got, const struct head *want)
     check_u64(row, "cancelled", got->cancelled, want->cancelled);
     check_int(row, "budget_until_ms", got->budget_until_ms, want->budget_until_ms);
     check_bool(row, "queued", got->queued, want->queued);
+    check_u64(row, "check_id", got->check_id, want->check_id);
     check_u64(row, "approver's id", got->approver.id, want->approver.id);
     check_str(row, "approver", got->approver.login, want->approver.login);
     check_int(row, "approved_at_ms", got->approved_at_ms, want->approved_at_ms);
@@ -199,6 +205,7 @@ static void check_record(const struct record *got, const struct record *want)
     check_u64("record", "policies_done", got->policies_done, want->policies_done);
     check_str("record", "emergency_by", got->emergency_by.login, want->emergency_by.login);
     check_int("record", "emergency_at_ms", got->emergency_at_ms, want->emergency_at_ms);
+    check_int("record", "unlabelled_at", got->unlabelled_at, want->unlabelled_at);
     check_u64("record", "heads", got->head_count, want->head_count);
     for (size_t i = 0; i < want->head_count; i++)
         check_head(&got->heads[i], &want->heads[i]);
@@ -378,6 +385,7 @@ static void forget_version_3(struct record *record)
     record->policies_done = 0;
     record->emergency_by = (struct user){0};
     record->emergency_at_ms = 0;
+    record->unlabelled_at = 0;
     for (size_t i = 0; i < record->head_count; i++) {
         struct head *head = &record->heads[i];
         head->means = head->approved ? MEANS_LABEL : MEANS_NONE; /* there was no other */
@@ -385,6 +393,7 @@ static void forget_version_3(struct record *record)
         head->too_soon = head->queued = false;
         head->cancelled = 0;
         head->budget_until_ms = 0;
+        head->check_id = 0;
     }
 }
 
@@ -436,7 +445,8 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
     enum {
-        VERSION_3 = 1 + 1 + 1 + 4 + 8 + 1,
+        CHECK_ID = 8,
+        VERSION_3 = CHECK_ID + 1 + 1 + 1 + 4 + 8 + 1,
         ASKED = VERSION_3 + 8 + 4 + 3 + 1 + 2,
         BEFORE = ASKED + 1,
         RERUNS = BEFORE + 4
@@ -461,7 +471,7 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         {"means", VERSION_3, MEANS_END},
         {"permission", VERSION_3 - 1, PERMISSION_END},
         {"too_soon", VERSION_3 - 2, 2},
-        {"queued", 1, 2},
+        {"queued", CHECK_ID + 1, 2},
     };
     struct record record;
     struct buf bytes;
