@@ -41,7 +41,7 @@ struct facts {
     bool sender_may_approve;
     enum permission sender_permission; /* PERMISSION_NONE where it was not asked, without credentials */
     int settle_s;                      /* of the policy: known always */
-    char sender_why[FACT_WHY_SIZE]; /* "permission triage", for the ledger */
+    char sender_why[FACT_WHY_SIZE];    /* "permission triage", for the ledger */
     bool author_trusted;
     char author_why[FACT_WHY_SIZE];
     bool pusher_trusted;
