@@ -175,6 +175,11 @@ LEFT_OUT = $(if $(filter tests/integration,$(TESTS)),--ignore=tests/integration/
 check-integration: all $(BUILD)/crash/points.so
 	$(PYTHON) -m pytest -q -p no:cacheprovider -n 4 --dist loadgroup $(PYTEST) $(LEFT_OUT) $(TESTS)
 
+# How many calls to GitHub a pull request costs: the tables of docs/performance.md.
+.PHONY: count-calls
+count-calls: all
+	$(PYTHON) -m pytest -q -s -p no:cacheprovider -n 0 tests/integration/test_calls.py
+
 # CRASH_N=2000 make check-crash is a long run, CRASH_SEED=N repeats the dice of one.
 check-crash: all $(BUILD)/crash/points.so
 	tests/crash.sh

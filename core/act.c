@@ -52,17 +52,12 @@ struct act_result act_result_of(enum err_code code, const struct err *err)
 
 /* ---- label, check, comment ----------------------------------------------- */
 
+/* To add one that is there does nothing on GitHub, and the reply tells which are there: no need to look first. */
 static struct act_result act_add_label(struct worker *worker, const struct policy *policy,
                                        const struct record *record)
 {
     struct err err = {0};
-    bool there = false;
-    enum err_code code = ERR_OK;
-    if (github_can_read(worker->github))
-        code = github_has_label(worker->github, record->key.number, policy, &there, &err);
-    if (code == ERR_OK && !there)
-        code = github_add_label(worker->github, record->key.number, policy, &err);
-    return act_result_of(code, &err);
+    return act_result_of(github_add_label(worker->github, record->key.number, policy, &err), &err);
 }
 
 static struct act_result act_remove_label(struct worker *worker, const struct policy *policy,
@@ -130,7 +125,18 @@ static struct act_result act_check(struct worker *worker, const struct policy *p
         wording_awaiting(policy, head, refused ? WAIT_TRIGGER_FAILED : intent->reason, &title, &summary);
     add_undone(worker, record, &intent->sha, &title, &summary);
     act_add_details_url(worker, record, &url);
+    /*
+     * Only a check that is done may be written without a look: none that is done is ever set back to waiting,
+     * be it another pull request's with the same commit. One that this very decision heard of first has none of
+     * this pull request's; a crash behind the writing leaves an intent that is not untried, and is looked for.
+     */
+    bool is_first = head != NULL && head->first_seen_ms == intent->created_ms && head->check_id == 0;
+    uint64_t written_id = 0;
     struct github_check check = {.sha = intent->sha,
+                                 .id = completed ? head->check_id : 0,
+                                 .untried = completed && intent->untried,
+                                 .is_first = completed && intent->untried && is_first,
+                                 .written_id = &written_id,
                                  .name = policy->check_name,
                                  .external_id = id,
                                  .title = buf_text(&title),
@@ -142,7 +148,9 @@ static struct act_result act_check(struct worker *worker, const struct policy *p
     buf_release(&title);
     buf_release(&summary);
     buf_release(&url);
-    return act_result_of(code, &err);
+    struct act_result result = act_result_of(code, &err);
+    result.check_id = written_id;
+    return result;
 }
 
 static struct act_result act_comment(struct worker *worker, const struct policy *policy,

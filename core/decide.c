@@ -83,6 +83,11 @@ static bool is_gate_labeled(const struct event *event)
     return event->action == EVENT_LABELED && event->label_is_gate;
 }
 
+static bool is_gate_unlabeled(const struct event *event)
+{
+    return event->action == EVENT_UNLABELED && event->label_is_gate;
+}
+
 /* An opening that was not handled before, under whatever delivery id. */
 static bool is_new_opening(const struct record *record, const struct event *event)
 {
@@ -226,6 +231,17 @@ static bool tells_pusher(const struct record *record, const struct event *event,
            (head == NULL || (head->pusher != PUSHER_TRUSTED && !head_is_triggered(head)));
 }
 
+/* prgate took the label off, and reckons with that already; and nobody has allowed this head or is owed an opening. */
+static bool is_echo_of_removal(const struct record *record, const struct event *event)
+{
+    const struct snapshot *view = &record->view;
+    const struct head *head = record_find_head(record, &view->head);
+    bool is_waiting = head != NULL && head->check == CHECK_AWAITING && head->check_reason != WAIT_CONFLICT &&
+                      !head->approved && !head->label_granted && !record->opening_owed;
+    return is_gate_unlabeled(event) && is_waiting && sha_equal(&record->label_removed, &view->head) &&
+           event->pr.updated_at >= view->updated_at && same_state(&event->pr, view);
+}
+
 static bool needs_read(const struct record *record, const struct event *event)
 {
     const struct snapshot *view = &record->view;
@@ -236,9 +252,13 @@ static bool needs_read(const struct record *record, const struct event *event)
         return false;
     if (newer && event->action == EVENT_CLOSED)
         return false;
+    /* Nothing can come of it, whatever a read shows: what else has happened has its own delivery. */
+    bool is_known = newer || (!older && same_state(&event->pr, view));
     const struct head *head = record_find_head(record, &event->pr.head);
     bool settled = head != NULL && head_is_triggered(head) && decide_is_about_head(event, view);
-    return !(newer && settled && !is_new_opening(record, event));
+    if (is_known && settled && !is_new_opening(record, event))
+        return false;
+    return !is_echo_of_removal(record, event);
 }
 
 static enum fact unless_known(const struct facts *facts, enum fact fact)
@@ -274,6 +294,14 @@ static enum rule judge_rerun(const struct record *record, const struct event *ev
     bool repeated = event->attempt != 0 && event->attempt < head_attempt(head);
     bool under_way = head->ci == CI_DECIDED || head->ci == CI_SENT;
     return repeated || under_way || event->received_ms <= head->ci_at_ms ? RULE_RERUN_SAME : RULE_RERUN;
+}
+
+/* From then on a label that GitHub shows on this head was set anew. It depends on who took it off. */
+static bool may_tell_of_removal(const struct record *record, const struct event *event,
+                                const struct snapshot *view)
+{
+    return is_gate_unlabeled(event) && decide_is_about_head(event, view) && !event->pr.labelled &&
+           sha_equal(&record->label_removed, &view->head) && !is_nobody(&event->sender);
 }
 
 /* As it will be judged: nothing is known of a commit that has only just become the head. */
@@ -319,6 +347,8 @@ static enum fact gate_needs(const struct record *record, const struct event *eve
             return sender;
     }
     enum fact need = needs_pusher(record, event, &view, facts);
+    if (need == 0 && may_tell_of_removal(record, event, &view))
+        need = unless_known(facts, FACT_IDENTITY);
     if (need != 0)
         return need;
     if (view.closed)
@@ -362,6 +392,7 @@ void decide_remove_label(struct record *record, const struct head *head, struct 
     decide_add_intent(out, INTENT_REMOVE_LABEL, &head->sha);
     record->view.labelled = false;
     record->label_removed = head->sha;
+    record->unlabelled_at = 0;
 }
 
 /* What the event tells that no later read would. */
@@ -380,6 +411,8 @@ static void remember(struct record *record, const struct event *event, const str
         record->drafted_at = later_of(record->drafted_at, at);
     if (is_gate_labeled(event) && event->pr.draft)
         record->draft_label_at = later_of(record->draft_label_at, at);
+    if (may_tell_of_removal(record, event, view) && facts->sender_is_prgate)
+        record->unlabelled_at = later_of(record->unlabelled_at, at);
     if (decide_knows(facts, FACT_READ))
         record->read_ms = facts->read_ms;
     if (event->installation != 0)
@@ -555,11 +588,18 @@ static void decide_again(struct record *record, struct head *head, const struct 
         decide_complete_check(head, out);
 }
 
+/* A read that lags may still show the label that prgate has taken off; not once GitHub has told that it is off. */
+static bool label_is_on(const struct record *record, const struct head *head)
+{
+    const struct snapshot *view = &record->view;
+    bool set_anew = record->unlabelled_at != 0 && view->updated_at > record->unlabelled_at;
+    return view->labelled && (set_anew || !sha_equal(&record->label_removed, &head->sha));
+}
+
 void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out)
 {
     decide_add_intent(out, INTENT_TRIGGER, &head->sha);
-    /* A read that lags may still show the label that prgate has taken off: adding it looks first. */
-    if (!record->view.labelled || sha_equal(&record->label_removed, &head->sha))
+    if (!label_is_on(record, head))
         decide_add_label(record, head, out);
     decide_complete_check(head, out);
     head->ci_before = CI_NONE;

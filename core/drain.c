@@ -48,7 +48,9 @@ struct run {
     uint64_t seq;                /* of the event */
     struct event event;
     struct intent intent;
-    int64_t marked_ms; /* when this step marked the intent as sent; 0 = it did not */
+    int64_t marked_ms;  /* when this step marked the intent as sent; 0 = it did not */
+    uint64_t made_from; /* intents from this number on were made by this run; UINT64_MAX = none was */
+    uint64_t next_made; /* where those of the decision at hand begin */
     int64_t now_ms;
     int64_t received_ms; /* INTENT_TRIGGER: when the delivery came that led to it; 0 = not known any more */
     int64_t step_us;     /* when this step began, clock_monotonic_us() */
@@ -150,6 +152,8 @@ static enum err_code next_intent(struct store_txn *txn, struct run *run, struct 
     if (code != ERR_OK)
         return code;
     run->step = STEP_ACT;
+    /* Made since the claim was taken, and each attempt counts or ends the run. */
+    run->intent.untried = run->intent.seq >= run->made_from && run->intent.attempts == 0;
     /* Run again after a commit whose success was hidden: the mark is this step's own, and nothing went out yet. */
     if (run->marked_ms != 0 && run->intent.sent_ms == run->marked_ms) {
         run->intent.sent_ms = 0;
@@ -293,6 +297,7 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
         run->record.due_ms = run->decision.later_ms;
         return table_put_record(txn, &run->record, err);
     }
+    run->next_made = run->record.next_intent;
     code = take_event(txn, run, err);
     if (code == ERR_OK && run->decision.drop_intents)
         code = table_drop_intents(txn, &run->pr, err);
@@ -391,6 +396,8 @@ static enum err_code decide_event(struct run *run, struct err *err)
     enum err_code code = store_txn(run->gate->store, decide_body, run, err);
     if (code == ERR_OK)
         tell_decision(run);
+    if (code == ERR_OK && run->made_from == UINT64_MAX && run->decision.rule != RULE_LATER)
+        run->made_from = run->next_made;
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
@@ -486,10 +493,18 @@ static enum err_code recall_receipt(struct store_txn *txn, struct run *run, stru
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
+static void note_check(struct run *run)
+{
+    struct head *head = record_find_head(&run->record, &run->intent.sha);
+    if (head != NULL && intent_is_check(run->intent.kind) && run->result.check_id != 0)
+        head->check_id = run->result.check_id;
+}
+
 /* The intent is over and done with, in one way or another. */
 static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_state ci, struct err *err)
 {
     set_ci(run, ci);
+    note_check(run);
     record_end_back_off(&run->record);
     enum err_code code = table_remove_intent(txn, &run->pr, run->intent.seq, err);
     const struct head *head = record_find_head(&run->record, &run->intent.sha);
@@ -672,8 +687,12 @@ static enum err_code take_step(struct run *run, struct err *err)
 void drain_run(struct worker *worker, const struct pr_key *pr, const struct claim *claim)
 {
     struct err err = {0};
-    struct run run = {
-        .worker = worker, .gate = worker->gate, .pr = *pr, .claim = *claim, .may_overtake = true};
+    struct run run = {.worker = worker,
+                      .gate = worker->gate,
+                      .pr = *pr,
+                      .claim = *claim,
+                      .may_overtake = true,
+                      .made_from = UINT64_MAX};
     record_init(&run.record);
     enum err_code code;
     do {

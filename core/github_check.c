@@ -119,6 +119,31 @@ static cJSON *run_body(const struct github *github, const struct github_check *c
     return body;
 }
 
+/* What the reply says is of use, and no reason to take what was done for not done. */
+static void note_id(struct github *github, const struct github_ask *ask, const struct http_reply *reply,
+                    const struct github_check *check)
+{
+    struct err ignored;
+    cJSON *run = NULL;
+    if (check->written_id != NULL && github_parse(github, ask, reply, &run, &ignored) == ERR_OK)
+        github_json_u64(run, "id", check->written_id);
+    cJSON_Delete(run);
+}
+
+static enum err_code send_run(struct github *github, const struct github_ask *ask,
+                              const struct github_check *check, struct err *err)
+{
+    struct http_reply reply;
+    if (github->config->dry_run)
+        return github_write(github, ask, NULL, err);
+    http_reply_init(&reply);
+    enum err_code code = github_fetch(github, ask, &reply, err);
+    if (code == ERR_OK)
+        note_id(github, ask, &reply, check);
+    http_reply_release(&reply);
+    return code;
+}
+
 static enum err_code write_run(struct github *github, const struct check_search *search, struct err *err)
 {
     cJSON *body = run_body(github, search->check);
@@ -134,10 +159,21 @@ static enum err_code write_run(struct github *github, const struct check_search 
                              .url = buf_text(&url),
                              .body = body,
                              .once = !search->found};
-    enum err_code code = github_write(github, &ask, NULL, err);
+    enum err_code code = send_run(github, &ask, search->check, err);
     cJSON_Delete(body);
     buf_release(&url);
     return code;
+}
+
+/* Without a look. ERR_NOT_FOUND: it takes one. */
+static enum err_code write_known_run(struct github *github, const struct github_check *check, struct err *err)
+{
+    struct check_search known = {.check = check, .found = check->id != 0, .id = check->id};
+    if (!check->completed || (check->id == 0 && !check->is_first))
+        return ERR_NOT_FOUND;
+    enum err_code code = write_run(github, &known, err);
+    /* It may be gone, or of an App that was configured before. */
+    return code == ERR_REJECT && known.found ? ERR_NOT_FOUND : code;
 }
 
 /* ---- commit statuses ---- */
@@ -227,14 +263,29 @@ static bool uses_runs(const struct github *github)
     return config_credentials(github->config) == CREDENTIALS_APP || !github_can_read(github);
 }
 
-enum err_code github_put_check(struct github *github, const struct github_check *check, struct err *err)
+static enum err_code put_run(struct github *github, const struct github_check *check, struct err *err)
 {
     struct check_search search = {.check = check, .app_id = github->config->app_id};
-    enum err_code code = ERR_OK;
-    bool runs = uses_runs(github);
-    if (github_can_read(github))
-        code = runs ? find_run(github, &search, err) : find_status(github, &search, err);
-    if (code != ERR_OK || is_settled(&search))
+    enum err_code code = write_known_run(github, check, err);
+    if (code != ERR_NOT_FOUND)
         return code;
-    return runs ? write_run(github, &search, err) : write_status(github, check, err);
+    code = github_can_read(github) ? find_run(github, &search, err) : ERR_OK;
+    if (code == ERR_OK && search.found && check->written_id != NULL)
+        *check->written_id = search.id;
+    return code != ERR_OK || is_settled(&search) ? code : write_run(github, &search, err);
+}
+
+/* One more of the same does no harm: the newest of a context counts. But only one that is done is sure to be right. */
+static enum err_code put_status(struct github *github, const struct github_check *check, struct err *err)
+{
+    struct check_search search = {.check = check};
+    enum err_code code = ERR_OK;
+    if (github_can_read(github) && !(check->completed && check->untried))
+        code = find_status(github, &search, err);
+    return code != ERR_OK || is_settled(&search) ? code : write_status(github, check, err);
+}
+
+enum err_code github_put_check(struct github *github, const struct github_check *check, struct err *err)
+{
+    return uses_runs(github) ? put_run(github, check, err) : put_status(github, check, err);
 }

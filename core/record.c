@@ -123,6 +123,7 @@ void head_encode(struct buf *out, const struct head *head)
     encode_i64(out, head->came_at);
     encode_bool(out, head->came_known);
     encode_i64(out, head->label_at);
+    encode_u64(out, head->check_id);
 }
 
 static void decode_pusher(struct decoder *d, struct head *head)
@@ -187,6 +188,7 @@ void head_decode(struct decoder *d, unsigned version, struct head *head)
     head->came_at = decode_i64(d);
     head->came_known = decode_bool(d);
     head->label_at = decode_i64(d);
+    head->check_id = decode_u64(d);
 }
 
 static void encode_claim(struct buf *out, const struct claim *claim)
@@ -231,6 +233,7 @@ void record_encode(const struct record *record, struct buf *out)
     encode_i64(out, record->emergency_at_ms);
     encode_i64(out, record->dequeued_at);
     encode_bool(out, record->view.same_repo);
+    encode_i64(out, record->unlabelled_at);
     encode_u32(out, (uint32_t)record->head_count);
     for (size_t i = 0; i < record->head_count; i++)
         head_encode(out, &record->heads[i]);
@@ -265,6 +268,7 @@ static void decode_fields(struct decoder *d, unsigned version, struct record *re
     record->emergency_at_ms = decode_i64(d);
     record->dequeued_at = decode_i64(d);
     record->view.same_repo = decode_bool(d);
+    record->unlabelled_at = decode_i64(d);
 }
 
 enum err_code record_decode(struct record *record, const void *bytes, size_t len, struct err *err)

@@ -204,13 +204,20 @@ static enum err_code copy_file(void *arg, const char *dir, const char *name, str
     return code;
 }
 
+/* Backups of before there were budgets have none, and a store makes itself the table. */
+static bool is_of_before(const char *dir, enum store_table table, const char *name)
+{
+    return table == TABLE_BUDGET && store_inode(dir, name) == 0;
+}
+
 static enum err_code copy_tables(struct copy *copy, const char *home, struct err *err)
 {
     enum err_code code = ERR_OK;
     char name[32];
     for (int i = 0; i < TABLE_END && code == ERR_OK; i++) {
         snprintf(name, sizeof name, "%s.db", store_table_name((enum store_table)i));
-        code = copy_file(copy, home, name, err);
+        if (!is_of_before(home, (enum store_table)i, name))
+            code = copy_file(copy, home, name, err);
     }
     return code;
 }
@@ -241,6 +248,8 @@ static enum err_code verify_tables(struct store *marks, DB_ENV *env, const char 
         char name[32];
         DB *db;
         snprintf(name, sizeof name, "%s.db", store_table_name((enum store_table)i));
+        if (is_of_before(dir, (enum store_table)i, name))
+            continue;
         int code = db_create(&db, env, 0);
         if (code == 0) /* whatever it returns, the handle is gone */
             code = db->verify(db, name, NULL, NULL, 0);

@@ -1,6 +1,7 @@
 #include "prgate/trust.h"
 
 #include <inttypes.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 #include "prgate/log.h"
 #include "prgate/text.h"
 
-enum { QUESTION_SIZE = 320 };
+enum { QUESTION_SIZE = 320, IDENTITY_TTL_S = 3600 };
 
 /* ---- answers kept in the store ------------------------------------------ */
 
@@ -54,13 +55,18 @@ static enum err_code keep_body(struct store_txn *txn, void *arg, struct err *err
     return code;
 }
 
-static bool recall(const struct gate *gate, struct answer *answer)
+static bool recall_for(const struct gate *gate, struct answer *answer, int64_t ttl_s)
 {
     struct err err;
     if (store_txn(gate->store, recall_body, answer, &err) != ERR_OK)
         return false;
     int64_t age = clock_now_ms() - answer->learnt_ms;
-    return age >= 0 && age < gate->config->trust_ttl_s * INT64_C(1000);
+    return age >= 0 && age < ttl_s * INT64_C(1000);
+}
+
+static bool recall(const struct gate *gate, struct answer *answer)
+{
+    return recall_for(gate, answer, gate->config->trust_ttl_s);
 }
 
 /* A failure to keep it costs one more call the next time, and is no reason not to use it now. */
@@ -128,10 +134,28 @@ static enum err_code ask_app_id(struct worker *worker, const char *login, uint64
     return ERR_OK;
 }
 
+/* "identity/app/12345". Of a token a part of its hash, which tells tokens apart and no token. */
+static void ask_who(const struct config *config, char question[QUESTION_SIZE])
+{
+    enum { HASH_BYTES = 8 };
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    char hex[2 * HASH_BYTES + 1];
+    if (config_credentials(config) == CREDENTIALS_APP) {
+        snprintf(question, QUESTION_SIZE, "identity/app/%" PRIu64, config->app_id);
+        return;
+    }
+    if (EVP_Digest(config->token, strlen(config->token), digest, NULL, EVP_sha256(), NULL) != 1)
+        log_panic("SHA-256 fails");
+    text_hex(digest, HASH_BYTES, hex);
+    snprintf(question, QUESTION_SIZE, "identity/token/%s", hex);
+}
+
+/* It is no right that somebody may take away: it changes with the credentials, or if the App is renamed. */
 static enum err_code ask_identity(struct worker *worker, struct user *out, struct err *err)
 {
-    struct answer answer = {.question = "identity"};
-    if (!recall(worker->gate, &answer)) {
+    struct answer answer = {0};
+    ask_who(worker->gate->config, answer.question);
+    if (!recall_for(worker->gate, &answer, IDENTITY_TTL_S)) {
         enum err_code code = github_whoami(worker->github, &answer.user, err);
         if (code != ERR_OK)
             return code;

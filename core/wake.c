@@ -90,10 +90,8 @@ void wake_those_due(struct gate *gate, bool starting)
 {
     struct look look = {0};
     struct err err = {0};
-    enum err_code code;
     record_init(&look.record);
-    while (!atomic_load(&gate->stopping) &&
-           (code = store_txn(gate->store, next_body, &look, &err)) == ERR_OK) {
+    while (!atomic_load(&gate->stopping) && store_txn(gate->store, next_body, &look, &err) == ERR_OK) {
         bool due = look.wake.at_ms <= clock_now_ms();
         if (!due && !starting)
             break;

@@ -204,6 +204,11 @@ struct github_check {
     const char *details_url; /* "" = none */
     bool has_button;         /* check runs that wait: "Approve CI", by APPROVE_BUTTON_ID */
     bool completed;          /* false: waiting (in_progress; pending). true: success */
+    uint64_t id;             /* check runs: the one to be changed; 0 = to be looked for */
+    bool untried;  /* it was not written before, by a process that died either: no need to look for that */
+    bool is_first; /* nor was any other of ours for this commit */
+    uint64_t
+        *written_id; /* check runs: where the id of the one written or found goes, if it is known; or NULL */
 };
 
 /*
@@ -211,7 +216,9 @@ struct github_check {
  * /repos/{o}/{r}/commits/{sha}/check-runs?check_name=&filter=latest, of this App only;
  * statuses: GET /repos/{o}/{r}/commits/{sha}/statuses, the newest of that context), then creates it,
  * changes it, or leaves it when it says all that already. A completed check is
- * never set back to waiting.
+ * never set back to waiting. With an id the check run is changed without a look, and looked for if it is not
+ * there or not to be changed; what `is_first` is created without a look, and so is any status that is `untried`. All three are for
+ * completed checks.
  */
 enum err_code github_put_check(struct github *github, const struct github_check *check, struct err *err);
 

@@ -77,6 +77,7 @@ struct intent {
     struct user person; /* whom a message is about */
     char ref[REF_SIZE]; /* of a merge queue's commit: its branch; else "" */
     int64_t sent_ms;    /* INTENT_TRIGGER: when a request went out whose outcome is not known; 0 = none did */
+    bool untried;       /* not stored: whoever performs it has made it, so nobody can have tried before */
 };
 
 const char *message_name(enum message message); /* "look_again": part of a comment's hidden marker */

@@ -116,7 +116,8 @@ struct head {
     bool too_soon;          /* the label was set before anybody could have looked, and taken off */
     bool queued;            /* the commit of a merge queue's group, never the pull request's own head */
     uint32_t policies_done; /* enum policy_mark, or-ed */
-    bool came_known; /* its push or the opening was heard of; else it had come by came_at at the latest */
+    bool came_known;   /* its push or the opening was heard of; else it had come by came_at at the latest */
+    uint64_t check_id; /* the check run that says all this, as far as prgate knows; 0 = to be looked for */
 };
 
 enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };
@@ -155,7 +156,8 @@ struct record {
     uint32_t policies_done;   /* enum policy_mark, or-ed */
     struct user emergency_by; /* who completed the guard check by the emergency label; nobody: it was not */
     int64_t emergency_at_ms;
-    int64_t dequeued_at; /* newest dequeued handled */
+    int64_t dequeued_at;   /* newest dequeued handled */
+    int64_t unlabelled_at; /* when GitHub carried out that removal, as its webhook told; 0 = not told yet */
 
     struct claim claim;
     uint64_t next_delivery; /* sequence numbers to come */

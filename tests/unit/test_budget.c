@@ -573,6 +573,7 @@ static void test_a_wake_that_is_repeated_does_nothing(void **state)
     for (int i = 0; i < 3; i++) {
         wake_those_due(&f.gate, i == 1);
         check_u64("woken", "deliveries", count_table(&f, TABLE_INBOX), 1);
+        check_u64("woken", "rows: the line's", count_table(&f, TABLE_BUDGET), 1);
         assert_int_equal(store_txn(f.gate.store, put_row_body, &row, &err), ERR_OK);
     }
     sweep_run(&f.worker);

@@ -160,9 +160,8 @@ static void test_opened_by_a_trusted_author_is_done_in_order(void **state)
     open_with(&f, "", &(struct github_fake){.answer = good});
     deliver(&f, EVENT_OPENED, "d1");
     expect_idle(&f);
-    const char *want[] = {"GET /repos/octo/repo/pulls/7",         "POST /repos/octo/repo/dispatches",
-                          "GET /repos/octo/repo/issues/7/labels", "POST /repos/octo/repo/issues/7/labels",
-                          "GET /repos/octo/repo/commits/",        "POST /repos/octo/repo/statuses/"};
+    const char *want[] = {"GET /repos/octo/repo/pulls/7", "POST /repos/octo/repo/dispatches",
+                          "POST /repos/octo/repo/issues/7/labels", "POST /repos/octo/repo/statuses/"};
     assert_int_equal(f.fake.count, COUNT_OF(want));
     for (size_t i = 0; i < COUNT_OF(want); i++)
         check_contains("call", want[i], f.fake.calls[i], want[i]);
@@ -217,6 +216,58 @@ static void test_what_was_done_and_how_long_it_took_is_counted(void **state)
     open_with(&f, "trigger = \"none\"", &(struct github_fake){.answer = good});
     deliver(&f, EVENT_OPENED, "d1");
     check_counted("none", &f, "prgate_webhook_to_trigger_seconds_count 0");
+    fixture_close(&f);
+}
+
+static enum err_code status_lost(const struct http_request *request, struct http_reply *reply,
+                                 struct err *err)
+{
+    if (is(request, "POST", "/statuses/"))
+        return err_set(err, ERR_UNKNOWN, 0, "connection lost");
+    return good(request, reply, err);
+}
+
+/* An attempt whose outcome is not known, or another process's, is looked for before it is made again. */
+static void test_a_check_that_may_be_there_is_looked_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = status_lost});
+    deliver(&f, EVENT_OPENED, "d1");
+    check_int("first", "looks", count_calls(&f, "GET /repos/octo/repo/commits/"), 0);
+    run_again(&f);
+    check_int("again", "looks", count_calls(&f, "GET /repos/octo/repo/commits/"), 1);
+    f.fake.answer = good;
+    run_again(&f);
+    expect_idle(&f);
+    check_int("in the end", "looks", count_calls(&f, "GET /repos/octo/repo/commits/"), 2);
+    fixture_close(&f);
+}
+
+static enum err_code status_kills(const struct http_request *request, struct http_reply *reply,
+                                  struct err *err)
+{
+    if (is(request, "POST", "/statuses/"))
+        kill(getpid(), SIGKILL);
+    return good(request, reply, err);
+}
+
+static void open_and_die_writing(struct fixture *f)
+{
+    f->fake.answer = status_kills;
+    deliver(f, EVENT_OPENED, "d1");
+}
+
+static void test_a_check_that_a_dead_process_may_have_written_is_looked_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open_after_kill(&f, open_and_die_writing);
+    f.fake.answer = good;
+    run_again(&f);
+    expect_idle(&f);
+    check_int("after the crash", "looks", count_calls(&f, "GET /repos/octo/repo/commits/"), 1);
+    check_int("after the crash", "writes", count_calls(&f, "POST /repos/octo/repo/statuses/"), 1);
     fixture_close(&f);
 }
 
@@ -1521,6 +1572,8 @@ int main(void)
         cmocka_unit_test(test_waiting_ends_where_no_thread_can_work),
         cmocka_unit_test(test_opened_by_a_trusted_author_is_done_in_order),
         cmocka_unit_test(test_what_was_done_and_how_long_it_took_is_counted),
+        cmocka_unit_test(test_a_check_that_may_be_there_is_looked_for),
+        cmocka_unit_test(test_a_check_that_a_dead_process_may_have_written_is_looked_for),
         cmocka_unit_test(test_failing_github_puts_off_longer_each_time_and_loses_nothing),
         cmocka_unit_test(test_retry_after_is_heeded_by_the_whole_pool),
         cmocka_unit_test(test_closed_overtakes_what_waits_for_github),

@@ -1232,6 +1232,48 @@ static enum err_code act_wait_without_link(struct world *world, int64_t *value)
     return github_put_check(world->github, &check, &world->err);
 }
 
+/* What is known of the check beforehand saves the look. */
+static uint64_t written_id;
+
+static enum err_code put_known(struct world *world, int64_t *value, uint64_t id, bool is_first)
+{
+    struct github_check check = waiting;
+    check.completed = true;
+    check.title = "Go";
+    check.id = id;
+    check.untried = check.is_first = is_first;
+    written_id = 0;
+    check.written_id = &written_id;
+    enum err_code code = github_put_check(world->github, &check, &world->err);
+    *value = (int64_t)written_id;
+    return code;
+}
+
+static enum err_code act_complete_known(struct world *world, int64_t *value)
+{
+    return put_known(world, value, 8, false);
+}
+
+static enum err_code act_complete_first(struct world *world, int64_t *value)
+{
+    return put_known(world, value, 0, true);
+}
+
+static enum err_code act_complete_unknown(struct world *world, int64_t *value)
+{
+    return put_known(world, value, 0, false);
+}
+
+/* It may be done by now, for another pull request with the same commit: never without a look. */
+static enum err_code act_wait_known(struct world *world, int64_t *value)
+{
+    struct github_check check = waiting;
+    check.id = 8;
+    check.untried = check.is_first = true;
+    *value = 0;
+    return github_put_check(world->github, &check, &world->err);
+}
+
 #define RUNS                                                                                                 \
     .method = "GET", .url = REPO                                                                             \
                      "/commits/" SHA_A                                                                       \
@@ -1269,6 +1311,48 @@ static void test_check_runs(void **state)
          .as = CREDENTIALS_APP,
          .act = act_wait,
          .steps = {{RUNS, FOUND("")}, {CREATE(WAITING), .status = 201, .reply = "{}"}}},
+        {.name = "complete the known one",
+         .as = CREDENTIALS_APP,
+         .act = act_complete_known,
+         .want_value = 8,
+         .steps = {{CHANGE(8, COMPLETED), .status = 200, .reply = "{\"id\":8}"}}},
+        {.name = "the known one is gone",
+         .as = CREDENTIALS_APP,
+         .act = act_complete_known,
+         .want_value = 9,
+         .steps = {{CHANGE(8, COMPLETED), .status = 404, .reply = "{\"message\":\"Not Found\"}"},
+                   {RUNS, FOUND("")},
+                   {CREATE(COMPLETED), .status = 201, .reply = "{\"id\":9}"}}},
+        {.name = "the known one is another App's",
+         .as = CREDENTIALS_APP,
+         .act = act_complete_known,
+         .want_value = 7,
+         .steps = {{CHANGE(8, COMPLETED), .status = 403, .reply = "{\"message\":\"Invalid app_id\"}"},
+                   {RUNS, FOUND(OURS(7, IN_PROGRESS, "Awaiting"))},
+                   {CHANGE(7, COMPLETED), .status = 200, .reply = "{\"id\":7}"}}},
+        {.name = "complete the first",
+         .as = CREDENTIALS_APP,
+         .act = act_complete_first,
+         .want_value = 9,
+         .steps = {{CREATE(COMPLETED), .status = 201, .reply = "{\"id\":9}"}}},
+        {.name = "a reply that tells no id is no failure",
+         .as = CREDENTIALS_APP,
+         .act = act_complete_first,
+         .steps = {{CREATE(COMPLETED), .status = 201, .reply = "gone"}}},
+        {.name = "complete one that is not known",
+         .as = CREDENTIALS_APP,
+         .act = act_complete_unknown,
+         .want_value = 7,
+         .steps = {{RUNS, FOUND(OURS(7, IN_PROGRESS, "Awaiting"))}, {CHANGE(7, COMPLETED), .status = 200}}},
+        {.name = "found as it is to be",
+         .as = CREDENTIALS_APP,
+         .act = act_complete_unknown,
+         .want_value = 7,
+         .steps = {{RUNS, FOUND(OURS(7, DONE("success"), "Go"))}}},
+        {.name = "known, and not done",
+         .as = CREDENTIALS_APP,
+         .act = act_wait_known,
+         .steps = {{RUNS, FOUND(OURS(8, DONE("success"), "Go"))}}},
         {.name = "create completed",
          .as = CREDENTIALS_APP,
          .act = act_complete,
@@ -1406,6 +1490,15 @@ static void test_statuses_of_a_commit(void **state)
         {.name = "first",
          .act = act_wait,
          .steps = {{STATUSES, .status = 200, .reply = "[]"}, {SET("pending", "Awaiting"), .status = 201}}},
+        {.name = "complete, not tried before",
+         .act = act_complete_first,
+         .steps = {{SET("success", "Go"), .status = 201}}},
+        {.name = "complete, perhaps tried before",
+         .act = act_complete_unknown,
+         .steps = {{STATUSES, .status = 200, .reply = "[]"}, {SET("success", "Go"), .status = 201}}},
+        {.name = "not done, not tried before",
+         .act = act_wait_known,
+         .steps = {{STATUSES, .status = 200, .reply = "[" STATUS("success", "gate & co", "Go") "]"}}},
         {.name = "waits already",
          .act = act_wait,
          .steps = {{STATUSES, .status = 200,

@@ -50,6 +50,7 @@ static void make_record(struct record *record)
     record->emergency_at_ms = 106;
     record->dequeued_at = 107;
     record->view.same_repo = true;
+    record->unlabelled_at = 108;
     for (char digit = 'a'; digit <= 'e'; digit++) {
         struct sha sha = sha_of(digit);
         record_reserve_head(record);
@@ -83,6 +84,7 @@ static void make_record(struct record *record)
         head->came_at = 3000 + digit;
         head->came_known = digit == 'b' || digit == 'c';
         head->label_at = 4000 + digit;
+        head->check_id = 5000000000 + (uint64_t)digit;
     }
 }
 
@@ -114,6 +116,7 @@ static const struct {
     {"version 3: emergency_at_ms", "000000000000006a"},
     {"version 3: dequeued_at", "000000000000006b"},
     {"version 3: same_repo", "01"},
+    {"version 3: unlabelled_at", "000000000000006c"},
     {"number of heads", "00000002"},
     {"first head", "00000028" SHA_A_HEX},
     {"first head: first_seen_ms, ci, ci_at_ms", "0000000000000061030000000000000449"},
@@ -127,6 +130,7 @@ static const struct {
     {"version 3: first head: cancelled, budget_until_ms, queued", "00000060000000000000083101"},
     {"version 3: first head: policies_done", "00006100"},
     {"version 3: first head: came_at, came_known, label_at", "0000000000000c19000000000000001001"},
+    {"version 3: first head: check_id", "000000012a05f261"},
     {"second head", "00000028" SHA_B_HEX},
     {"second head: first_seen_ms, ci, ci_at_ms", "000000000000006203000000000000044a"},
     {"second head: check, reason", "0205"},
@@ -139,6 +143,7 @@ static const struct {
     {"version 3: second head: cancelled, budget_until_ms, queued", "00000061000000000000083200"},
     {"version 3: second head: policies_done", "00006200"},
     {"version 3: second head: came_at, came_known, label_at", "0000000000000c1a010000000000001002"},
+    {"version 3: second head: check_id", "000000012a05f262"},
 };
 
 static void encode(const struct record *record, struct buf *out)
@@ -167,6 +172,7 @@ static void check_head(const struct head *got, const struct head *want)
     check_int(row, "came_at", got->came_at, want->came_at);
     check_bool(row, "came_known", got->came_known, want->came_known);
     check_int(row, "label_at", got->label_at, want->label_at);
+    check_u64(row, "check_id", got->check_id, want->check_id);
     check_u64(row, "approver's id", got->approver.id, want->approver.id);
     check_str(row, "approver", got->approver.login, want->approver.login);
     check_int(row, "approved_at_ms", got->approved_at_ms, want->approved_at_ms);
@@ -217,6 +223,7 @@ static void check_record(const struct record *got, const struct record *want)
     check_bool("record", "same_repo", got->view.same_repo, want->view.same_repo);
     check_int("record", "emergency_at_ms", got->emergency_at_ms, want->emergency_at_ms);
     check_int("record", "dequeued_at", got->dequeued_at, want->dequeued_at);
+    check_int("record", "unlabelled_at", got->unlabelled_at, want->unlabelled_at);
     check_u64("record", "heads", got->head_count, want->head_count);
     for (size_t i = 0; i < want->head_count; i++)
         check_head(&got->heads[i], &want->heads[i]);
@@ -398,6 +405,7 @@ static void forget_version_3(struct record *record)
     record->emergency_at_ms = 0;
     record->dequeued_at = 0;
     record->view.same_repo = false;
+    record->unlabelled_at = 0;
     for (size_t i = 0; i < record->head_count; i++) {
         struct head *head = &record->heads[i];
         head->means = head->approved ? MEANS_LABEL : MEANS_NONE; /* there was no other */
@@ -407,6 +415,7 @@ static void forget_version_3(struct record *record)
         head->cancelled = 0;
         head->budget_until_ms = 0;
         head->policies_done = 0;
+        head->check_id = 0;
     }
 }
 
@@ -458,7 +467,8 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
 {
     (void)state;
     enum {
-        VERSION_3 = 1 + 1 + 1 + 4 + 8 + 1 + 4 + 8 + 1 + 8,
+        CHECK_ID = 8,
+        VERSION_3 = CHECK_ID + 1 + 1 + 1 + 4 + 8 + 1 + 4 + 8 + 1 + 8,
         ASKED = VERSION_3 + 8 + 4 + 3 + 1 + 2,
         BEFORE = ASKED + 1,
         RERUNS = BEFORE + 4
@@ -483,8 +493,8 @@ static void test_choice_that_nobody_knows_is_corrupt(void **state)
         {"means", VERSION_3, MEANS_END},
         {"permission", VERSION_3 - 1, PERMISSION_END},
         {"too_soon", VERSION_3 - 2, 2},
-        {"queued", 4 + 18, 2},
-        {"came_known", 9, 2},
+        {"queued", CHECK_ID + 4 + 18, 2},
+        {"came_known", CHECK_ID + 9, 2},
     };
     struct record record;
     struct buf bytes;

@@ -351,6 +351,38 @@ static void test_damaged_backup_is_not_restored(void **state)
     remove_place(&place);
 }
 
+/* Of before there was such a table. Any other that is missing is a loss. */
+static void test_backup_of_before_there_were_budgets_is_restored(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        bool good;
+    } rows[] = {{"budget.db", true}, {"seen.db", false}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct place place;
+        struct err err = {0};
+        char path[160];
+        make_place(&place);
+        struct store *store = must_open(place.state);
+        put_number(store, 1);
+        assert_int_equal(store_backup(store, place.backup, &err), ERR_OK);
+        store_close(store);
+        snprintf(path, sizeof path, "%s/db/%s", place.backup, rows[i].file);
+        assert_int_equal(unlink(path), 0);
+        enum err_code code = store_restore(place.fresh, place.backup, &err);
+        check_bool(rows[i].file, "restored", code == ERR_OK, rows[i].good);
+        if (rows[i].good) {
+            store = must_open(place.fresh);
+            assert_true(has_number(store, 1));
+            store_close(store);
+        } else {
+            check_contains(rows[i].file, "text", err.text, rows[i].file);
+        }
+        remove_place(&place);
+    }
+}
+
 /* ---- the log ------------------------------------------------------------------------------ */
 
 static int count_logs(const char *state)
@@ -432,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_killed_backup_is_no_backup),
         cmocka_unit_test(test_restore_never_touches_a_store),
         cmocka_unit_test(test_damaged_backup_is_not_restored),
+        cmocka_unit_test(test_backup_of_before_there_were_budgets_is_restored),
         cmocka_unit_test(test_log_files_stay_while_somebody_copies_them),
         cmocka_unit_test(test_log_is_read_from_end_to_end),
     };

@@ -3,6 +3,7 @@
 #include "fixture.h"
 #include "prgate/codec.h"
 #include "prgate/trust.h"
+#include "time_travel.h"
 
 /* What GitHub says; tests set it. */
 static const char *role, *base_role, *team_state, *second_team_state;
@@ -498,6 +499,43 @@ static void test_prgate_asks_once_who_it_is(void **state)
     fixture_close(&f);
 }
 
+/* It changes with the credentials, not with anybody's rights: kept for an hour, whatever trust_ttl says. */
+static void test_who_prgate_is_depends_on_its_credentials(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *token;
+        int64_t later_s;
+        int calls;
+    } rows[] = {
+        {"at first", "ghp_token", 0, 1},
+        {"after trust_ttl", "ghp_token", 3000, 1},
+        {"with another token", "ghp_other", 3000, 2},
+        {"with the first again", "ghp_token", 3000, 2},
+        {"after an hour", "ghp_token", 3601, 3},
+    };
+    struct fixture f;
+    begin(&f, "");
+    role = "admin";
+    char *token = f.config->token;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char other[16];
+        strcpy(other, rows[i].token);
+        travelled_s = rows[i].later_s;
+        f.config->token = other;
+        struct err err = {0}; /* each time another process's handle, since a handle remembers by itself */
+        github_close(f.worker.github);
+        assert_int_equal(github_open(&f.worker.github, f.config, &f.fake.http, NULL, &err), ERR_OK);
+        github_use(f.worker.github, "octo/repo", 0);
+        struct event event = by_stranger(EVENT_LABELED);
+        learn(&f, &event, ERR_OK);
+        check_int(rows[i].name, "calls", user_calls, rows[i].calls);
+        f.config->token = token;
+    }
+    travelled_s = 0;
+    fixture_close(&f);
+}
+
 /* Nothing can be asked: the payload is believed, as far as it says anything. */
 static void test_dry_run_without_credentials_believes_the_payload(void **state)
 {
@@ -716,6 +754,7 @@ int main(void)
         cmocka_unit_test(test_failure_to_tell_is_not_kept),
         cmocka_unit_test(test_any_team_makes_trusted_and_permission_is_asked_for_last),
         cmocka_unit_test(test_prgate_asks_once_who_it_is),
+        cmocka_unit_test(test_who_prgate_is_depends_on_its_credentials),
         cmocka_unit_test(test_dry_run_without_credentials_believes_the_payload),
         cmocka_unit_test(test_dry_run_with_credentials_asks),
         cmocka_unit_test(test_pusher_is_trusted_by_the_same_means),
