@@ -438,6 +438,11 @@ static const struct key repo_keys[] = {
     {REPO("trigger_guarantee", "at_most_once", apply_choice, guarantee), .choices = guarantees},
     {REPO("author_triggers_per_hour", "0", apply_int, author_triggers_per_hour), .max = CONFIG_BUDGET_MAX},
     {REPO("repo_triggers_per_hour", "0", apply_int, repo_triggers_per_hour), .max = CONFIG_BUDGET_MAX},
+    {REPO("cancel_on_close", "false", apply_bool, cancel_on_close)},
+    {REPO("cancel_on_push", "false", apply_bool, cancel_on_push)},
+    {REPO("release_first_time_runs", "false", apply_bool, release_runs)},
+    {REPO("merge_queue_trigger", "false", apply_bool, queue_trigger)},
+    {REPO("queue_label", "", apply_text, queue_label), .check = config_check_label},
 };
 
 struct key_table {
@@ -878,6 +883,7 @@ static void policy_release(struct policy *policy)
     free(policy->workflow);
     free(policy->workflow_ref);
     free(policy->http_url);
+    free(policy->queue_label);
     secret_release(&policy->http_secret);
 }
 

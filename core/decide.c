@@ -655,8 +655,8 @@ static void decide_open(struct record *record, const struct event *event, const 
         decide_start(record, head, now_ms, out);
 }
 
-void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
-            struct decision *out)
+static void judge(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
+                  struct decision *out)
 {
     *out = (struct decision){.rule = RULE_LATER};
     struct snapshot view;
@@ -677,4 +677,13 @@ void decide(struct record *record, const struct event *event, const struct facts
     else
         decide_open(record, event, facts, now_ms, out);
     decide_end_budget_waits(record);
+}
+
+/* What follows from the judgement comes behind its intents: nothing of it may hold up the start of CI. */
+void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
+            struct decision *out)
+{
+    judge(record, event, facts, now_ms, out);
+    if (out->rule != RULE_LATER)
+        decide_cancel_superseded(record, facts, now_ms, out);
 }

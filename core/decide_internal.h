@@ -49,4 +49,14 @@ void decide_end_budget_waits(struct record *record);
 /* CI for the first time: trigger, label, check. */
 void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out);
 
+/*
+ * Cancels what was started last for that commit (decide_cancel.c). False: nothing was, or it is cancelled already. A
+ * re-run since can be cancelled anew. The check stays done; that of the present head is written anew to say so.
+ */
+bool decide_cancel(struct record *record, struct head *head, struct decision *out);
+
+/* Cancels, where the repository wants it, what runs for commits that have been pushed over, or for a closed pull request. */
+void decide_cancel_superseded(struct record *record, const struct facts *facts, int64_t now_ms,
+                              struct decision *out);
+
 #endif

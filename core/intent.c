@@ -71,6 +71,11 @@ bool intent_is_check(enum intent_kind kind)
     return kind == INTENT_CHECK_AWAITING || kind == INTENT_CHECK_DONE;
 }
 
+bool intent_outlives_closing(enum intent_kind kind)
+{
+    return kind == INTENT_CANCEL || kind == INTENT_REMOVE_QUEUE_LABEL;
+}
+
 void intent_show_check(struct intent *intent, const struct head *head)
 {
     bool done = head->check == CHECK_DONE;

@@ -342,11 +342,14 @@ enum err_code table_remove_intent(struct store_txn *txn, const struct pr_key *pr
 
 enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *pr, struct err *err)
 {
-    uint64_t seq = 0;
+    struct intent intent;
     struct buf value;
     buf_init(&value);
     enum err_code code;
-    while ((code = next_entry(txn, TABLE_INTENT, pr, &seq, &value, err)) == ERR_OK) {
+    for (uint64_t seq = 0; (code = next_entry(txn, TABLE_INTENT, pr, &seq, &value, err)) == ERR_OK; seq++) {
+        if (intent_decode(&intent, value.data, value.len, NULL) == ERR_OK &&
+            intent_outlives_closing(intent.kind))
+            continue;
         code = remove_entry(txn, TABLE_INTENT, pr, seq, err);
         if (code != ERR_OK)
             break;

@@ -333,7 +333,12 @@ static enum err_code learn(struct worker *worker, const struct policy *policy, c
 enum err_code trust_learn(struct worker *worker, const struct policy *policy, const struct record *record,
                           const struct event *event, struct facts *facts, struct err *err)
 {
-    *facts = (struct facts){.settle_s = policy->settle_s};
+    *facts = (struct facts){.settle_s = policy->settle_s,
+                            .cancel_on_close = policy->cancel_on_close,
+                            .cancel_on_push = policy->cancel_on_push,
+                            .release_runs = policy->release_runs,
+                            .queue_trigger = policy->queue_trigger,
+                            .has_queue_label = policy->queue_label[0] != '\0'};
     enum fact need;
     while ((need = decide_needs(record, event, facts, clock_now_ms())) != 0) {
         enum err_code code = need == FACT_READ ? learn_read(worker, policy, record, event, facts, err)

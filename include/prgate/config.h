@@ -70,6 +70,11 @@ struct policy {
     enum guarantee guarantee;
     int author_triggers_per_hour; /* starts of CI for one author's pull requests; 0 = any number */
     int repo_triggers_per_hour;   /* for all of the repository's */
+    bool cancel_on_close;
+    bool cancel_on_push;
+    bool release_runs;  /* an approval also releases the runs of a first-time contributor */
+    bool queue_trigger; /* CI is started for the commit of a merge queue's group, too */
+    char *queue_label;  /* comes off when the pull request leaves the merge queue; "" = none does */
 };
 
 /* The variables with secrets. */

@@ -47,6 +47,13 @@ struct facts {
     bool pusher_trusted;
     char pusher_why[FACT_WHY_SIZE];
     int64_t budget_until_ms; /* no budget allows another start before then; 0 = now. See budget.h */
+
+    /* What the repository's section says, known from the start; see config.h. */
+    bool cancel_on_close;
+    bool cancel_on_push;
+    bool release_runs;
+    bool queue_trigger;
+    bool has_queue_label;
 };
 
 enum rule {

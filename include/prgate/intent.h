@@ -80,6 +80,9 @@ const char *message_name(enum message message); /* "look_again": part of a comme
 const char *intent_kind_name(enum intent_kind kind);
 bool intent_is_check(enum intent_kind kind);
 
+/* Is it to be done even if the pull request is closed meanwhile? */
+bool intent_outlives_closing(enum intent_kind kind);
+
 /* Makes it the writing of the check as it is to be now. */
 void intent_show_check(struct intent *intent, const struct head *head);
 

@@ -85,6 +85,7 @@ enum err_code table_next_intent(struct store_txn *txn, const struct pr_key *pr, 
                                 struct intent *intent, struct err *err);
 enum err_code table_remove_intent(struct store_txn *txn, const struct pr_key *pr, uint64_t seq,
                                   struct err *err);
+/* All but those that a closing does not end: see intent_outlives_closing(). */
 enum err_code table_drop_intents(struct store_txn *txn, const struct pr_key *pr, struct err *err);
 
 /* Moves an entry of a queue, or a record, out of the way, byte for byte. */
