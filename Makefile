@@ -35,9 +35,9 @@ LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 
 # Lower layers first; tests/layers.sh holds the includes to this order.
 CORE = err buf clock pr text log secrecy codec signature key \
-	config_check config event_json event_check event_trust event delivery record intent decide decide_approve \
-	decide_cancel decide_budget rule \
-	http app_auth github github_auth github_reply github_pull github_user github_issue \
+	config_check config command event_json event_check event_comment event_trust event delivery record intent \
+	decide decide_approve decide_cancel decide_budget decide_command rule \
+	http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
 	github_check github_actions github_hooks trigger wording wording_messages \
 	boot fence store store_backup tables health heads budget contents ledger alive dump claims metrics salvage shared_tokens \
 	gate dead pace repos trust forget act inbox wake drain retain redeliver reconcile sweep report inspect

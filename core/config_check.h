@@ -30,6 +30,9 @@ check_fn config_check_safe_url;   /* https, or http to this very host */
 check_fn config_check_api_url;    /* the same, and without a query */
 check_fn config_check_public_url; /* http or https, without query or fragment */
 
+check_fn config_check_command_prefix; /* what a comment's line begins with: "/ci" */
+check_fn config_check_command_word;   /* and what follows: "approve" */
+
 /* Takes such a text apart; *app_id is 0 where it names none. false: it is none. */
 bool config_read_bot(const char *text, char login[LOGIN_SIZE], uint64_t *app_id);
 

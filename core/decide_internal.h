@@ -45,6 +45,25 @@ void decide_rerun_budget(struct head *head, const struct facts *facts, struct de
 
 /* Last of all: only the head, and only while it waits for a budget, has been told when its turn is. */
 void decide_end_budget_waits(struct record *record);
+/*
+ * Of a commit that GitHub shows as the head: RULE_RERUN: CI may be started once more, which is for the sender's
+ * permission to decide; RULE_RERUN_SAME: what is asked for is what was done, or is being done; RULE_RERUN_EARLY.
+ */
+enum rule decide_judge_again(const struct head *head, const struct event *event);
+void decide_start_again(struct head *head, const struct event *event, int64_t now_ms, struct decision *out);
+
+/* An open pull request's head was judged, out->rule says how: CI, or why it waits. */
+void decide_follow(struct record *record, struct head *head, const struct event *event,
+                   const struct facts *facts, int64_t now_ms, struct decision *out);
+
+/* EVENT_COMMAND (decide_command.c): what is to be learnt for it, and what comes of it. */
+enum fact decide_command_needs(const struct record *record, const struct event *event,
+                               const struct facts *facts);
+void decide_command(struct record *record, const struct event *event, const struct facts *facts,
+                    int64_t now_ms, struct decision *out);
+
+/* Does the command ask how the pull request looks on GitHub now? */
+bool decide_command_reads(const struct event *event);
 
 /* CI for the first time: trigger, label, check. */
 void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out);

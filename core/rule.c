@@ -48,6 +48,18 @@ const char *rule_name(enum rule rule)
         return "wait_budget";
     case RULE_RERUN_BUDGET:
         return "rerun_budget";
+    case RULE_CANCELLED:
+        return "cancelled";
+    case RULE_COMMAND:
+        return "command";
+    case RULE_COMMAND_UNKNOWN:
+        return "command_unknown";
+    case RULE_COMMAND_REFUSED:
+        return "command_refused";
+    case RULE_COMMAND_SEEN:
+        return "command_seen";
+    case RULE_COMMAND_OWN:
+        return "command_own";
     }
     return "?";
 }
@@ -100,6 +112,18 @@ const char *rule_sentence(enum rule rule)
         return "CI is due, but too many were started within the hour: waiting for its turn";
     case RULE_RERUN_BUDGET:
         return "a re-run was asked for, but too many were started within the hour: nothing";
+    case RULE_CANCELLED:
+        return "somebody who may approve asked for CI to be cancelled";
+    case RULE_COMMAND:
+        return "a comment asked for help, or for the state: answered";
+    case RULE_COMMAND_UNKNOWN:
+        return "a comment has a command that nobody knows, or several: nothing but an explanation";
+    case RULE_COMMAND_REFUSED:
+        return "a comment's command was refused: nothing but an explanation";
+    case RULE_COMMAND_SEEN:
+        return "that comment was answered before, or is older than many that were: nothing";
+    case RULE_COMMAND_OWN:
+        return "prgate's own comment: nothing";
     }
     return "?";
 }

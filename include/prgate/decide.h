@@ -41,7 +41,7 @@ struct facts {
     bool sender_may_approve;
     enum permission sender_permission; /* PERMISSION_NONE where it was not asked, without credentials */
     int settle_s;                      /* of the policy: known always */
-    char sender_why[FACT_WHY_SIZE]; /* "permission triage", for the ledger */
+    char sender_why[FACT_WHY_SIZE];    /* "permission triage", for the ledger */
     bool author_trusted;
     char author_why[FACT_WHY_SIZE];
     bool pusher_trusted;
@@ -78,7 +78,13 @@ enum rule {
     RULE_RERUN_EARLY,   /* of a commit that CI was never started for */
     RULE_RERUN_REFUSED, /* by somebody who may not approve */
     RULE_WAIT_BUDGET,   /* CI is due, but the budget is used up: starts by itself later */
-    RULE_RERUN_BUDGET   /* asked for when the budget was used up: to be asked for again */
+    RULE_RERUN_BUDGET,  /* asked for when the budget was used up: to be asked for again */
+    RULE_CANCELLED,     /* somebody who may has asked for what runs to be cancelled */
+    RULE_COMMAND,       /* somebody has asked prgate something, and is answered */
+    RULE_COMMAND_UNKNOWN, /* nobody knows what for */
+    RULE_COMMAND_REFUSED, /* by somebody who may not, or nothing that could be done now */
+    RULE_COMMAND_SEEN,    /* that comment was answered before, or newer ones too long ago */
+    RULE_COMMAND_OWN      /* prgate's own comment */
 };
 
 enum { DECISION_INTENTS_MAX = 16 };
