@@ -1,7 +1,8 @@
 """The test's side of the simulator: POST /_sim/NAME with the arguments as a JSON object.
 
     arrange   app, repo, label_definition, role, team, token, mergeable, ci, hook, settings, reset
-    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment, rerequest (a check):
+    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, assign, comment, edit_comment,
+              delete_comment, rerequest (a check):
               each returns [{"event", "delivery", "payload"}], the payload being the exact text
     webhook   send (posts a delivery to the hook, as GitHub does), delivered (says what was answered
               to one that the test posted itself), redeliver, attempts, forget_deliveries
@@ -34,6 +35,7 @@ def _person(name, method):
 for _name, _method in {"open": "open_pull", "push": "push", "label": "label", "unlabel": "unlabel",
                        "close": "close", "reopen": "reopen", "draft": "to_draft", "ready": "ready",
                        "edit": "edit", "assign": "assign", "comment": "comment",
+                       "edit_comment": "edit_comment", "delete_comment": "delete_comment",
                        "rerequest": "rerequest"}.items():
     _person(_name, _method)
 
@@ -226,9 +228,14 @@ def _pull_state(place, one):
             "merged": fields["merged"], "draft": fields["draft"], "mergeable": one.mergeable_at(None),
             "labels": [label.name for label in fields["labels"]], "updated_at": fields["updated_at"],
             "author": one.author and one.author.login,
-            "comments": [{"body": said.now["body"], "by": said.now["user"].login} for said in one.comments],
+            "comments": [_comment(said) for said in one.comments],
             "checks": {sha: [_check(run.now) for run in place.check_runs.get(sha, ())] for sha in one.heads},
             "statuses": {sha: [_status(status.now) for status in place.statuses.get(sha, ())] for sha in one.heads}}
+
+
+def _comment(said):
+    reactions = [f"{one['user'].login} {one['content']}" for one in said.reactions]
+    return {"id": said.now["id"], "body": said.now["body"], "by": said.now["user"].login, "reactions": reactions}
 
 
 def _check(run):

@@ -7,7 +7,7 @@ import urllib.parse
 
 from aiohttp import web
 
-from . import control, faults, own_ci, payload, rest
+from . import control, faults, own_ci, payload, reactions, rest  # reactions registers its routes
 from .auth import Doorkeeper
 from .journal import Journal
 from .reply import Refusal, Reply
