@@ -138,7 +138,7 @@ check-tsan:
 
 # Each harness of tests/fuzz for FUZZ_SECONDS, two at a time, from tests/fuzz/corpus; new inputs go to $(BUILD)/fuzz/new.
 FUZZ = $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_SECONDS = 60
+FUZZ_SECONDS = 50
 
 .PHONY: fuzz fuzz-programs
 fuzz:

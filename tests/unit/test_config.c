@@ -96,6 +96,12 @@ static void check_default_policy(const struct policy *policy)
     check_str("default", "check_name", policy->check_name, "Awaiting CICD label");
     check_int("default", "trigger", policy->trigger, TRIGGER_REPOSITORY_DISPATCH);
     check_str("default", "dispatch_event", policy->dispatch_event, "prgate-ci");
+    check_str("default", "command_prefix", policy->command_prefix, "/ci");
+    check_str("default", "command_approve", policy->command_approve, "approve");
+    check_str("default", "command_rerun", policy->command_rerun, "rerun");
+    check_str("default", "command_cancel", policy->command_cancel, "cancel");
+    check_str("default", "command_status", policy->command_status, "status");
+    check_str("default", "command_help", policy->command_help, "help");
     check_str("default", "workflow", policy->workflow, "");
     check_str("default", "workflow_ref", policy->workflow_ref, "");
     check_str("default", "http_url", policy->http_url, "");
@@ -167,7 +173,9 @@ static const char every_key[] =
     "check_name = \"gate\" trigger = \"http\" dispatch_event = \"e\" workflow = \"ci.yml\" "
     "workflow_ref = \"release/1\" http_url = \"https://ci.example/hook?a=b\" http_secret_file = \"@/old\" "
     "trigger_can_be_asked = true trigger_guarantee = \"at_least_once\" "
-    "author_triggers_per_hour = 7 repo_triggers_per_hour = 1000 }\n";
+    "author_triggers_per_hour = 7 repo_triggers_per_hour = 1000 "
+    "command_prefix = \"!gate\" command_approve = \"go\" command_rerun = \"again\" command_cancel = \"stop\" "
+    "command_status = \"why\" command_help = \"what\" }\n";
 
 static void check_every_top_key(const struct config *config)
 {
@@ -225,6 +233,12 @@ static void check_every_repo_key(const struct policy *policy)
     check_int("set", "trigger_guarantee", policy->guarantee, GUARANTEE_AT_LEAST_ONCE);
     check_int("set", "author_triggers_per_hour", policy->author_triggers_per_hour, 7);
     check_int("set", "repo_triggers_per_hour", policy->repo_triggers_per_hour, 1000);
+    check_str("set", "command_prefix", policy->command_prefix, "!gate");
+    check_str("set", "command_approve", policy->command_approve, "go");
+    check_str("set", "command_rerun", policy->command_rerun, "again");
+    check_str("set", "command_cancel", policy->command_cancel, "stop");
+    check_str("set", "command_status", policy->command_status, "why");
+    check_str("set", "command_help", policy->command_help, "what");
 }
 
 static void test_every_key_can_be_set(void **state)
