@@ -547,10 +547,10 @@ static void read_line(struct scan *scan, struct line *line)
 
 void command_parse(struct command_line *out, const struct policy *policy, const char *body, size_t len)
 {
-    struct scan scan = {.policy = policy, .end = body + len, .out = out, .text_end = body, .hidden = body};
     *out = (struct command_line){.command = COMMAND_NONE};
-    if (policy->command_prefix[0] == '\0')
+    if (len == 0 || policy->command_prefix[0] == '\0')
         return;
+    struct scan scan = {.policy = policy, .end = body + len, .out = out, .text_end = body, .hidden = body};
     for (const char *at = body; at < scan.end && out->command != COMMAND_SEVERAL;) {
         struct line line = line_at(at, scan.end);
         at = next_line(&line, scan.end);
