@@ -152,6 +152,12 @@ static void rerun(struct record *record, const struct event *event, const struct
         refuse(record, event, facts, wrong, out);
         return;
     }
+    if (out->rule == RULE_RERUN && facts->budget_until_ms != 0) {
+        decide_rerun_budget(head, facts, out);
+        react(record, event, REACTION_REFUSED, out);
+        explain(record, event, facts, MESSAGE_COMMAND_BUDGET, out);
+        return;
+    }
     if (out->rule == RULE_RERUN)
         decide_start_again(head, event, now_ms, out);
     react(record, event, REACTION_TAKEN, out);

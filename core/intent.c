@@ -29,6 +29,7 @@ const char *message_name(enum message message)
         [MESSAGE_COMMAND_EARLY] = "command_early",
         [MESSAGE_COMMAND_NOTHING] = "command_nothing",
         [MESSAGE_COMMAND_CLOSED] = "command_closed",
+        [MESSAGE_COMMAND_BUDGET] = "command_budget",
     };
     return message < MESSAGE_END ? names[message] : "?";
 }

@@ -114,79 +114,63 @@ static void status(const struct policy *policy, const struct record *record, str
     buf_release(&summary);
 }
 
+/* What takes no more words than these, and perhaps which commit the head is. */
+static const struct {
+    const char *text;
+    enum message message;
+    bool names_head;
+} refusals[] = {
+    {"an approval names the commit that was looked at, as its SHA behind the command.",
+     MESSAGE_COMMAND_NO_SHA, true},
+    {"that SHA is too short: at least 7 digits are needed, all of them are best.", MESSAGE_COMMAND_SHORT_SHA,
+     true},
+    {"that commit is not the head any more: look at what has changed.", MESSAGE_COMMAND_OLD_SHA, true},
+    {"several commits of this pull request begin like that: give all digits.", MESSAGE_COMMAND_AMBIGUOUS,
+     true},
+    {"no commit of this pull request that prgate has seen begins like that.", MESSAGE_COMMAND_WRONG_SHA,
+     true},
+    {"CI was never started for the head, so it cannot run again: it takes an approval.",
+     MESSAGE_COMMAND_EARLY, true},
+    {"there is nothing to cancel: CI was not started for that commit, or is cancelled already.",
+     MESSAGE_COMMAND_NOTHING, false},
+    {"this pull request is closed. Once it is open again, comment again.", MESSAGE_COMMAND_CLOSED, false},
+    {"CI was started as often as the repository's budget allows. The check says from when on you can ask "
+     "again.",
+     MESSAGE_COMMAND_BUDGET, false},
+    {"there is more than one command in your comment, and none of them was obeyed.", MESSAGE_COMMAND_SEVERAL,
+     false},
+    {"prgate does not understand that command, and nothing was done.", MESSAGE_COMMAND_UNKNOWN, false},
+};
+
 static void add_why_refused(const struct policy *policy, const struct intent *intent, struct buf *out)
 {
-    const char *head = intent->sha.hex;
-    switch (intent->message) {
-    case MESSAGE_COMMAND_NO_SHA:
-        buf_addf(out, "an approval names the commit that was looked at. The head is %s: ", head);
-        add_command(policy, COMMAND_APPROVE, " SHA", out);
-        buf_adds(out, ".");
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        if (refusals[i].message != intent->message)
+            continue;
+        buf_adds(out, refusals[i].text);
+        if (refusals[i].names_head)
+            buf_addf(out, " The head is %s.", intent->sha.hex);
         return;
-    case MESSAGE_COMMAND_SHORT_SHA:
-        buf_addf(
-            out,
-            "that SHA is too short: at least %d digits are needed, all of them are best. The head is %s.",
-            COMMAND_SHA_MIN, head);
-        return;
-    case MESSAGE_COMMAND_OLD_SHA:
-        buf_addf(out, "that commit is not the head any more. The head is now %s: look at what has changed.",
-                 head);
-        return;
-    case MESSAGE_COMMAND_AMBIGUOUS:
-        buf_addf(out,
-                 "several commits of this pull request begin like that: give all digits. The head is %s.",
-                 head);
-        return;
-    case MESSAGE_COMMAND_WRONG_SHA:
-        buf_addf(out, "no commit of this pull request that prgate has seen begins like that. The head is %s.",
-                 head);
-        return;
-    case MESSAGE_COMMAND_EARLY:
-        buf_addf(out, "CI was never started for the head, %s, so it cannot run again. ", head);
-        add_how_to_approve(policy, out);
-        return;
-    case MESSAGE_COMMAND_NOTHING:
-        buf_adds(out,
-                 "there is nothing to cancel: CI was not started for that commit, or is cancelled already.");
-        return;
-    case MESSAGE_COMMAND_CLOSED:
-        buf_adds(out, "this pull request is closed. Once it is open again, comment again.");
-        return;
-    case MESSAGE_COMMAND_SEVERAL:
-        buf_adds(out, "there is more than one command in your comment, and none of them was obeyed. ");
-        add_help(policy, out);
-        return;
-    case MESSAGE_COMMAND_UNKNOWN:
-        buf_adds(out, "prgate does not understand that command, and nothing was done. ");
-        add_help(policy, out);
-        return;
-    case MESSAGE_COMMAND_REFUSED:
-        buf_addf(
-            out,
-            "that command takes at least *%s* permission for this repository, and nothing was done. Somebody "
-            "who has it can comment, or set the label **%s**.",
-            permission_of(policy), policy->label);
-        return;
-    case MESSAGE_NONE:
-    case MESSAGE_LOOK_AGAIN:
-    case MESSAGE_NOT_APPROVER:
-    case MESSAGE_HELP:
-    case MESSAGE_STATUS:
-    case MESSAGE_EMERGENCY:
-    case MESSAGE_MISSING_TESTS:
-    case MESSAGE_RETARGETED:
-    case MESSAGE_FROM_RELEASE_BRANCH:
-    case MESSAGE_NEW_COMMIT_NEEDED:
-    case MESSAGE_END:
-        break;
     }
+    buf_addf(
+        out,
+        "that command takes at least *%s* permission for this repository, and nothing was done. Somebody "
+        "who has it can comment, or set the label **%s**.",
+        permission_of(policy), policy->label);
 }
 
 static void refuse_command(const struct policy *policy, const struct intent *intent, struct buf *out)
 {
     buf_addf(out, "@%s, ", intent->person.login);
     add_why_refused(policy, intent, out);
+    if (intent->message == MESSAGE_COMMAND_SEVERAL || intent->message == MESSAGE_COMMAND_UNKNOWN) {
+        buf_adds(out, " ");
+        add_help(policy, out);
+    } else if (intent->message == MESSAGE_COMMAND_NO_SHA || intent->message == MESSAGE_COMMAND_EARLY) {
+        buf_adds(out, " The command is ");
+        add_command(policy, COMMAND_APPROVE, " SHA", out);
+        buf_adds(out, ".");
+    }
 }
 
 void wording_message(const struct policy *policy, const struct record *record, const struct intent *intent,
@@ -216,6 +200,7 @@ void wording_message(const struct policy *policy, const struct record *record, c
     case MESSAGE_COMMAND_EARLY:
     case MESSAGE_COMMAND_NOTHING:
     case MESSAGE_COMMAND_CLOSED:
+    case MESSAGE_COMMAND_BUDGET:
         refuse_command(policy, intent, comment);
         return;
     case MESSAGE_EMERGENCY:
@@ -251,6 +236,7 @@ void wording_message_marker(const struct intent *intent, struct buf *marker)
     case MESSAGE_COMMAND_EARLY:
     case MESSAGE_COMMAND_NOTHING:
     case MESSAGE_COMMAND_CLOSED:
+    case MESSAGE_COMMAND_BUDGET:
     case MESSAGE_HELP:
         buf_addf(marker, "%s:%" PRIu64, name, intent->target);
         return;

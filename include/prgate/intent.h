@@ -57,6 +57,7 @@ enum message {
     MESSAGE_COMMAND_EARLY = 18,   /* a re-run, and CI was never started */
     MESSAGE_COMMAND_NOTHING = 19, /* to be cancelled */
     MESSAGE_COMMAND_CLOSED = 20,
+    MESSAGE_COMMAND_BUDGET = 21, /* a re-run, and too many were started */
     MESSAGE_END
 };
 

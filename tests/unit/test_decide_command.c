@@ -15,7 +15,8 @@ enum { THEN = 100, NOW = 200, NOW_MS = 1000000, EARLIER_MS = 900000 };
 struct world {
     struct snapshot shown;
     bool may, is_prgate;
-    unsigned asked; /* enum fact, or-ed */
+    int64_t budget_until_ms; /* known from the start */
+    unsigned asked;          /* enum fact, or-ed */
 };
 
 static struct sha sha(const char *hex)
@@ -87,7 +88,7 @@ static void learn(struct world *world, enum fact fact, struct facts *facts)
 static struct decision tell(struct record *record, struct world *world, const struct event *event)
 {
     struct decision decision;
-    struct facts facts = {0};
+    struct facts facts = {.budget_until_ms = world->budget_until_ms};
     enum fact need;
     world->asked = 0;
     while ((need = decide_needs(record, event, &facts, NOW_MS)) != 0) {
@@ -450,6 +451,29 @@ static void test_two_reruns_at_once_start_it_once(void **state)
     }
 }
 
+/* An approval waits for its turn, and starts by itself; a re-run is to be asked for again. */
+static void test_a_budget_that_is_used_up(void **state)
+{
+    (void)state;
+    struct record record;
+    struct world world = make_world(SHA_A);
+    struct event event = say(COMMAND_APPROVE, SHA_A, 50);
+    make_record(&record);
+    world.budget_until_ms = NOW_MS + 60000;
+    struct decision decision = tell(&record, &world, &event);
+    check_decision("approve", &decision, RULE_WAIT_BUDGET, "check_awaiting react:1");
+    assert_true(record_find_head(&record, &record.view.head)->approved);
+    record_release(&record);
+
+    make_record(&record);
+    start(&record);
+    event = say(COMMAND_RERUN, "", 50);
+    decision = tell(&record, &world, &event);
+    check_decision("rerun", &decision, RULE_RERUN_BUDGET, "check_done react:2 comment:command_budget");
+    check_u64("rerun", "reruns", record_find_head(&record, &record.view.head)->reruns, 0);
+    record_release(&record);
+}
+
 /* ---- cancel ---- */
 
 static void test_cancel(void **state)
@@ -662,6 +686,7 @@ int main(void)
         cmocka_unit_test(test_rerun),
         cmocka_unit_test(test_a_rerun_once_for_each_comment),
         cmocka_unit_test(test_two_reruns_at_once_start_it_once),
+        cmocka_unit_test(test_a_budget_that_is_used_up),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_closed),
         cmocka_unit_test(test_questions),

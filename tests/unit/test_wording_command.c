@@ -93,6 +93,7 @@ static void test_refusals_say_what_to_do(void **state)
         {MESSAGE_COMMAND_EARLY, "never started", true},
         {MESSAGE_COMMAND_NOTHING, "nothing to cancel", false},
         {MESSAGE_COMMAND_CLOSED, "closed", false},
+        {MESSAGE_COMMAND_BUDGET, "budget allows", false},
     };
     struct policy policy = make_policy();
     struct record record;
@@ -172,11 +173,19 @@ static void test_status_in_each_state(void **state)
 static void test_markers(void **state)
 {
     (void)state;
-    static const enum message once_for_a_comment[] = {
-        MESSAGE_COMMAND_REFUSED, MESSAGE_COMMAND_UNKNOWN,   MESSAGE_COMMAND_WRONG_SHA,
-        MESSAGE_COMMAND_SEVERAL, MESSAGE_COMMAND_NO_SHA,    MESSAGE_COMMAND_SHORT_SHA,
-        MESSAGE_COMMAND_OLD_SHA, MESSAGE_COMMAND_AMBIGUOUS, MESSAGE_COMMAND_EARLY,
-        MESSAGE_COMMAND_NOTHING, MESSAGE_COMMAND_CLOSED,    MESSAGE_HELP};
+    static const enum message once_for_a_comment[] = {MESSAGE_COMMAND_REFUSED,
+                                                      MESSAGE_COMMAND_UNKNOWN,
+                                                      MESSAGE_COMMAND_WRONG_SHA,
+                                                      MESSAGE_COMMAND_SEVERAL,
+                                                      MESSAGE_COMMAND_NO_SHA,
+                                                      MESSAGE_COMMAND_SHORT_SHA,
+                                                      MESSAGE_COMMAND_OLD_SHA,
+                                                      MESSAGE_COMMAND_AMBIGUOUS,
+                                                      MESSAGE_COMMAND_EARLY,
+                                                      MESSAGE_COMMAND_NOTHING,
+                                                      MESSAGE_COMMAND_CLOSED,
+                                                      MESSAGE_COMMAND_BUDGET,
+                                                      MESSAGE_HELP};
     struct buf marker;
     char want[128];
     buf_init(&marker);
