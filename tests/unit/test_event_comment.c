@@ -246,11 +246,53 @@ static void test_comments_are_not_read_without_a_prefix(void **state)
     fixture_close(&f);
 }
 
+static void read_payload(struct buf *out)
+{
+    FILE *file = fopen(TEST_SOURCE_DIR "/payloads/issue_comment_created.json", "rb");
+    size_t got;
+    assert_non_null(file);
+    buf_init(out);
+    do {
+        got = fread(buf_reserve(out, 65536), 1, 65536, file);
+        out->len += got;
+    } while (got > 0);
+    fclose(file);
+}
+
+/* As large and as wordy as GitHub's own, with a quotation and a fence before the command. */
+static void test_a_whole_payload(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    struct buf body;
+    struct event event;
+    struct err err = {0};
+    fixture_configure(&f, "", "} repo \"turning-widgets/rotor\" {");
+    read_payload(&body);
+    if (event_parse(&event, "issue_comment", body.data, body.len, f.config, &err) != ERR_OK)
+        fail_msg("%s", err.text);
+    check_str("payload", "command", command_name(event.command), "approve");
+    check_str("payload", "sha", event.sha_prefix, "3f1c9ad0e27b5684c1d9f0ab37e6528d4c90b1fe");
+    check_str("payload", "repository", event.repo, "turning-widgets/rotor");
+    check_u64("payload", "repository's id", event.key.repo_id, UINT64_C(3123456789));
+    check_u64("payload", "number", event.key.number, 91);
+    check_u64("payload", "comment", event.comment, UINT64_C(5000123456789));
+    check_str("payload", "sender", event.sender.login, "mara-lind");
+    check_u64("payload", "installation", event.installation, 71234567);
+    check_int("payload", "association", event.association, ASSOCIATION_INSIDER);
+    check_int("payload", "time", event.pr.updated_at, text_to_time("2025-11-14T10:40:00Z"));
+    for (size_t len = 1; len < body.len; len += 97)
+        assert_int_equal(event_parse(&event, "issue_comment", body.data, len, f.config, &err), ERR_REJECT);
+    buf_release(&body);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_that_counts_is_read),
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_a_whole_payload),
         cmocka_unit_test(test_what_is_passed_over),
         cmocka_unit_test(test_malformed_is_refused_with_a_reason),
         cmocka_unit_test(test_what_github_may_leave_out_is_tolerated),
