@@ -309,7 +309,7 @@ static void test_names(void **state)
 static void test_bounds(void **state)
 {
     (void)state;
-    static const char *const bodies[] = {"/ci approve " SHA,
+    static const char *const bodies[] = {("/ci approve " SHA),
                                          "`a\n/ci help\n`",
                                          "<pre>\n/ci help\n</pre>",
                                          "<",
@@ -350,7 +350,7 @@ static void test_large_bodies(void **state)
     } rows[] = {
         {"word ", "\n/ci help", COMMAND_HELP},      {"\xf0\x9f\x9a\x80", "\n/ci help", COMMAND_HELP},
         {"\n", "/ci help", COMMAND_HELP},           {"a\n", "/ci help", COMMAND_HELP},
-        {"x <a ", "\n/ci help", COMMAND_HELP},        {"x <!-- ", "\n/ci help", COMMAND_HELP},
+        {"x <a ", "\n/ci help", COMMAND_HELP},      {"x <!-- ", "\n/ci help", COMMAND_HELP},
         {"x <code ", "\n\n/ci help", COMMAND_HELP}, {"<pre>", "\n\n/ci help", COMMAND_NONE},
         {"x`", "\n\n/ci help", COMMAND_HELP},       {"> a\n", "\n/ci help", COMMAND_HELP},
         {"- ", "\n\n/ci help", COMMAND_HELP},       {"- a\n", "\n/ci help", COMMAND_HELP},
