@@ -35,12 +35,13 @@ LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 
 # Lower layers first; tests/layers.sh holds the includes to this order.
 CORE = err buf clock pr text log secrecy codec signature key \
-	glob template patch config_check config config_policy event_json event_check event_queue event_trust event delivery \
-	record intent decide decide_approve decide_budget decide_cancel decide_queue decide_policy rule http app_auth \
-	github github_auth github_reply github_pull github_user github_issue github_check github_actions github_runs github_hooks \
-	github_policy trigger wording wording_policy wording_messages boot fence store store_backup tables health heads \
-	budget contents ledger alive dump claims metrics salvage shared_tokens gate dead pace repos files trust forget \
-	act_runs act_policy act inbox wake drain retain redeliver reconcile sweep report inspect
+	glob template patch config_check config config_policy command event_json event_check event_queue event_comment \
+	event_trust event delivery record intent decide decide_approve decide_cancel decide_queue decide_policy decide_budget \
+	decide_command rule http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
+	github_check github_actions github_runs github_hooks github_policy trigger wording wording_policy wording_messages \
+	boot fence store store_backup tables health heads budget contents ledger alive dump claims metrics salvage shared_tokens \
+	gate dead pace repos files trust forget act_runs act_policy act inbox wake drain retain redeliver reconcile sweep \
+	report inspect
 FCGI = web door status monitor routes connections reload serve_fcgi serve_cgi main
 CLI = cli cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_replay cmd_status \
 	replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
@@ -138,7 +139,7 @@ check-tsan:
 
 # Each harness of tests/fuzz for FUZZ_SECONDS, two at a time, from tests/fuzz/corpus; new inputs go to $(BUILD)/fuzz/new.
 FUZZ = $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_SECONDS = 60
+FUZZ_SECONDS = 50
 
 .PHONY: fuzz fuzz-programs
 fuzz:

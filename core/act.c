@@ -85,6 +85,16 @@ void act_add_details_url(const struct worker *worker, const struct record *recor
         buf_addf(url, "%s/status/%s/%" PRIu64, base, record->repo, record->key.number);
 }
 
+static void add_status_url(const struct worker *worker, const struct record *record, struct buf *text)
+{
+    struct buf url;
+    buf_init(&url);
+    act_add_details_url(worker, record, &url);
+    if (url.len > 0)
+        buf_addf(text, "\n\n[What prgate knows of it](%s)", buf_text(&url));
+    buf_release(&url);
+}
+
 /* What was given up for this commit, so that whoever looks at the check need not look for it elsewhere. */
 static void add_undone(const struct worker *worker, const struct record *record, const struct sha *sha,
                        struct buf *title, struct buf *summary)
@@ -166,6 +176,19 @@ static struct act_result act_comment(struct worker *worker, const struct policy 
     return act_result_of(code, &err);
 }
 
+/* Somebody may have deleted the comment meanwhile: then there is nobody to answer. */
+static struct act_result act_react(struct worker *worker, const struct intent *intent)
+{
+    static const char *const contents[REACTION_END] = {
+        [REACTION_TAKEN] = "+1", [REACTION_REFUSED] = "-1", [REACTION_CONFUSED] = "confused"};
+    struct err err = {0};
+    const char *content = intent->reaction < REACTION_END ? contents[intent->reaction] : NULL;
+    enum err_code code = content == NULL
+                             ? err_set(&err, ERR_REJECT, (int)intent->reaction, "no such kind of reaction")
+                             : github_react(worker->github, intent->target, content, &err);
+    return code == ERR_NOT_FOUND ? done() : act_result_of(code, &err);
+}
+
 struct act_result act_say(struct worker *worker, const struct policy *policy, const struct record *record,
                           const struct intent *intent)
 {
@@ -177,6 +200,8 @@ struct act_result act_say(struct worker *worker, const struct policy *policy, co
     buf_init(&web);
     github_add_web(worker->github, &web);
     wording_message(policy, record, intent, buf_text(&web), &text);
+    if (intent->message == MESSAGE_STATUS)
+        add_status_url(worker, record, &text);
     wording_message_marker(intent, &marker);
     if (text.len == 0)
         code = err_set(&err, ERR_REJECT, 0, "there are no words for the message %s", buf_text(&marker));
@@ -295,15 +320,16 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
         return act_check(worker, policy, record, intent);
     case INTENT_COMMENT_CONFLICT:
         return act_comment(worker, policy, record);
+    case INTENT_COMMENT:
+        return act_say(worker, policy, record, intent);
+    case INTENT_REACT:
+        return act_react(worker, intent);
     case INTENT_CANCEL:
         return act_cancel(worker, policy, record, intent);
     case INTENT_RELEASE_RUNS:
         return act_release_runs(worker, policy, record, intent);
     case INTENT_REMOVE_QUEUE_LABEL:
         return act_remove_queue_label(worker, policy, record);
-    case INTENT_COMMENT:
-        return act_say(worker, policy, record, intent);
-    case INTENT_REACT:
     case INTENT_COMPLETE_GUARD:
     case INTENT_ADD_AUTHOR_LABELS:
     case INTENT_RETARGET:

@@ -279,6 +279,15 @@ static enum err_code apply_template(const struct place *place, const struct key 
     return ERR_OK;
 }
 
+/* "" is a choice here, and not the one without the key. */
+static enum err_code apply_command_prefix(const struct place *place, const struct key *key, void *field)
+{
+    if (value_of(place)[0] != '\0')
+        return apply_text(place, key, field);
+    *(char **)field = mem_strdup("");
+    return ERR_OK;
+}
+
 /* Paths and URLs to which "/something" will be added. */
 static enum err_code apply_base(const struct place *place, const struct key *key, void *field)
 {
@@ -485,6 +494,13 @@ static const struct key repo_keys[] = {
     {REPO("conflict_message", "", apply_template, conflict_message), .max = TEMPLATE_COMMON},
     {REPO("new_commit_comment", "false", apply_bool, new_commit_comment)},
     {REPO("new_commit_message", "", apply_template, new_commit_message), .max = TEMPLATE_COMMON},
+    {REPO("command_prefix", "/ci", apply_command_prefix, command_prefix),
+     .check = config_check_command_prefix},
+    {REPO("command_approve", "approve", apply_text, command_approve), .check = config_check_command_word},
+    {REPO("command_rerun", "rerun", apply_text, command_rerun), .check = config_check_command_word},
+    {REPO("command_cancel", "cancel", apply_text, command_cancel), .check = config_check_command_word},
+    {REPO("command_status", "status", apply_text, command_status), .check = config_check_command_word},
+    {REPO("command_help", "help", apply_text, command_help), .check = config_check_command_word},
 };
 
 struct key_table {
@@ -844,6 +860,26 @@ static enum err_code check_policies(const struct policy *policy, const struct pl
     return fail(&place, "%s", wrong);
 }
 
+/* One word cannot ask for two things. */
+static enum err_code check_commands(const struct policy *policy, const struct place *repo)
+{
+    static const char *const keys[] = {"command_approve", "command_rerun", "command_cancel", "command_status",
+                                       "command_help"};
+    const char *const words[] = {policy->command_approve, policy->command_rerun, policy->command_cancel,
+                                 policy->command_status, policy->command_help};
+    for (size_t i = 1; i < sizeof keys / sizeof keys[0]; i++) {
+        for (size_t j = 0; j < i; j++) {
+            struct place given =
+                at_key(repo, option_line(cfg_getopt(repo->section, keys[i])) > 0 ? keys[i] : keys[j]);
+            if (text_equal_fold(words[i], words[j]))
+                return fail(&given,
+                            "%s and %s are one word, \"%s\"; letter case does not count; choose another",
+                            keys[j], keys[i], words[i]);
+        }
+    }
+    return ERR_OK;
+}
+
 /* libConfuse found those written alike; GitHub ignores case, so two more spellings can be one name. */
 static enum err_code check_unique(const struct config *config, const struct place *repo)
 {
@@ -869,6 +905,8 @@ static enum err_code load_policy(struct config *config, const struct place *repo
         code = check_queue(policy, repo);
     if (code == ERR_OK)
         code = check_policies(policy, repo);
+    if (code == ERR_OK)
+        code = check_commands(policy, repo);
     return code == ERR_OK ? check_unique(config, repo) : code;
 }
 
@@ -973,6 +1011,12 @@ static void policy_release(struct policy *policy)
     free(policy->workflow_ref);
     free(policy->http_url);
     free(policy->queue_label);
+    free(policy->command_prefix);
+    free(policy->command_approve);
+    free(policy->command_rerun);
+    free(policy->command_cancel);
+    free(policy->command_status);
+    free(policy->command_help);
     secret_release(&policy->http_secret);
 }
 

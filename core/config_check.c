@@ -234,3 +234,31 @@ const char *config_check_pattern(const char *text)
     }
     return "the section's name must be \"owner/name\", \"owner/*\" or \"*\"";
 }
+
+enum { COMMAND_CHARACTERS_MAX = 32 };
+
+static bool has_only(const char *text, const char *allowed)
+{
+    size_t len = strlen(text);
+    return len > 0 && len <= COMMAND_CHARACTERS_MAX && strspn(text, allowed) == len;
+}
+
+#define ALNUM "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+/* Nothing that Markdown could take for something else than text, and nothing that a sentence begins with. */
+const char *config_check_command_prefix(const char *text)
+{
+    bool begins = text[0] != '\0' && strchr("/!@.%$", text[0]) != NULL;
+    return begins && text[1] != '\0' && has_only(text, ALNUM "/!@.%$_-")
+               ? NULL
+               : "must be one of / ! @ . % $ and 1 to 31 of A-Z a-z 0-9 / ! @ . % $ _ - behind it, like "
+                 "\"/ci\"; "
+                 "\"\" reads no comments";
+}
+
+const char *config_check_command_word(const char *text)
+{
+    return has_only(text, ALNUM "_-")
+               ? NULL
+               : "must be one word of 1 to 32 of the characters A-Z a-z 0-9 _ -, like \"approve\"";
+}

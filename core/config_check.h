@@ -32,6 +32,9 @@ check_fn config_check_glob;       /* see glob.h */
 check_fn config_check_by_author;  /* "login=label" */
 check_fn config_check_public_url; /* http or https, without query or fragment */
 
+check_fn config_check_command_prefix; /* what a comment's line begins with: "/ci" */
+check_fn config_check_command_word;   /* and what follows: "approve" */
+
 /* Takes such a text apart; *app_id is 0 where it names none. false: it is none. */
 bool config_read_bot(const char *text, char login[LOGIN_SIZE], uint64_t *app_id);
 

@@ -174,9 +174,11 @@ static bool newest_view(const struct record *record, const struct event *event, 
     shown[count++] = &record->view;
     if (have_read)
         shown[count++] = &facts->read;
-    int64_t newest = later_of(event->pr.updated_at, record->view.updated_at);
+    int64_t newest = record->view.updated_at;
     if (have_read)
         newest = later_of(newest, facts->read.updated_at);
+    if (have_read || event_shows_pull(event)) /* a read may be too old for what shows nothing itself */
+        newest = later_of(newest, event->pr.updated_at);
     const struct snapshot *chosen = agreed(shown, count, newest);
     if (chosen == NULL)
         chosen = arbitrate(record, event, facts, newest, now_ms);
@@ -245,6 +247,8 @@ static bool is_echo_of_removal(const struct record *record, const struct event *
 static bool needs_read(const struct record *record, const struct event *event)
 {
     const struct snapshot *view = &record->view;
+    if (event->action == EVENT_COMMAND && !decide_command_reads(event) && view->updated_at != 0)
+        return false;
     bool newer = event->pr.updated_at > view->updated_at;
     bool older = event->pr.updated_at < view->updated_at;
     /* GitHub was asked since this delivery came in, and what it said then is not in doubt. */
@@ -282,18 +286,22 @@ static enum fact needs_pusher(const struct record *record, const struct event *e
  * RULE_RERUN: it depends on the sender. Until a trigger's outcome is on disk, what is asked for is what is being done;
  * the same press of a button may be told of twice, by the run and by the suite.
  */
-static enum rule judge_rerun(const struct record *record, const struct event *event,
-                             const struct snapshot *view)
+enum rule decide_judge_again(const struct head *head, const struct event *event)
 {
-    const struct head *head = record_find_head(record, &view->head);
-    if (!decide_is_about_head(event, view))
-        return RULE_RERUN_OLD;
     if (head == NULL || !head_is_triggered(head))
         return RULE_RERUN_EARLY;
     /* The check tells of an earlier start: that it be repeated was asked for, and done. */
     bool repeated = event->attempt != 0 && event->attempt < head_attempt(head);
     bool under_way = head->ci == CI_DECIDED || head->ci == CI_SENT;
     return repeated || under_way || event->received_ms <= head->ci_at_ms ? RULE_RERUN_SAME : RULE_RERUN;
+}
+
+static enum rule judge_rerun(const struct record *record, const struct event *event,
+                             const struct snapshot *view)
+{
+    return decide_is_about_head(event, view)
+               ? decide_judge_again(record_find_head(record, &view->head), event)
+               : RULE_RERUN_OLD;
 }
 
 /* From then on a label that GitHub shows on this head was set anew. It depends on who took it off. */
@@ -321,6 +329,8 @@ static enum fact gate_needs(const struct record *record, const struct event *eve
         return FACT_READ;
     if (!newest_view(record, event, facts, now_ms, &view))
         return (enum fact)0;
+    if (event->action == EVENT_COMMAND)
+        return decide_command_needs(record, event, facts);
     if (is_rerun(event))
         return !view.closed && judge_rerun(record, event, &view) == RULE_RERUN
                    ? unless_known(facts, FACT_SENDER)
@@ -608,7 +618,7 @@ void decide_start(struct record *record, struct head *head, int64_t now_ms, stru
     record->opening_owed = false;
 }
 
-static void start_again(struct head *head, const struct event *event, int64_t now_ms, struct decision *out)
+void decide_start_again(struct head *head, const struct event *event, int64_t now_ms, struct decision *out)
 {
     if (head->reruns + 1 < event->attempt) /* what was known of it is lost: no key is to be used twice */
         head->reruns = event->attempt - 1;
@@ -634,7 +644,7 @@ static void decide_rerun(struct record *record, const struct event *event, const
         if (facts->budget_until_ms != 0)
             decide_rerun_budget(head, facts, out);
         else
-            start_again(head, event, now_ms, out);
+            decide_start_again(head, event, now_ms, out);
         return;
     }
     out->rule = RULE_RERUN_REFUSED;
@@ -689,7 +699,6 @@ static enum rule rule_of_wait(enum wait_reason reason)
         return RULE_WAIT_PUSHER;
     case WAIT_TOO_SOON:
         return RULE_TOO_SOON;
-        return RULE_WAIT_NO_LABEL;
     case WAIT_BUDGET:
         return RULE_WAIT_BUDGET;
     }
@@ -755,6 +764,34 @@ static void decide_wait(struct record *record, struct head *head, const struct e
     decide_await(head, reason, out);
 }
 
+void decide_follow(struct record *record, struct head *head, const struct event *event,
+                   const struct facts *facts, int64_t now_ms, struct decision *out)
+{
+    enum rule grant = find_grant(record, head, event, facts, out->rule);
+    if (grant == RULE_LATER) {
+        decide_wait(record, head, event, facts, out);
+        return;
+    }
+    out->rule = grant;
+    enum mergeable mergeable = record->view.mergeable;
+    bool in_conflict =
+        mergeable == MERGEABLE_NO || (head->check_reason == WAIT_CONFLICT && mergeable == MERGEABLE_UNKNOWN);
+    if (in_conflict || facts->budget_until_ms != 0)
+        show_approval(record, head, grant, out);
+    if (in_conflict)
+        decide_conflict(record, head, facts, out);
+    else if (facts->budget_until_ms != 0)
+        decide_budget(head, facts, out);
+    else
+        decide_start(record, head, now_ms, out);
+}
+
+/* What can start CI does not take "not known yet" for a conflict that is still there. */
+static bool asks_for_mergeable(const struct event *event)
+{
+    return event->action == EVENT_COMMAND ? event->command == COMMAND_APPROVE : !is_rerun(event);
+}
+
 /* Waiting for a conflict to go away, and GitHub has not worked out whether it has. */
 static bool is_mergeable_open(const struct record *record, const struct event *event,
                               const struct snapshot *view, int64_t now_ms)
@@ -780,22 +817,7 @@ static void decide_open(struct record *record, const struct event *event, const 
         return;
     }
     decide_refuse(record, head, event, out->rule, out);
-    enum rule grant = find_grant(record, head, event, facts, out->rule);
-    if (grant == RULE_LATER) {
-        decide_wait(record, head, event, facts, out);
-        return;
-    }
-    out->rule = grant;
-    bool in_conflict = view->mergeable == MERGEABLE_NO ||
-                       (head->check_reason == WAIT_CONFLICT && view->mergeable == MERGEABLE_UNKNOWN);
-    if (in_conflict || facts->budget_until_ms != 0)
-        show_approval(record, head, grant, out);
-    if (in_conflict)
-        decide_conflict(record, head, facts, out);
-    else if (facts->budget_until_ms != 0)
-        decide_budget(head, facts, out);
-    else
-        decide_start(record, head, now_ms, out);
+    decide_follow(record, head, event, facts, now_ms, out);
 }
 
 static void decide_gate(struct record *record, const struct event *event, const struct facts *facts,
@@ -807,7 +829,7 @@ static void decide_gate(struct record *record, const struct event *event, const 
         out->later_ms = later_of(event->received_ms + SETTLE_MS, now_ms + CATCH_UP_POLL_MS);
         return;
     }
-    if (!is_rerun(event) && is_mergeable_open(record, event, &view, now_ms)) {
+    if (asks_for_mergeable(event) && is_mergeable_open(record, event, &view, now_ms)) {
         out->later_ms = now_ms + MERGEABLE_POLL_MS;
         return;
     }
@@ -816,9 +838,11 @@ static void decide_gate(struct record *record, const struct event *event, const 
     note_pusher(record, event, facts, now_ms);
     if (view.closed)
         decide_closed(record, event, facts, now_ms, out);
-    else if (is_rerun(event))
+    if (event->action == EVENT_COMMAND)
+        decide_command(record, event, facts, now_ms, out);
+    else if (is_rerun(event) && !view.closed)
         decide_rerun(record, event, facts, now_ms, out);
-    else
+    else if (!view.closed)
         decide_open(record, event, facts, now_ms, out);
     decide_end_budget_waits(record);
 }

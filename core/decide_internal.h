@@ -81,6 +81,26 @@ enum fact decide_policy_needs(const struct record *record, const struct event *e
 void decide_policies(struct record *record, const struct event *event, const struct facts *facts,
                      int64_t now_ms, struct decision *out);
 
+/*
+ * Of a commit that GitHub shows as the head: RULE_RERUN: CI may be started once more, which is for the sender's
+ * permission to decide; RULE_RERUN_SAME: what is asked for is what was done, or is being done; RULE_RERUN_EARLY.
+ */
+enum rule decide_judge_again(const struct head *head, const struct event *event);
+void decide_start_again(struct head *head, const struct event *event, int64_t now_ms, struct decision *out);
+
+/* An open pull request's head was judged, out->rule says how: CI, or why it waits. */
+void decide_follow(struct record *record, struct head *head, const struct event *event,
+                   const struct facts *facts, int64_t now_ms, struct decision *out);
+
+/* EVENT_COMMAND (decide_command.c): what is to be learnt for it, and what comes of it. */
+enum fact decide_command_needs(const struct record *record, const struct event *event,
+                               const struct facts *facts);
+void decide_command(struct record *record, const struct event *event, const struct facts *facts,
+                    int64_t now_ms, struct decision *out);
+
+/* Does the command ask how the pull request looks on GitHub now? */
+bool decide_command_reads(const struct event *event);
+
 /* CI for the first time: trigger, label, check. */
 void decide_start(struct record *record, struct head *head, int64_t now_ms, struct decision *out);
 

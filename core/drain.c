@@ -173,6 +173,8 @@ static enum err_code next_event(struct store_txn *txn, struct run *run, struct e
     if (code == ERR_OK)
         code = heads_recall(txn, &run->record, &run->event.pr.head, err);
     if (code == ERR_OK)
+        code = heads_recall_prefix(txn, &run->record, run->event.sha_prefix, err);
+    if (code == ERR_OK)
         run->step = STEP_DECIDE;
     return code;
 }
@@ -268,6 +270,8 @@ static enum err_code take_event(struct store_txn *txn, struct run *run, struct e
 static enum err_code recall_heads(struct store_txn *txn, struct run *run, struct err *err)
 {
     enum err_code code = heads_recall(txn, &run->record, &run->event.pr.head, err);
+    if (code == ERR_OK)
+        code = heads_recall_prefix(txn, &run->record, run->event.sha_prefix, err);
     if (code == ERR_OK)
         code = heads_recall(txn, &run->record, &run->facts.read.head, err);
     return code == ERR_OK ? heads_recall(txn, &run->record, &run->record.view.head, err) : code;

@@ -22,7 +22,7 @@ static const struct {
     {EVENT_EDITED, FROM_PULL, "edited"},
     {EVENT_CLOSED, FROM_PULL, "closed"},
     {EVENT_RERUN, FROM_CHECK, "rerequested"},
-    {EVENT_COMMAND, FROM_NOTHING, "command"},
+    {EVENT_COMMAND, FROM_COMMENT, "created"},
     {EVENT_BUTTON, FROM_CHECK, "requested_action"},
     {EVENT_QUEUED, FROM_QUEUE, "checks_requested"},
     {EVENT_UNQUEUED, FROM_QUEUE, "destroyed"},
@@ -46,6 +46,7 @@ static const struct webhook {
     {"check_run", FROM_CHECK, event_read_check},
     {"check_suite", FROM_CHECK, event_read_check},
     {"merge_group", FROM_QUEUE, event_read_queue},
+    {"issue_comment", FROM_COMMENT, event_read_comment},
 };
 
 enum { WEBHOOK_COUNT = sizeof webhooks / sizeof webhooks[0] };
@@ -298,7 +299,7 @@ static enum err_code read_action(struct event *out, const cJSON *root, const str
     return ERR_OK;
 }
 
-static enum association association_from_name(const char *name)
+enum association event_association(const char *name)
 {
     static const char *const insiders[] = {"OWNER", "MEMBER", "COLLABORATOR"};
     for (size_t i = 0; i < sizeof insiders / sizeof insiders[0]; i++)
@@ -323,7 +324,7 @@ static enum err_code read_pull(struct event *out, const char *name, const cJSON 
         (code = event_read_installation(out, root, err)) != ERR_OK ||
         (code = json_get_optional_text(root, "pull_request.author_association", &association, err)) != ERR_OK)
         return code;
-    out->association = association_from_name(association);
+    out->association = event_association(association);
     return read_action(out, root, policy, err);
 }
 

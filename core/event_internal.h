@@ -15,7 +15,8 @@ enum source {
     FROM_NOTHING, /* no webhook is read for it */
     FROM_PULL,
     FROM_CHECK,
-    FROM_QUEUE
+    FROM_QUEUE,
+    FROM_COMMENT
 };
 
 /* Of an object, where GitHub has an id; a tree is as long as what is read from it. */
@@ -27,6 +28,9 @@ struct user_paths {
 };
 
 extern const struct user_paths event_sender_paths;
+
+/* author_association's; of whatever else, ASSOCIATION_OUTSIDER. */
+enum association event_association(const char *name);
 
 /* Bytes to a tree, which is the caller's to delete. */
 enum err_code json_parse(const char *body, size_t len, cJSON **out, struct err *err);
@@ -53,6 +57,8 @@ enum err_code event_read_installation(struct event *out, const cJSON *root, stru
 /* Of webhooks that are not `pull_request`. `name` is X-GitHub-Event. */
 enum err_code event_read_check(struct event *out, const char *name, const cJSON *root,
                                const struct config *config, struct err *err);
+enum err_code event_read_comment(struct event *out, const char *name, const cJSON *root,
+                                 const struct config *config, struct err *err);
 
 enum err_code event_read_queue(struct event *out, const char *name, const cJSON *root,
                                const struct config *config, struct err *err);

@@ -7,6 +7,7 @@
  *   github_pull.c     the pull request
  *   github_user.c     who may do what
  *   github_issue.c    labels and comments
+ *   github_reaction.c reactions to comments
  *   github_check.c    check runs and commit statuses
  *   github_actions.c  dispatches, and whether one has become a run
  *   github_runs.c     runs: listing, cancelling, approving

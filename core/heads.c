@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "prgate/codec.h"
+#include "prgate/command.h"
 #include "prgate/log.h"
 #include "prgate/tables.h"
 
@@ -82,6 +83,35 @@ enum err_code heads_recall(struct store_txn *txn, struct record *record, const s
     }
     if (found && code == ERR_OK)
         insert_oldest(record, &head);
+    buf_release(&key);
+    buf_release(&value);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+enum err_code heads_recall_prefix(struct store_txn *txn, struct record *record, const char *prefix,
+                                  struct err *err)
+{
+    struct buf start, key, value;
+    enum err_code code = ERR_NOT_FOUND;
+    size_t found = 0;
+    if (record->head_count < HEADS_KEPT || strlen(prefix) < COMMAND_SHA_MIN)
+        return ERR_OK;
+    buf_init(&start);
+    buf_init(&key);
+    buf_init(&value);
+    encode_pr_key(&start, &record->key);
+    size_t key_len = start.len;
+    buf_adds(&start, prefix);
+    while (found < 2 &&
+           (code = store_next(txn, TABLE_HEAD, buf_bytes(&start), &key, &value, err)) == ERR_OK) {
+        struct sha sha;
+        const char *hex = buf_text(&key) + key_len;
+        if (sha_parse(&sha, hex) && (code = heads_recall(txn, record, &sha, err)) != ERR_OK)
+            break;
+        found++;
+        buf_addc(&key, '\0');
+    }
+    buf_release(&start);
     buf_release(&key);
     buf_release(&value);
     return code == ERR_NOT_FOUND ? ERR_OK : code;

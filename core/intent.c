@@ -22,6 +22,15 @@ const char *message_name(enum message message)
         [MESSAGE_FROM_RELEASE_BRANCH] = "from_release_branch",
         [MESSAGE_NEW_COMMIT_NEEDED] = "new_commit_needed",
         [MESSAGE_EMERGENCY_REFUSED] = "emergency_refused",
+        [MESSAGE_COMMAND_SEVERAL] = "command_several",
+        [MESSAGE_COMMAND_NO_SHA] = "command_no_sha",
+        [MESSAGE_COMMAND_SHORT_SHA] = "command_short_sha",
+        [MESSAGE_COMMAND_OLD_SHA] = "command_old_sha",
+        [MESSAGE_COMMAND_AMBIGUOUS] = "command_ambiguous",
+        [MESSAGE_COMMAND_EARLY] = "command_early",
+        [MESSAGE_COMMAND_NOTHING] = "command_nothing",
+        [MESSAGE_COMMAND_CLOSED] = "command_closed",
+        [MESSAGE_COMMAND_BUDGET] = "command_budget",
     };
     return message < MESSAGE_END ? names[message] : "?";
 }

@@ -33,6 +33,11 @@ static void add_event(cJSON *entry, const struct event *event)
     cJSON_AddStringToObject(entry, "event", event_action_name(event->action));
     if (event->label[0] != '\0')
         cJSON_AddStringToObject(entry, "label", event->label);
+    if (event->action == EVENT_COMMAND) {
+        cJSON_AddStringToObject(entry, "command", command_name(event->command));
+        cJSON_AddStringToObject(entry, "named", event->sha_prefix);
+        cJSON_AddNumberToObject(entry, "comment", (double)event->comment);
+    }
     cJSON_AddStringToObject(entry, "sender", event->sender.login);
     cJSON_AddStringToObject(entry, "sha", event->pr.head.hex);
 }

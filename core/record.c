@@ -58,6 +58,39 @@ struct head *record_add_head(struct record *record, const struct sha *sha, int64
     return head;
 }
 
+bool record_has_comment(const struct record *record, uint64_t comment)
+{
+    for (size_t i = 0; i < RECORD_COMMENTS; i++)
+        if (record->comments[i] == comment)
+            return true;
+    return comment < record->comments[0];
+}
+
+void record_add_comment(struct record *record, uint64_t comment)
+{
+    size_t at = 0;
+    if (record_has_comment(record, comment))
+        return;
+    /* The lowest makes room. */
+    for (; at + 1 < RECORD_COMMENTS && record->comments[at + 1] < comment; at++)
+        record->comments[at] = record->comments[at + 1];
+    record->comments[at] = comment;
+}
+
+struct head *record_find_prefix(const struct record *record, const char *prefix, bool *several)
+{
+    struct head *found = NULL;
+    size_t len = strlen(prefix);
+    *several = false;
+    for (size_t i = 0; i < record->head_count; i++) {
+        if (strncmp(record->heads[i].sha.hex, prefix, len) != 0)
+            continue;
+        *several = *several || found != NULL;
+        found = &record->heads[i];
+    }
+    return *several ? NULL : found;
+}
+
 void record_end_back_off(struct record *record)
 {
     record->failures = 0;
@@ -234,6 +267,9 @@ void record_encode(const struct record *record, struct buf *out)
     encode_i64(out, record->dequeued_at);
     encode_bool(out, record->view.same_repo);
     encode_i64(out, record->unlabelled_at);
+    for (size_t i = 0; i < RECORD_COMMENTS; i++)
+        encode_u64(out, record->comments[i]);
+    encode_u32(out, record->explained);
     encode_u32(out, (uint32_t)record->head_count);
     for (size_t i = 0; i < record->head_count; i++)
         head_encode(out, &record->heads[i]);
@@ -269,6 +305,9 @@ static void decode_fields(struct decoder *d, unsigned version, struct record *re
     record->dequeued_at = decode_i64(d);
     record->view.same_repo = decode_bool(d);
     record->unlabelled_at = decode_i64(d);
+    for (size_t i = 0; i < RECORD_COMMENTS; i++)
+        record->comments[i] = decode_u64(d);
+    record->explained = decode_u32(d);
 }
 
 enum err_code record_decode(struct record *record, const void *bytes, size_t len, struct err *err)

@@ -62,6 +62,18 @@ const char *rule_name(enum rule rule)
         return "button_old";
     case RULE_BUTTON_REFUSED:
         return "button_refused";
+    case RULE_CANCELLED:
+        return "cancelled";
+    case RULE_COMMAND:
+        return "command";
+    case RULE_COMMAND_UNKNOWN:
+        return "command_unknown";
+    case RULE_COMMAND_REFUSED:
+        return "command_refused";
+    case RULE_COMMAND_SEEN:
+        return "command_seen";
+    case RULE_COMMAND_OWN:
+        return "command_own";
     }
     return "?";
 }
@@ -130,6 +142,18 @@ const char *rule_sentence(enum rule rule)
         return "the button was pressed for a commit that is not the head: approves nothing";
     case RULE_BUTTON_REFUSED:
         return "the button was pressed by somebody who may not approve: approves nothing";
+    case RULE_CANCELLED:
+        return "somebody who may approve asked for CI to be cancelled";
+    case RULE_COMMAND:
+        return "a comment asked for help, or for the state: answered";
+    case RULE_COMMAND_UNKNOWN:
+        return "a comment has a command that nobody knows, or several: nothing but an explanation";
+    case RULE_COMMAND_REFUSED:
+        return "a comment's command was refused: nothing but an explanation";
+    case RULE_COMMAND_SEEN:
+        return "that comment was answered before, or is older than many that were: nothing";
+    case RULE_COMMAND_OWN:
+        return "prgate's own comment: nothing";
     }
     return "?";
 }

@@ -182,6 +182,8 @@ static enum err_code learn_read(struct worker *worker, const struct policy *poli
     if (!github_can_read(worker->github)) {
         /* A dry run without credentials believes the payload, or what is known where that shows nothing. */
         facts->read = event_shows_pull(event) ? event->pr : record->view;
+        if (facts->read.updated_at < event->pr.updated_at)
+            facts->read.updated_at = event->pr.updated_at;
         return ERR_OK;
     }
     return github_get_pull(worker->github, event->key.number, policy, &facts->read, err);
@@ -216,9 +218,10 @@ static enum err_code learn_sender(struct worker *worker, const struct policy *po
         return ERR_OK;
     }
     if (!github_can_read(worker->github)) {
-        /* Whoever can set a label has triage at least; of an author it may be the only right. */
-        bool is_author = event->sender.id == event->pr.author.id;
-        facts->sender_may_approve = !is_author || event->association == ASSOCIATION_INSIDER;
+        /* Whoever can set a label has triage at least; of an author it may be the only right. Anybody
+         * can comment. */
+        bool may_be_anybody = event->action == EVENT_COMMAND || event->sender.id == event->pr.author.id;
+        facts->sender_may_approve = !may_be_anybody || event->association == ASSOCIATION_INSIDER;
         say(facts->sender_why, "assumed without credentials:", facts->sender_may_approve ? "yes" : "no");
         return ERR_OK;
     }

@@ -111,6 +111,15 @@ static const char *text_of(const struct policy *policy, enum message message)
     case MESSAGE_COMMAND_REFUSED:
     case MESSAGE_COMMAND_UNKNOWN:
     case MESSAGE_COMMAND_WRONG_SHA:
+    case MESSAGE_COMMAND_SEVERAL:
+    case MESSAGE_COMMAND_NO_SHA:
+    case MESSAGE_COMMAND_SHORT_SHA:
+    case MESSAGE_COMMAND_OLD_SHA:
+    case MESSAGE_COMMAND_AMBIGUOUS:
+    case MESSAGE_COMMAND_EARLY:
+    case MESSAGE_COMMAND_NOTHING:
+    case MESSAGE_COMMAND_CLOSED:
+    case MESSAGE_COMMAND_BUDGET:
     case MESSAGE_HELP:
     case MESSAGE_STATUS:
     case MESSAGE_END:

@@ -72,9 +72,15 @@ struct policy {
     int repo_triggers_per_hour;   /* for all of the repository's */
     bool cancel_on_close;
     bool cancel_on_push;
-    bool release_runs;  /* an approval also releases the runs of a first-time contributor */
-    bool queue_trigger; /* CI is started for the commit of a merge queue's group, too */
-    char *queue_label;  /* comes off when the pull request leaves the merge queue; "" = none does */
+    bool release_runs;    /* an approval also releases the runs of a first-time contributor */
+    bool queue_trigger;   /* CI is started for the commit of a merge queue's group, too */
+    char *queue_label;    /* comes off when the pull request leaves the merge queue; "" = none does */
+    char *command_prefix; /* what a comment's line begins with to be a command; "" = comments are not read */
+    char *command_approve;
+    char *command_rerun;
+    char *command_cancel;
+    char *command_status;
+    char *command_help;
 
     /* Beside the gate; each is off where it is empty or false. Messages are template.h's, "" = the built-in words. */
     char *emergency_label;

@@ -91,12 +91,18 @@ enum rule {
     RULE_WAIT_BUDGET,   /* CI is due, but the budget is used up: starts by itself later */
     RULE_RERUN_BUDGET,  /* asked for when the budget was used up: to be asked for again */
     RULE_QUEUED, /* a merge queue asks for checks on its group's commit: reported, CI where configured */
-    RULE_QUEUED_BEFORE, /* it was asked for before, or the group is no more */
-    RULE_UNQUEUED,      /* the group is no more: what was started for it is cancelled */
-    RULE_TOO_SOON,      /* the label was set so soon after the commit had come that nobody can have looked */
-    RULE_BEFORE_PUSH,   /* the label was heard of before the push of its commit, which will tell */
-    RULE_BUTTON_OLD,    /* "Approve CI" of a commit that is not the head */
-    RULE_BUTTON_REFUSED /* by somebody who may not approve */
+    RULE_QUEUED_BEFORE,  /* it was asked for before, or the group is no more */
+    RULE_UNQUEUED,       /* the group is no more: what was started for it is cancelled */
+    RULE_TOO_SOON,       /* the label was set so soon after the commit had come that nobody can have looked */
+    RULE_BEFORE_PUSH,    /* the label was heard of before the push of its commit, which will tell */
+    RULE_BUTTON_OLD,     /* "Approve CI" of a commit that is not the head */
+    RULE_BUTTON_REFUSED, /* by somebody who may not approve */
+    RULE_CANCELLED,      /* somebody who may has asked for what runs to be cancelled */
+    RULE_COMMAND,        /* somebody has asked prgate something, and is answered */
+    RULE_COMMAND_UNKNOWN, /* nobody knows what for */
+    RULE_COMMAND_REFUSED, /* by somebody who may not, or nothing that could be done now */
+    RULE_COMMAND_SEEN,    /* that comment was answered before, or newer ones too long ago */
+    RULE_COMMAND_OWN      /* prgate's own comment */
 };
 
 enum { DECISION_INTENTS_MAX = 32 };

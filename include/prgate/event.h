@@ -16,6 +16,10 @@
  * Of `merge_group`, `pr` has the group's commit and its branches, and `closed` where the group was merged. The branch's
  * name says which pull request the group is for.
  *
+ * Of `issue_comment`, action `created`, what the comment asks prgate for (command.h), which comment of which pull
+ * request it is, whose, and in pr.updated_at how new a read has to be to show what was there to comment on. Later edits
+ * of a comment are no command, nor is what a bot or an App says.
+ *
  * A struct event is a plain value. Thread-safe.
  */
 #ifndef PRGATE_EVENT_H
@@ -23,6 +27,7 @@
 
 #include <stddef.h>
 
+#include "prgate/command.h"
 #include "prgate/config.h"
 #include "prgate/err.h"
 #include "prgate/pr.h"
@@ -47,18 +52,6 @@ enum event_action {
     EVENT_WAKE = 16      /* prgate's own: what the pull request waited for may be there now */
 };
 
-/* What a comment asks for. Stored as numbers: append only, never renumber. */
-enum command {
-    COMMAND_NONE = 0,
-    COMMAND_APPROVE = 1,
-    COMMAND_RERUN = 2,
-    COMMAND_CANCEL = 3,
-    COMMAND_STATUS = 4,
-    COMMAND_HELP = 5,
-    COMMAND_UNKNOWN = 6, /* it is for prgate, and nobody knows what */
-    COMMAND_END
-};
-
 /* author_association, GitHub's rough and unreliable idea; used only where nothing can be asked. */
 enum association { ASSOCIATION_OUTSIDER, ASSOCIATION_INSIDER };
 
@@ -74,7 +67,7 @@ struct event {
     uint64_t installation; /* 0: not an App's delivery */
     struct user sender;
     struct snapshot pr;           /* as it was when GitHub made the event */
-    enum association association; /* of the pull request's author */
+    enum association association; /* of the pull request's author, or a comment's */
     uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
@@ -114,8 +107,9 @@ enum err_code event_parse_trust(struct trust_change *out, const char *name, cons
  * Parses a body of that event (X-GitHub-Event). The delivery id and time are left for the
  * caller. Errors: ERR_REJECT, malformed, the text says what and where; ERR_NOT_FOUND,
  * well-formed but of no concern (an action without a rule, a repository without a
- * section, somebody else's check, a re-run or a merge group of nobody knows what), the text says which. *out is undefined after an error, but for
- * repo and key.number, which are set (or "" and 0) as far as they were understood.
+ * section, somebody else's check, a re-run or a merge group of nobody knows what, a comment without a command), the
+ * text says which. *out is undefined after an error, but for repo and key.number, which are set (or "" and 0) as far as
+ * they were understood.
  */
 enum err_code event_parse(struct event *out, const char *name, const void *body, size_t len,
                           const struct config *config, struct err *err);

@@ -229,6 +229,12 @@ enum err_code github_put_check(struct github *github, const struct github_check 
 enum err_code github_comment_once(struct github *github, uint64_t number, const char *marker,
                                   const char *text, struct err *err);
 
+/*
+ * POST /repos/{o}/{r}/issues/comments/{comment}/reactions; `content` is "+1", "-1" or "confused". Repeating it does no
+ * harm. ERR_NOT_FOUND: the comment was deleted.
+ */
+enum err_code github_react(struct github *github, uint64_t comment, const char *content, struct err *err);
+
 /* POST /repos/{o}/{r}/dispatches. `payload` is a JSON object of at most 10 keys. */
 enum err_code github_repository_dispatch(struct github *github, const char *event_type, const char *payload,
                                          struct err *err);

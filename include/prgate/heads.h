@@ -25,6 +25,10 @@ enum { HEADS_MAX = 64, HEADS_KEPT = 32 };
 enum err_code heads_recall(struct store_txn *txn, struct record *record, const struct sha *sha,
                            struct err *err);
 
+/* The same for whichever begin so, two at most: that is how many it takes to be in doubt. */
+enum err_code heads_recall_prefix(struct store_txn *txn, struct record *record, const char *prefix,
+                                  struct err *err);
+
 /*
  * Puts the oldest away if there are too many: not the present head, nor one whose trigger is under way. What the
  * check of such a commit says is forgotten; should it be the head again, it is looked at anew.

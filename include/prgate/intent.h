@@ -50,7 +50,16 @@ enum message {
     MESSAGE_RETARGETED = 10,
     MESSAGE_FROM_RELEASE_BRANCH = 11,
     MESSAGE_NEW_COMMIT_NEEDED = 12,
-    MESSAGE_EMERGENCY_REFUSED = 13, /* the emergency label was set by somebody who may not */
+    MESSAGE_COMMAND_SEVERAL = 13,
+    MESSAGE_COMMAND_NO_SHA = 14, /* an approval that names no commit */
+    MESSAGE_COMMAND_SHORT_SHA = 15,
+    MESSAGE_COMMAND_OLD_SHA = 16, /* of this pull request, and not the head */
+    MESSAGE_COMMAND_AMBIGUOUS = 17,
+    MESSAGE_COMMAND_EARLY = 18,   /* a re-run, and CI was never started */
+    MESSAGE_COMMAND_NOTHING = 19, /* to be cancelled */
+    MESSAGE_COMMAND_CLOSED = 20,
+    MESSAGE_COMMAND_BUDGET = 21,    /* a re-run, and too many were started */
+    MESSAGE_EMERGENCY_REFUSED = 22, /* the emergency label was set by somebody who may not */
     MESSAGE_END
 };
 

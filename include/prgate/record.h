@@ -120,6 +120,9 @@ struct head {
     uint64_t check_id; /* the check run that says all this, as far as prgate knows; 0 = to be looked for */
 };
 
+/* More than a person writes while one delivery is late. */
+enum { RECORD_COMMENTS = 16 };
+
 enum { PROCESS_ID_SIZE = 16, CLAIM_TOKEN_SIZE = 16 };
 
 /* A process's own random id; alive.h tells whether it lives. */
@@ -158,6 +161,9 @@ struct record {
     int64_t emergency_at_ms;
     int64_t dequeued_at;   /* newest dequeued handled */
     int64_t unlabelled_at; /* when GitHub carried out that removal, as its webhook told; 0 = not told yet */
+    /* Ids of the newest comments with a command that were decided about, rising; 0 stands before the first. */
+    uint64_t comments[RECORD_COMMENTS];
+    uint32_t explained; /* comments of prgate's that anybody at all could ask for */
 
     struct claim claim;
     uint64_t next_delivery; /* sequence numbers to come */
@@ -177,6 +183,16 @@ struct head *record_find_head(const struct record *record, const struct sha *sha
 /* Makes room for one more, so that record_add_head() need not allocate. */
 void record_reserve_head(struct record *record);
 struct head *record_add_head(struct record *record, const struct sha *sha, int64_t now_ms);
+
+/*
+ * Was that comment decided about? Ids of comments rise, so one that is older than all that are kept counts as one that
+ * was: twice is worse than too late.
+ */
+bool record_has_comment(const struct record *record, uint64_t comment);
+void record_add_comment(struct record *record, uint64_t comment);
+
+/* The only head whose SHA begins so. NULL: none does, or several do, *several. */
+struct head *record_find_prefix(const struct record *record, const char *prefix, bool *several);
 
 /* Due at once again, as if nothing had failed. */
 void record_end_back_off(struct record *record);

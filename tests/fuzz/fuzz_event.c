@@ -33,11 +33,14 @@ static void check_event(const struct event *event)
     const struct policy *policy = config_policy(config, event->repo);
     MUST(event->key.number > 0 && event->key.repo_id > 0);
     MUST(text_is_repo_name(event->repo) && policy != NULL);
-    MUST(is_sha(&event->pr.head));
-    /* A re-run shows no pull request. */
-    bool shows = event->action != EVENT_RERUN;
+    /* A re-run shows no pull request, a command not even a commit. */
+    bool shows = event_shows_pull(event), command = event->action == EVENT_COMMAND;
+    MUST(command ? !sha_is_set(&event->pr.head) : is_sha(&event->pr.head));
     MUST(!shows || (text_is_ref(event->pr.head_ref) && text_is_ref(event->pr.base_ref)));
-    MUST(shows ? event->attempt == 0 : event->pr.updated_at == 0);
+    MUST(event->attempt == 0 || event->action == EVENT_RERUN);
+    MUST(shows || command || event->pr.updated_at == 0);
+    MUST(command == (event->command != COMMAND_NONE) && command == (event->comment != 0));
+    MUST(!command || (event->sender.id != 0 && !event->sender.bot));
     MUST(text_utf8_valid(event->pr.title, strlen(event->pr.title)));
     MUST(is_user(&event->sender) && is_user(&event->pr.author));
     MUST(event->label[0] == '\0' || text_is_label(event->label));
@@ -82,5 +85,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     parse_as("check_run", data, size);
     parse_as("check_suite", data, size);
     parse_as("merge_group", data, size);
+    parse_as("issue_comment", data, size);
     return 0;
 }

@@ -2,7 +2,8 @@
 
     arrange   app, repo, label_definition, role, team, token, mergeable, files, dismiss, ci, hook, settings, reset,
               pull_run (a run of a workflow that listens to pull requests), finish_run
-    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, rebase, assign, comment, rerequest (a check),
+    a person  open, push, label, unlabel, close, reopen, draft, ready, edit, rebase, assign, comment, edit_comment,
+              delete_comment, rerequest (a check),
               press (a check's button),
               enqueue, destroy_group, dequeue (the merge queue);
               each returns [{"event", "delivery", "payload"}], the payload being the exact text
@@ -37,7 +38,7 @@ def _person(name, method):
 for _name, _method in {"open": "open_pull", "push": "push", "label": "label", "unlabel": "unlabel",
                        "close": "close", "reopen": "reopen", "draft": "to_draft", "ready": "ready",
                        "edit": "edit", "rebase": "change_base", "assign": "assign", "comment": "comment",
-                       "rerequest": "rerequest", "press": "press"}.items():
+                       "edit_comment": "edit_comment", "delete_comment": "delete_comment", "rerequest": "rerequest", "press": "press"}.items():
     _person(_name, _method)
 
 
@@ -271,7 +272,7 @@ def _pull_state(place, one):
             "merged": fields["merged"], "draft": fields["draft"], "mergeable": one.mergeable_at(None),
             "labels": [label.name for label in fields["labels"]], "updated_at": fields["updated_at"],
             "author": one.author and one.author.login,
-            "comments": [{"body": said.now["body"], "by": said.now["user"].login} for said in one.comments],
+            "comments": [_comment(said) for said in one.comments],
             "checks": {sha: [_check(run.now) for run in place.check_runs.get(sha, ())] for sha in one.heads},
             "statuses": {sha: [_status(status.now) for status in place.statuses.get(sha, ())] for sha in one.heads},
             "groups": [_group(place, group) for group in one.groups]}
@@ -281,6 +282,11 @@ def _group(place, group):
     return {"sha": group.sha, "branch": group.branch, "base_ref": group.base_ref,
             "checks": [_check(run.now) for run in place.check_runs.get(group.sha, ())],
             "statuses": [_status(status.now) for status in place.statuses.get(group.sha, ())]}
+
+
+def _comment(said):
+    reactions = [f"{one['user'].login} {one['content']}" for one in said.reactions]
+    return {"id": said.now["id"], "body": said.now["body"], "by": said.now["user"].login, "reactions": reactions}
 
 
 def _check(run):

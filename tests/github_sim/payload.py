@@ -214,9 +214,14 @@ def check_suite_event(place, run, pulls, sender):
     return {"action": "rerequested", "check_suite": shown, **_surroundings(place, sender)}
 
 
-def issue_comment_event(one, said):
-    return {"action": "created", "issue": issue(one), "comment": comment(one, said.now),
-            **_surroundings(one.repo, said.now["user"])}
+def issue_comment_event(one, said, action, sender, **extra):
+    return {"action": action, **extra, "issue": issue(one), "comment": comment(one, said.now),
+            **_surroundings(one.repo, sender)}
+
+
+def reaction(one):
+    return {"id": one["id"], "node_id": node_id("REA", one["id"]), "user": user(one["user"]),
+            "content": one["content"], "created_at": iso(one["created_at"])}
 
 
 def issue(one):
@@ -241,7 +246,7 @@ def comment(one, fields):
             "html_url": f"{WEB}/{one.repo.full_name}/pull/{one.number}#issuecomment-{fields['id']}",
             "node_id": node_id("IC", fields["id"]), "user": user(fields["user"]), "body": fields["body"],
             "created_at": iso(fields["created_at"]), "updated_at": iso(fields["updated_at"]),
-            "author_association": "CONTRIBUTOR",
+            "author_association": fields["association"],
             "performed_via_github_app": app(fields["app"]) if fields["app"] else None}
 
 

@@ -337,6 +337,7 @@ def add_comment(ask):
     pull = ask.pull()
     fields.demand("IssueComment", ask.body, fields.COMMENT)
     said = ask.world.add_comment(pull, ask.body["body"], ask.credential.actor, ask.credential.app)
+    ask.world.outbox.append(ask.world.tell_comment(pull, said))
     return Reply(201, payload.comment(pull, said.now))
 
 

@@ -7,7 +7,7 @@ import urllib.parse
 
 from aiohttp import web
 
-from . import actions_rest, control, faults, own_ci, payload, policy_rest, rest  # noqa: F401 (routes)
+from . import actions_rest, control, faults, own_ci, payload, policy_rest, reactions, rest  # noqa: F401 (routes)
 from .auth import Doorkeeper
 from .journal import Journal
 from .reply import Refusal, Reply

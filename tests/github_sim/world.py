@@ -95,6 +95,12 @@ class Repo:
         return self.labels.get(name.lower())
 
 
+class Comment(Versioned):
+    def __init__(self, **fields):
+        super().__init__(**fields)
+        self.reactions = []
+
+
 class Pull(Versioned):
     def __init__(self, repo, id_, number, author, head_repo, **fields):
         super().__init__(**fields)
@@ -378,17 +384,40 @@ class World:
         return [one for one in place.pulls.values()
                 if one.head_repo is one.repo and one.now["state"] == "open" and one.now["head_sha"] == sha]
 
-    def comment(self, repo, number, body, by, app=None):
+    def comment(self, repo, number, body, by, app=None, association="CONTRIBUTOR"):
         pull = self.pull(repo, number)
-        comment = self.add_comment(pull, body, self.user(by), app)
-        return [self._emit("issue_comment", payload.issue_comment_event(pull, comment), pull.repo)]
+        return [self.tell_comment(pull, self.add_comment(pull, body, self.user(by), app, association))]
 
-    def add_comment(self, pull, body, actor, app=None):
+    def add_comment(self, pull, body, actor, app=None, association="CONTRIBUTOR"):
         now = int(time.time())
-        comment = Versioned(id=next(self.ids), body=body, user=actor, app=app, created_at=now, updated_at=now)
+        comment = Comment(id=next(self.ids), body=body, user=actor, app=app, created_at=now, updated_at=now,
+                          association=association)
         pull.comments.append(comment)
         self._change(pull)
         return comment
+
+    def tell_comment(self, pull, comment, action="created", sender=None, **extra):
+        sender = sender or comment.now["user"]
+        return self._emit("issue_comment", payload.issue_comment_event(pull, comment, action, sender, **extra), pull.repo)
+
+    def edit_comment(self, repo, number, body, by, comment=None):
+        """The newest, or the one of that id."""
+        pull, found = self._comment(repo, number, comment)
+        before = found.now["body"]
+        found.set(body=body, updated_at=int(time.time()))
+        return [self.tell_comment(pull, found, "edited", self.user(by), changes={"body": {"from": before}})]
+
+    def delete_comment(self, repo, number, by, comment=None):
+        pull, found = self._comment(repo, number, comment)
+        pull.comments.remove(found)
+        return [self.tell_comment(pull, found, "deleted", self.user(by))]
+
+    def _comment(self, repo, number, id_):
+        pull = self.pull(repo, number)
+        found = next((one for one in reversed(pull.comments) if id_ in (None, one.now["id"])), None)
+        if found is None:
+            raise NoSuchThing(f"comment {id_}")
+        return pull, found
 
     def set_mergeable(self, repo, number, mergeable, after_ms=0):
         """GitHub's background job finds something out: no event tells of it."""

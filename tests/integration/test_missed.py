@@ -123,6 +123,7 @@ def live(missed):
     gone += missed.lost("label", 8, label="CICD", by="tim")
     gone += missed.lost("open", author="bob")                   # 9
     gone += missed.lost("label", 9, label="CICD", by="bob")     # he may not
+    gone += missed.lost("comment", 9, body="/ci help", by="bob")
     return gone, {1: STARTED, 2: STARTED, 3: WAITING, 5: STARTED, 6: STARTED, 7: WAITING, 8: STARTED,
                   9: WAITING}
 
@@ -142,7 +143,8 @@ def test_github_delivers_again_what_it_is_asked_for(make_missed, credentials):
     if credentials == "token":
         missed.sim.role(repo=missed.repo, login=TOKEN_USER, role="admin")
     gone, expected = live(missed)
-    unasked = missed.lost("assign", 7) + missed.lost("comment", 7, body="Hm", by="tim")
+    missed.sim.comment(repo=missed.repo, number=7, body="Ah", by="tim")
+    unasked = missed.lost("assign", 7) + missed.lost("edit_comment", 7, body="Hm", by="tim")
     missed.back()
     expect_end(missed, expected)
     assert [[one["status"] for one in missed.sim.attempts(delivery=guid)] for guid in gone] == [[503, 202]] * len(gone)

@@ -184,7 +184,8 @@ def test_slow_bodies_hold_nobody_up(make_gate):
 
 @on("nginx-app", "cgi-app")
 @pytest.mark.parametrize("event, status", [("push", 200), ("ping", 200), ("issues", 200), ("pull_request_review", 200),
-                                           ("check_run", 200), ("check_suite", 200), ("merge_group", 200)])
+                                           ("check_run", 200), ("check_suite", 200), ("merge_group", 200),
+                                           ("issue_comment", 200)])
 def test_another_event_name_makes_nothing_of_a_signed_body(site, repo, opened, event, status):
     assert site.post_webhook(event, opened["payload"], opened["delivery"])[0] == status
     assert_nothing_kept(site, repo)

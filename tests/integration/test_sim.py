@@ -731,3 +731,51 @@ def test_it_is_fast_enough(sim):
         connection.request("GET", repo_path("collaborators/ann/permission"), headers=HEADERS)
         connection.getresponse().read()
     assert calls / (time.monotonic() - began) > 500
+
+
+# Comments and reactions
+
+def test_comments_are_told_of_when_made_edited_and_deleted(sim, api):
+    said, = sim.comment(repo=REPO, number=1, body="/ci help", by="tim", association="MEMBER")
+    payload = json.loads(said["payload"])
+    assert (said["event"], payload["action"], payload["sender"]["login"]) == ("issue_comment", "created", "tim")
+    assert payload["issue"]["pull_request"]["url"].endswith("/pulls/1")
+    assert payload["issue"]["updated_at"] >= payload["comment"]["created_at"]
+    assert payload["comment"]["author_association"] == "MEMBER"
+    edited, = sim.edit_comment(repo=REPO, number=1, body="other", by="ann")
+    payload = json.loads(edited["payload"])
+    assert (payload["action"], payload["comment"]["body"], payload["sender"]["login"]) == ("edited", "other", "ann")
+    assert payload["changes"] == {"body": {"from": "/ci help"}}
+    deleted, = sim.delete_comment(repo=REPO, number=1, by="tim")
+    assert json.loads(deleted["payload"])["action"] == "deleted"
+    assert pull(sim)["comments"] == []
+    assert api("POST", repo_path("issues/1/comments"), {"body": "by a program"})[0] == 201
+    echo, = sim.outbox()
+    assert json.loads(echo["payload"])["sender"]["login"] == "gatekeeper"
+
+
+def test_a_reaction_is_there_once(sim, api):
+    sim.comment(repo=REPO, number=1, body="hello", by="tim")
+    path = repo_path(f"issues/comments/{pull(sim)['comments'][0]['id']}/reactions")
+    status, made, _ = api("POST", path, {"content": "+1"})
+    assert (status, made["content"], made["user"]["login"]) == (201, "+1", "gatekeeper")
+    status, again, _ = api("POST", path, {"content": "+1"})
+    assert (status, again["id"]) == (200, made["id"])
+    assert api("POST", path, {"content": "confused"})[0] == 201
+    assert pull(sim)["comments"][0]["reactions"] == ["gatekeeper +1", "gatekeeper confused"]
+    assert [one["content"] for one in api("GET", path)[1]] == ["+1", "confused"]
+
+
+@pytest.mark.parametrize("body", [{"content": "thumbs up"}, {}, {"content": 1}, {"content": "+1", "more": 1}])
+def test_a_reaction_that_github_does_not_know(sim, api, body):
+    sim.comment(repo=REPO, number=1, body="hello", by="tim")
+    path = repo_path(f"issues/comments/{pull(sim)['comments'][0]['id']}/reactions")
+    assert api("POST", path, body)[0] == 422
+    assert sim.violations()
+
+
+def test_a_reaction_to_a_comment_that_is_gone(sim, api):
+    sim.comment(repo=REPO, number=1, body="hello", by="tim")
+    path = repo_path(f"issues/comments/{pull(sim)['comments'][0]['id']}/reactions")
+    sim.delete_comment(repo=REPO, number=1, by="tim")
+    assert api("POST", path, {"content": "+1"})[0] == 404

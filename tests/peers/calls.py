@@ -74,6 +74,13 @@ def conflict(site):
     gate.do("open", author="ann", mergeable=False)
 
 
+def command(site):
+    gate = Gate(site)
+    gate.do("open", author="bob")
+    gate.do("comment", body="/ci approve", by="tim")
+    gate.do("comment", body=f"/ci approve {gate.pull.head}", by="tim")
+
+
 def workflow(site):
     gate = Gate(site, "workflow")
     gate.do("open", author="ann")
@@ -131,7 +138,7 @@ def missed(site):
     wait_until(lambda: len(site.sim.attempts(delivery=pushed["delivery"])) == 2, PASSES_S, "asked for again")
 
 
-STORIES = [approve, trusted, trusted_by_team, odd_label, odd_label_taken_off, conflict, workflow, lost_trigger,
+STORIES = [approve, trusted, trusted_by_team, odd_label, odd_label_taken_off, conflict, command, workflow, lost_trigger,
            cancelled, released, queued, hook_of_the_repository, missed]
 
 

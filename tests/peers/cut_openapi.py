@@ -31,6 +31,7 @@ CALLS = {
     "labels add": ("POST", REPO + "/issues/{issue_number}/labels"),
     "label remove": ("DELETE", REPO + "/issues/{issue_number}/labels/{name}"),
     "comments list": ("GET", REPO + "/issues/{issue_number}/comments"),
+    "reaction create": ("POST", REPO + "/issues/comments/{comment_id}/reactions"),
     "comment create": ("POST", REPO + "/issues/{issue_number}/comments"),
     "check runs list": ("GET", REPO + "/commits/{ref}/check-runs"),
     "check run create": ("POST", REPO + "/check-runs"),

@@ -97,6 +97,12 @@ static void check_default_policy(const struct policy *policy)
     check_str("default", "check_name", policy->check_name, "Awaiting CICD label");
     check_int("default", "trigger", policy->trigger, TRIGGER_REPOSITORY_DISPATCH);
     check_str("default", "dispatch_event", policy->dispatch_event, "prgate-ci");
+    check_str("default", "command_prefix", policy->command_prefix, "/ci");
+    check_str("default", "command_approve", policy->command_approve, "approve");
+    check_str("default", "command_rerun", policy->command_rerun, "rerun");
+    check_str("default", "command_cancel", policy->command_cancel, "cancel");
+    check_str("default", "command_status", policy->command_status, "status");
+    check_str("default", "command_help", policy->command_help, "help");
     check_str("default", "workflow", policy->workflow, "");
     check_str("default", "workflow_ref", policy->workflow_ref, "");
     check_str("default", "http_url", policy->http_url, "");
@@ -176,7 +182,9 @@ static const char every_key[] =
     "trigger_can_be_asked = true trigger_guarantee = \"at_least_once\" "
     "author_triggers_per_hour = 7 repo_triggers_per_hour = 1000 cancel_on_close = true "
     "cancel_on_push = true release_first_time_runs = true merge_queue_trigger = true "
-    "queue_label = \"autosubmit\" }\n";
+    "queue_label = \"autosubmit\" "
+    "command_prefix = \"!gate\" command_approve = \"go\" command_rerun = \"again\" command_cancel = \"stop\" "
+    "command_status = \"why\" command_help = \"what\" }\n";
 
 static void check_every_top_key(const struct config *config)
 {
@@ -240,6 +248,12 @@ static void check_every_repo_key(const struct policy *policy)
     check_bool("set", "release_first_time_runs", policy->release_runs, true);
     check_bool("set", "merge_queue_trigger", policy->queue_trigger, true);
     check_str("set", "queue_label", policy->queue_label, "autosubmit");
+    check_str("set", "command_prefix", policy->command_prefix, "!gate");
+    check_str("set", "command_approve", policy->command_approve, "go");
+    check_str("set", "command_rerun", policy->command_rerun, "again");
+    check_str("set", "command_cancel", policy->command_cancel, "stop");
+    check_str("set", "command_status", policy->command_status, "why");
+    check_str("set", "command_help", policy->command_help, "what");
 }
 
 static void test_every_key_can_be_set(void **state)

@@ -1122,6 +1122,45 @@ static enum err_code act_comment(struct world *world, int64_t *value)
 #define COMMENT(login, app, text)                                                                            \
     "{\"body\":\"" text "\",\"user\":{\"login\":\"" login "\"},\"performed_via_github_app\":" app "}"
 
+#define REACT                                                                                                \
+    .method = "POST", .url = REPO "/issues/comments/6000000000/reactions", .body = "{\"content\":\"+1\"}"
+
+static enum err_code act_react(struct world *world, int64_t *value)
+{
+    *value = 0;
+    return github_react(world->github, UINT64_C(6000000000), "+1", &world->err);
+}
+
+static void test_reactions(void **state)
+{
+    (void)state;
+    static const struct row rows[] = {
+        {.name = "made", .act = act_react, .steps = {{REACT, .status = 201, .reply = "{}"}}},
+        {.name = "there already", .act = act_react, .steps = {{REACT, .status = 200, .reply = "{}"}}},
+        {.name = "App",
+         .as = CREDENTIALS_APP,
+         .act = act_react,
+         .steps = {{REACT, .status = 201, .reply = "{}"}}},
+        {.name = "comment deleted",
+         .act = act_react,
+         .steps = {{REACT, .status = 404}},
+         .want = ERR_NOT_FOUND,
+         .want_number = 404},
+        {.name = "gone",
+         .act = act_react,
+         .steps = {{REACT, .status = 410}},
+         .want = ERR_NOT_FOUND,
+         .want_number = 410},
+        {.name = "locked",
+         .act = act_react,
+         .steps = {{REACT, .status = 403}},
+         .want = ERR_REJECT,
+         .want_number = 403},
+        {.name = "lost", .act = act_react, .steps = {{REACT, .fails = ERR_UNKNOWN}}, .want = ERR_UNKNOWN},
+    };
+    run_rows(rows, COUNT(rows));
+}
+
 static void test_comments(void **state)
 {
     (void)state;
@@ -2159,6 +2198,7 @@ int main(void)
         cmocka_unit_test(test_labels),
         cmocka_unit_test(test_list_without_end),
         cmocka_unit_test(test_comments),
+        cmocka_unit_test(test_reactions),
         cmocka_unit_test(test_check_runs),
         cmocka_unit_test(test_statuses_of_a_commit),
         cmocka_unit_test(test_actions),

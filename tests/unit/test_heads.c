@@ -303,6 +303,63 @@ static void test_what_is_under_way_and_the_present_head_stay(void **state)
     fixture_close(&f);
 }
 
+struct prefix_call {
+    struct record *record;
+    const char *prefix;
+};
+
+static enum err_code recall_prefix_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct prefix_call *call = arg;
+    return heads_recall_prefix(txn, call->record, call->prefix, err);
+}
+
+static size_t recall_prefix(struct fixture *f, struct record *record, const char *prefix)
+{
+    struct err err = {0};
+    struct prefix_call call = {.record = record, .prefix = prefix};
+    size_t before = record->head_count;
+    if (store_txn(f->gate.store, recall_prefix_body, &call, &err) != ERR_OK)
+        fail_msg("%s: %s", prefix, err.text);
+    return record->head_count - before;
+}
+
+/* A comment may name a commit of long ago by its first digits; two that begin alike are enough to be in doubt. */
+static void test_recalled_by_a_prefix(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct record record;
+    struct sha first;
+    char prefix[SHA_SIZE];
+    fixture_open(&f, "");
+    fill(&record, HEADS_MAX + 1);
+    run(&f, put_away_body, &record, 1);
+    sha_of(1, &first);
+    assert_null(record_find_head(&record, &first));
+    check_u64("no prefix", "recalled", recall_prefix(&f, &record, ""), 0);
+    snprintf(prefix, sizeof prefix, "%.6s", first.hex);
+    check_u64("too short", "recalled", recall_prefix(&f, &record, prefix), 0);
+    check_u64("another", "recalled", recall_prefix(&f, &record, "fffffff"), 0);
+    check_u64("the whole", "recalled", recall_prefix(&f, &record, first.hex), 1);
+    assert_non_null(record_find_head(&record, &first));
+    check_u64("once more", "recalled", recall_prefix(&f, &record, first.hex), 0);
+    check_u64("longer than any", "recalled",
+              recall_prefix(&f, &record, "0123456789012345678901234567890123456789a"), 0);
+    /* All begin with zeros. */
+    snprintf(prefix, sizeof prefix, "%.7s", first.hex);
+    record_release(&record);
+    fill(&record, HEADS_MAX + 1);
+    run(&f, put_away_body, &record, 1);
+    check_u64("alike", "recalled", recall_prefix(&f, &record, prefix), 2);
+    record_release(&record);
+    /* Of a record that never put one away nothing is looked up. */
+    fill(&record, HEADS_KEPT - 1);
+    check_u64("small", "recalled", recall_prefix(&f, &record, first.hex), 0);
+    record_release(&record);
+    fixture_close(&f);
+}
+
 static void test_recalled_is_what_was_put_away(void **state)
 {
     (void)state;
@@ -437,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_only_the_oldest_go_and_only_when_there_are_too_many),
         cmocka_unit_test(test_what_is_under_way_and_the_present_head_stay),
         cmocka_unit_test(test_recalled_is_what_was_put_away),
+        cmocka_unit_test(test_recalled_by_a_prefix),
         cmocka_unit_test(test_version_1_of_an_entry_is_read),
         cmocka_unit_test(test_damaged_entry_counts_as_started),
     };

@@ -51,6 +51,9 @@ static void make_record(struct record *record)
     record->dequeued_at = 107;
     record->view.same_repo = true;
     record->unlabelled_at = 108;
+    record->comments[RECORD_COMMENTS - 2] = 107;
+    record->comments[RECORD_COMMENTS - 1] = UINT64_C(5000000001);
+    record->explained = 13;
     for (char digit = 'a'; digit <= 'e'; digit++) {
         struct sha sha = sha_of(digit);
         record_reserve_head(record);
@@ -92,6 +95,9 @@ static void make_record(struct record *record)
 #define SHA_B_HEX "62626262626262626262626262626262626262626262626262626262626262626262626262626262"
 #define SHA_C_HEX "63636363636363636363636363636363636363636363636363636363636363636363636363636363"
 
+#define NO_COMMENT "0000000000000000"
+#define NO_COMMENTS NO_COMMENT NO_COMMENT NO_COMMENT NO_COMMENT NO_COMMENT NO_COMMENT NO_COMMENT
+
 /* make_record() with its first two heads. */
 static const struct {
     const char *name, *hex;
@@ -117,6 +123,9 @@ static const struct {
     {"version 3: dequeued_at", "000000000000006b"},
     {"version 3: same_repo", "01"},
     {"version 3: unlabelled_at", "000000000000006c"},
+    {"version 3: comments that do not exist, first half", NO_COMMENTS},
+    {"version 3: comments that do not exist, second half", NO_COMMENTS},
+    {"version 3: comments, explained", "000000000000006b000000012a05f2010000000d"},
     {"number of heads", "00000002"},
     {"first head", "00000028" SHA_A_HEX},
     {"first head: first_seen_ms, ci, ci_at_ms", "0000000000000061030000000000000449"},
@@ -224,6 +233,8 @@ static void check_record(const struct record *got, const struct record *want)
     check_int("record", "emergency_at_ms", got->emergency_at_ms, want->emergency_at_ms);
     check_int("record", "dequeued_at", got->dequeued_at, want->dequeued_at);
     check_int("record", "unlabelled_at", got->unlabelled_at, want->unlabelled_at);
+    check_u64("record", "explained", got->explained, want->explained);
+    assert_memory_equal(got->comments, want->comments, sizeof got->comments);
     check_u64("record", "heads", got->head_count, want->head_count);
     for (size_t i = 0; i < want->head_count; i++)
         check_head(&got->heads[i], &want->heads[i]);
@@ -406,6 +417,8 @@ static void forget_version_3(struct record *record)
     record->dequeued_at = 0;
     record->view.same_repo = false;
     record->unlabelled_at = 0;
+    memset(record->comments, 0, sizeof record->comments);
+    record->explained = 0;
     for (size_t i = 0; i < record->head_count; i++) {
         struct head *head = &record->heads[i];
         head->means = head->approved ? MEANS_LABEL : MEANS_NONE; /* there was no other */
@@ -670,9 +683,71 @@ static void test_head_is_added_once_and_found_again(void **state)
     record_release(&record);
 }
 
+static void test_comments_are_known_again(void **state)
+{
+    (void)state;
+    struct record record;
+    record_init(&record);
+    /* Later ones first, each twice. */
+    for (uint64_t id = 200; id > 200 - RECORD_COMMENTS; id--) {
+        assert_false(record_has_comment(&record, id));
+        record_add_comment(&record, id);
+        record_add_comment(&record, id);
+        assert_true(record_has_comment(&record, id));
+    }
+    for (size_t i = 0; i < RECORD_COMMENTS; i++)
+        check_u64("rising", "id", record.comments[i], 201 - RECORD_COMMENTS + i);
+    /* What would be the oldest may have been forgotten: it counts as known, and pushes nothing out. */
+    assert_true(record_has_comment(&record, 100));
+    record_add_comment(&record, 100);
+    check_u64("an old one", "lowest", record.comments[0], 201 - RECORD_COMMENTS);
+    /* A newer one makes room for itself. */
+    assert_false(record_has_comment(&record, 300));
+    record_add_comment(&record, 300);
+    check_u64("a new one", "lowest", record.comments[0], 202 - RECORD_COMMENTS);
+    check_u64("a new one", "highest", record.comments[RECORD_COMMENTS - 1], 300);
+    /* And one in between. */
+    record_add_comment(&record, 250);
+    check_u64("between", "id", record.comments[RECORD_COMMENTS - 2], 250);
+    assert_true(record_has_comment(&record, 300) && record_has_comment(&record, 200));
+    record_release(&record);
+}
+
+static void test_heads_are_found_by_a_prefix(void **state)
+{
+    (void)state;
+    static const char *const heads[] = {"aaaaaaa0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                        "aaaaaaa1aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                                        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"};
+    static const struct {
+        const char *prefix;
+        int found; /* -1: none */
+        bool several;
+    } rows[] = {{"bbbbbbb", 2, false},   {"aaaaaaa", -1, true},  {"aaaaaaa1", 1, false},
+                {"aaaaaaa2", -1, false}, {"ccccccc", -1, false}, {"", -1, true}};
+    struct record record;
+    record_init(&record);
+    for (size_t i = 0; i < COUNT_OF(heads); i++) {
+        struct sha sha;
+        assert_true(sha_parse(&sha, heads[i]));
+        record_reserve_head(&record);
+        record_add_head(&record, &sha, 1);
+    }
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        bool several = !rows[i].several;
+        const struct head *head = record_find_prefix(&record, rows[i].prefix, &several);
+        check_str(rows[i].prefix, "head", head == NULL ? "" : head->sha.hex,
+                  rows[i].found < 0 ? "" : heads[rows[i].found]);
+        check_bool(rows[i].prefix, "several", several, rows[i].several);
+    }
+    record_release(&record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_comments_are_known_again),
+        cmocka_unit_test(test_heads_are_found_by_a_prefix),
         cmocka_unit_test(test_record_comes_back_field_by_field),
         cmocka_unit_test(test_record_without_heads_comes_back),
         cmocka_unit_test(test_every_cut_of_a_record_is_corrupt),

@@ -131,7 +131,7 @@ static void test_what_is_asked_for(void **state)
         {"oldest first", {AT("a", 10, 502), AT("b", 20, 502), AT("c", 30, 502)}, "c b a"},
         {"it got through later", {AT("a", 10, 202), AT("b", 15, 202), AT("a", 20, 503)}, ""},
         {"it got through before", {AT("a", 10, 503), AT("a", 20, 202)}, ""},
-        {"others' events", {{"a", 10, 503, "push", ""}, {"b", 11, 503, "issue_comment", "created"}}, ""},
+        {"others' events", {{"a", 10, 503, "push", ""}, {"b", 11, 503, "issue_comment", "edited"}}, ""},
         {"an action without a rule",
          {{"a", 10, 503, "pull_request", "assigned"}, {"b", 9, 503, "pull_request", "labeled"}},
          "b"},

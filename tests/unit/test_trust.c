@@ -571,6 +571,35 @@ static void test_dry_run_without_credentials_believes_the_payload(void **state)
     }
 }
 
+/* Anybody can comment: only whom GitHub calls an insider may, and what is known of the pull request is how it looks. */
+static void test_dry_run_without_credentials_and_a_command(void **state)
+{
+    (void)state;
+    for (int insider = 0; insider < 2; insider++) {
+        struct fixture f;
+        struct err err = {0};
+        struct facts facts;
+        struct record record;
+        begin_with(&f, "dry_run = true", "", false);
+        struct event opened = by_stranger(EVENT_OPENED);
+        struct event said = by_stranger(EVENT_COMMAND);
+        said.pr = (struct snapshot){.updated_at = opened.pr.updated_at + 5};
+        said.command = COMMAND_APPROVE;
+        said.comment = 50;
+        said.association = insider ? ASSOCIATION_INSIDER : ASSOCIATION_OUTSIDER;
+        record_init(&record);
+        record.view = opened.pr;
+        assert_int_equal(trust_learn(&f.worker, &f.config->policies[0], &record, &said, &facts, &err),
+                         ERR_OK);
+        check_bool("command", "may approve", facts.sender_may_approve, insider);
+        check_str("command", "head", facts.read.head.hex, opened.pr.head.hex);
+        check_int("command", "as new as the comment", facts.read.updated_at, said.pr.updated_at);
+        check_int("command", "calls", f.fake.count, 0);
+        record_release(&record);
+        fixture_close(&f);
+    }
+}
+
 /* Reading writes nothing: a dry run with credentials decides on what GitHub says. */
 static void test_dry_run_with_credentials_asks(void **state)
 {
@@ -757,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_who_prgate_is_depends_on_its_credentials),
         cmocka_unit_test(test_dry_run_without_credentials_believes_the_payload),
         cmocka_unit_test(test_dry_run_with_credentials_asks),
+        cmocka_unit_test(test_dry_run_without_credentials_and_a_command),
         cmocka_unit_test(test_pusher_is_trusted_by_the_same_means),
         cmocka_unit_test(test_bot_is_trusted_by_its_name_and_number),
         cmocka_unit_test(test_app_that_cannot_be_asked_for_is_asked_again),
