@@ -35,15 +35,16 @@ LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 
 # Lower layers first; tests/layers.sh holds the includes to this order.
 CORE = err buf clock pr text log secrecy codec signature key \
-	glob template patch config_check config config_policy command event_json event_check event_queue event_comment \
-	event_trust event delivery record intent decide decide_approve decide_cancel decide_queue decide_policy decide_budget \
-	decide_command rule http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
-	github_check github_actions github_runs github_hooks github_policy trigger wording wording_policy wording_messages \
+	glob template patch config_check config config_policy command needs event_json event_check event_queue event_comment \
+	event_trust event delivery record intent decide decide_approve decide_budget decide_command decide_cancel decide_queue \
+	decide_policy rule http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
+	github_check github_actions github_runs github_hooks github_app github_policy trigger wording wording_policy wording_messages \
 	boot fence store store_backup tables health heads budget contents ledger alive dump claims metrics salvage shared_tokens \
 	gate dead pace repos files trust forget act_runs act_policy act inbox wake drain retain redeliver reconcile sweep \
-	report inspect
+	report inspect inspect_github
 FCGI = web door status monitor routes connections reload serve_fcgi serve_cgi main
-CLI = cli cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_replay cmd_status \
+CLI = cli cmd_app_manifest cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_explain cmd_replay cmd_simulate \
+	cmd_status cmd_tail \
 	replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 
@@ -102,7 +103,7 @@ run: packages-run
 
 .PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-crash check-peers \
 	check-valgrind check-hardening check-security check-style check-clang check-mutants check-install check-sanitized \
-	check-overload check-growth
+	check-overload check-growth check-deb
 check: packages-check
 	$(MAKE) check-all
 
@@ -217,6 +218,10 @@ check-mutants:
 check-install: all
 	tests/install.sh
 
+# Builds the package twice, the second time as a newer version, and takes them through their life.
+check-deb:
+	BUILD=$(BUILD) tests/deb.sh
+
 # ---- measuring --------------------------------------------------------------------
 
 # Prints ratios and counts; nothing fails because a machine is slow.
@@ -241,24 +246,37 @@ $(BUILD)/bench/count_syncs.so: tests/bench/count_syncs.c
 
 # ---- installing -------------------------------------------------------------------
 
+DOC = $(DESTDIR)$(PREFIX)/share/doc/prgate
+MAN = $(DESTDIR)$(PREFIX)/share/man
+BASH_COMPLETIONS = $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions
+EXAMPLES = nginx.conf.example $(filter-out conf/completion,$(wildcard conf/*))
+
 .PHONY: install uninstall
 install: all
-	install -d $(DESTDIR)$(PREFIX)/lib/prgate $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/prgate \
-		$(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d $(DESTDIR)$(PREFIX)/lib/prgate $(DESTDIR)$(PREFIX)/bin $(DOC)/examples $(MAN)/man1 $(MAN)/man5 $(MAN)/man8 \
+		$(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS)
 	install -m 755 $(BUILD)/prgate.fcgi $(DESTDIR)$(PREFIX)/lib/prgate/prgate.fcgi
 	install -m 755 $(BUILD)/prgatectl $(DESTDIR)$(PREFIX)/bin/prgatectl
-	install -m 644 README.md CHANGELOG.md SECURITY.md LICENSE nginx.conf.example docs/*.md conf/* \
-		$(DESTDIR)$(PREFIX)/share/doc/prgate
+	install -m 644 README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md $(DOC)
+	install -m 644 $(EXAMPLES) $(DOC)/examples
 	sed -i 's#/usr/lib/prgate#$(PREFIX)/lib/prgate#g; s#/usr/bin/prgatectl#$(PREFIX)/bin/prgatectl#g' \
-		$(DESTDIR)$(PREFIX)/share/doc/prgate/*
-	install -m 644 docs/prgatectl.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 docs/prgate.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5
-	install -m 644 docs/prgate.8 $(DESTDIR)$(PREFIX)/share/man/man8
+		$(DOC)/*.md $(DOC)/examples/*
+	install -m 644 docs/prgatectl.1 $(MAN)/man1
+	install -m 644 docs/prgate.conf.5 $(MAN)/man5
+	install -m 644 docs/prgate.8 $(MAN)/man8
+	install -m 644 conf/completion/prgatectl.bash $(DESTDIR)$(BASH_COMPLETIONS)/prgatectl
+	install -m 644 conf/completion/_prgatectl $(DESTDIR)$(ZSH_COMPLETIONS)/_prgatectl
 
 uninstall:
-	rm -rf $(DESTDIR)$(PREFIX)/lib/prgate $(DESTDIR)$(PREFIX)/share/doc/prgate
-	rm -f $(DESTDIR)$(PREFIX)/bin/prgatectl $(DESTDIR)$(PREFIX)/share/man/man1/prgatectl.1 \
-		$(DESTDIR)$(PREFIX)/share/man/man5/prgate.conf.5 $(DESTDIR)$(PREFIX)/share/man/man8/prgate.8
+	rm -rf $(DESTDIR)$(PREFIX)/lib/prgate $(DOC)
+	rm -f $(DESTDIR)$(PREFIX)/bin/prgatectl $(MAN)/man1/prgatectl.1 $(MAN)/man5/prgate.conf.5 $(MAN)/man8/prgate.8 \
+		$(DESTDIR)$(BASH_COMPLETIONS)/prgatectl $(DESTDIR)$(ZSH_COMPLETIONS)/_prgatectl
+
+# The Debian package, in $(BUILD)/deb, from a copy of the sources: debian/ leaves nothing among them.
+.PHONY: deb
+deb:
+	tools/deb.sh $(BUILD)/deb
 
 .PHONY: clean dist
 clean:

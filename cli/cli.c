@@ -2,12 +2,18 @@
 
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "prgate/buf.h"
+#include "prgate/clock.h"
+#include "prgate/report.h"
+#include "prgate/tables.h"
 #include "prgate/text.h"
+
+enum { PROGRESS_EACH_MS = 200 };
 
 enum exit_status cli_complain(const struct err *err)
 {
@@ -22,6 +28,136 @@ void cli_print(const char *text)
     text_add_printable(&escaped, text);
     fputs(buf_text(&escaped), stdout);
     buf_release(&escaped);
+}
+
+void cli_print_json(cJSON *value)
+{
+    char *text = cJSON_Print(value);
+    puts(text);
+    cJSON_free(text);
+    cJSON_Delete(value);
+}
+
+void cli_print_json_line(cJSON *value)
+{
+    char *text = cJSON_PrintUnformatted(value);
+    puts(text);
+    cJSON_free(text);
+    cJSON_Delete(value);
+}
+
+void cli_print_done(const struct cli *cli, cJSON *object, const char *sentence)
+{
+    if (cli->json) {
+        cli_print_json_line(object);
+        return;
+    }
+    cJSON_Delete(object);
+    puts(sentence);
+}
+
+/* ---- terminals --------------------------------------------------------------------- */
+
+static bool is_terminal(int fd)
+{
+    const char *kind = getenv("TERM");
+    return isatty(fd) && kind != NULL && strcmp(kind, "dumb") != 0;
+}
+
+const char *cli_color(enum color color)
+{
+    static const char *const codes[] = {
+        [COLOR_PLAIN] = "\033[0m",    [COLOR_BOLD] = "\033[1m", [COLOR_GOOD] = "\033[32m",
+        [COLOR_WAITING] = "\033[33m", [COLOR_BAD] = "\033[31m", [COLOR_FAINT] = "\033[2m"};
+    const char *no_color = getenv("NO_COLOR");
+    bool wanted = no_color == NULL || no_color[0] == '\0';
+    return wanted && is_terminal(STDOUT_FILENO) ? codes[color] : "";
+}
+
+enum color cli_color_of_state(const char *record_state)
+{
+    if (strcmp(record_state, record_state_name(RECORD_TRIGGERED)) == 0)
+        return COLOR_GOOD;
+    if (strcmp(record_state, record_state_name(RECORD_CONFLICT)) == 0)
+        return COLOR_BAD;
+    return strcmp(record_state, record_state_name(RECORD_AWAITING)) == 0 ? COLOR_WAITING : COLOR_PLAIN;
+}
+
+void progress_show(struct progress *progress, uint64_t done, uint64_t total)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if ((progress->shown_ms != 0 && now_ms - progress->shown_ms < PROGRESS_EACH_MS) ||
+        !is_terminal(STDERR_FILENO))
+        return;
+    progress->shown_ms = now_ms;
+    fprintf(stderr, "\r%s: ", progress->what);
+    if (total > 0) {
+        char bar[] = "####################";
+        size_t full =
+            done < total ? (size_t)((double)done / (double)total * (sizeof bar - 1)) : sizeof bar - 1;
+        memset(bar + full, '.', sizeof bar - 1 - full);
+        fprintf(stderr, "[%s] %d%% of ", bar, (int)(done < total ? (double)done / (double)total * 100 : 100));
+    }
+    fprintf(stderr, "%llu %s\033[K", (unsigned long long)(total > 0 ? total : done), progress->unit);
+}
+
+void progress_end(struct progress *progress)
+{
+    if (progress->shown_ms != 0)
+        fputs("\r\033[K", stderr);
+    progress->shown_ms = 0;
+}
+
+/* ---- what a command line names ----------------------------------------------------- */
+
+bool cli_split_place(const char *name, char repo[REPO_NAME_SIZE], uint64_t *number)
+{
+    *number = 0;
+    if (strchr(name, '#') != NULL)
+        return cli_split_name(name, repo, number);
+    if (text_is_repo_name(name) && text_copy(repo, REPO_NAME_SIZE, name))
+        return true;
+    fprintf(stderr, "prgatectl: \"%s\" is neither OWNER/REPO nor OWNER/REPO#NUMBER\n", name);
+    return false;
+}
+
+struct read_record {
+    const char *repo;
+    struct record *record;
+    struct pr_key pr;
+};
+
+static enum err_code read_record_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct read_record *read = arg;
+    enum err_code code = table_get_name(txn, read->repo, &read->pr.repo_id, err);
+    return code == ERR_OK ? table_get_record(txn, &read->pr, STORE_READ, read->record, err) : code;
+}
+
+enum err_code cli_read_record(struct store *store, const char *repo, uint64_t number, struct record *record,
+                              struct err *err)
+{
+    struct read_record read = {.repo = repo, .record = record, .pr = {.number = number}};
+    return store_txn(store, read_record_body, &read, err);
+}
+
+void cli_print_entry(const cJSON *entry)
+{
+    char time[TEXT_TIME_SIZE];
+    bool decision = strcmp(report_text(entry, "kind"), "decision") == 0;
+    text_from_time(report_number(entry, "time") / 1000, time);
+    printf("%s%s%s  %s %.10s", cli_color(COLOR_FAINT), time, cli_color(COLOR_PLAIN),
+           report_text(entry, decision ? "event" : "action"), report_text(entry, "sha"));
+    if (decision) {
+        fputs(" by ", stdout);
+        cli_print(report_text(entry, "sender"));
+    }
+    printf(": %s", report_text(entry, decision ? "sentence" : "outcome"));
+    if (!decision && report_text(entry, "answer")[0] != '\0') {
+        fputs(": ", stdout);
+        cli_print(report_text(entry, "answer"));
+    }
+    putchar('\n');
 }
 
 bool cli_split_name(const char *name, char repo[REPO_NAME_SIZE], uint64_t *number)

@@ -24,6 +24,7 @@ struct work {
     struct pr_key pr;     /* the one that is looked at */
     struct record record; /* its; empty where it cannot be read */
     unsigned done, refused;
+    cJSON *list; /* --json: the letters; NULL: printed */
 };
 
 /* ---- looking ------------------------------------------------------------------- */
@@ -50,6 +51,23 @@ static void print_place(const struct work *work, FILE *out, uint64_t seq)
 {
     fprintf(out, "%s#%" PRIu64 " %" PRIu64, work->record.repo[0] == '\0' ? "?" : work->record.repo,
             work->pr.number, seq);
+}
+
+static void add_letter(const struct work *work, uint64_t seq, const struct dead_letter *letter)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "repository", work->record.repo);
+    cJSON_AddNumberToObject(object, "number", (double)work->pr.number);
+    cJSON_AddNumberToObject(object, "seq", (double)seq);
+    cJSON_AddBoolToObject(object, "damaged", letter == NULL);
+    if (letter != NULL) {
+        cJSON_AddStringToObject(object, "action", intent_kind_name(letter->intent.kind));
+        cJSON_AddStringToObject(object, "sha", letter->intent.sha.hex);
+        cJSON_AddNumberToObject(object, "attempts", letter->intent.attempts);
+        cJSON_AddNumberToObject(object, "given_up", (double)letter->died_ms);
+        cJSON_AddStringToObject(object, "reason", letter->reason);
+    }
+    cJSON_AddItemToArray(work->list, object);
 }
 
 static void print_letter(const struct work *work, uint64_t seq, const struct dead_letter *letter)
@@ -80,7 +98,9 @@ static enum err_code change_letter(struct work *work, uint64_t seq, struct err *
 
 static enum err_code list_letter(struct work *work, uint64_t seq, const struct dead_letter *letter)
 {
-    if (letter != NULL) {
+    if (work->list != NULL) {
+        add_letter(work, seq, letter);
+    } else if (letter != NULL) {
         print_letter(work, seq, letter);
     } else {
         print_place(work, stdout, seq);
@@ -125,22 +145,41 @@ static enum err_code walk(struct work *work, struct err *err)
 
 /* ---- the command ------------------------------------------------------------------ */
 
-static enum exit_status run(struct work *work, const struct config *config, const char *verb)
+static void tell(struct work *work, bool json, const char *verb)
+{
+    if (!json) {
+        printf("%u %s\n", work->done, verb);
+        return;
+    }
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "what", verb);
+    cJSON_AddNumberToObject(object, "count", work->done);
+    cJSON_AddNumberToObject(object, "refused", work->refused);
+    if (work->list != NULL)
+        cJSON_AddItemToObject(object, "dead", work->list);
+    work->list = NULL;
+    cli_print_json(object);
+}
+
+static enum exit_status run(struct work *work, const struct cli *cli, const char *verb)
 {
     struct err err = {0};
     record_init(&work->record);
-    enum err_code code = gate_open(&work->gate, config, &err);
+    work->list = cli->json && work->change == NULL ? cJSON_CreateArray() : NULL;
+    enum err_code code = gate_open(&work->gate, cli->config, &err);
     if (code == ERR_OK)
         code = walk(work, &err);
     gate_close(&work->gate);
     record_release(&work->record);
+    if (code == ERR_OK && !(work->one_letter && work->done + work->refused == 0))
+        tell(work, cli->json, verb);
+    cJSON_Delete(work->list);
     if (code != ERR_OK)
         return cli_complain(&err);
     if (work->one_letter && work->done + work->refused == 0) {
         fprintf(stderr, "prgatectl: %s has no dead letter %" PRIu64 "\n", work->name, work->seq);
         return EXIT_NOT_FOUND;
     }
-    printf("%u %s\n", work->done, verb);
     return work->refused == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
@@ -158,8 +197,9 @@ static bool parse(struct work *work, char **arguments)
     return false;
 }
 
-enum exit_status cmd_dead(const struct config *config, char **arguments)
+enum exit_status cmd_dead(const struct cli *cli)
 {
+    char **arguments = cli->arguments;
     static const struct {
         const char *name, *verb;
         change_fn *change;
@@ -175,7 +215,7 @@ enum exit_status cmd_dead(const struct config *config, char **arguments)
             continue;
         if (work.change != NULL && arguments[1] == NULL)
             break; /* what to change is always said, be it "all" */
-        return parse(&work, arguments + 1) ? run(&work, config, actions[i].verb) : EXIT_USAGE;
+        return parse(&work, arguments + 1) ? run(&work, cli, actions[i].verb) : EXIT_USAGE;
     }
     fputs("usage: prgatectl dead list [OWNER/REPO#N [SEQ]]\n"
           "       prgatectl dead retry|drop OWNER/REPO#N [SEQ]\n"

@@ -7,14 +7,13 @@
 
 enum { RETAIN_BATCHES = 200 }; /* it runs once a minute or so */
 
-enum exit_status cmd_drain(const struct config *config, char **arguments)
+enum exit_status cmd_drain(const struct cli *cli)
 {
-    (void)arguments;
     struct gate gate;
     struct worker worker = {0};
     struct err err = {0};
     enum exit_status status = EXIT_OK;
-    if (gate_open(&gate, config, &err) != ERR_OK || worker_open(&worker, &gate, &err) != ERR_OK) {
+    if (gate_open(&gate, cli->config, &err) != ERR_OK || worker_open(&worker, &gate, &err) != ERR_OK) {
         status = cli_complain(&err);
     } else {
         sweep_run(&worker);
@@ -27,5 +26,10 @@ enum exit_status cmd_drain(const struct config *config, char **arguments)
     }
     worker_close(&worker);
     gate_close(&gate);
+    if (status == EXIT_OK && cli->json) { /* without, it says nothing: cron would mail it */
+        cJSON *object = cJSON_CreateObject();
+        cJSON_AddStringToObject(object, "done", "drain");
+        cli_print_json_line(object);
+    }
     return status;
 }

@@ -50,7 +50,10 @@ static bool replay_all(const struct recordings *recordings, const struct config 
 {
     struct replay *replay = mem_alloc(sizeof *replay);
     struct err err = {0};
-    *replay = (struct replay){.config = make_config(config), .next_number = 1, .interrupted = &interrupted};
+    *replay = (struct replay){.config = make_config(config),
+                              .next_number = 1,
+                              .interrupted = &interrupted,
+                              .progress = {.what = "replay", .unit = "schedules"}};
     bool good = true;
     world_init(&replay->world, &replay->config, recordings);
     clock_use(world_now_ms);
@@ -95,26 +98,57 @@ static struct config gate_only(const struct config *config)
     return gate;
 }
 
-enum exit_status cmd_replay(const struct config *operators, char **arguments)
+static enum exit_status replay(const struct cli *cli, uint64_t seed)
 {
     struct recordings recordings;
     struct err err = {0};
-    uint64_t seed;
-    if (!read_seed(arguments[1], &seed))
-        return EXIT_USAGE;
-    const struct config gate = gate_only(operators), *config = &gate;
+    const struct config gate = gate_only(cli->config);
     enum exit_status status = EXIT_FAILED;
-    if (replay_load(&recordings, arguments[0], config, &err) != ERR_OK) {
+    if (replay_load(&recordings, cli->arguments[0], &gate, &err) != ERR_OK) {
         cli_complain(&err);
     } else {
         for (size_t i = 0; i < recordings.note_count; i++)
             puts(recordings.notes[i]);
-        if (replay_all(&recordings, config, arguments[0], seed))
+        if (replay_all(&recordings, &gate, cli->arguments[0], seed))
             status = EXIT_OK;
     }
     replay_unload(&recordings);
     free(gate.policies);
     fflush(stdout);
+    return status;
+}
+
+/* What it tells is text for people, line by line: that is what the object has, too. */
+static enum exit_status replay_as_json(const struct cli *cli, uint64_t seed)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *real = stdout, *lines = open_memstream(&text, &len);
+    if (lines == NULL) {
+        fputs("prgatectl: out of memory\n", stderr);
+        return EXIT_FAILED;
+    }
+    stdout = lines;
+    enum exit_status status = replay(cli, seed);
+    stdout = real;
+    fclose(lines);
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "directory", cli->arguments[0]);
+    cJSON_AddNumberToObject(object, "seed", (double)seed);
+    cJSON_AddBoolToObject(object, "same", status == EXIT_OK);
+    cJSON_AddStringToObject(object, "text", text);
+    cli_print_json(object);
+    fflush(stdout);
+    free(text);
+    return status;
+}
+
+enum exit_status cmd_replay(const struct cli *cli)
+{
+    uint64_t seed;
+    if (!read_seed(cli->arguments[1], &seed))
+        return EXIT_USAGE;
+    enum exit_status status = cli->json ? replay_as_json(cli, seed) : replay(cli, seed);
     if (interrupted != 0)
         raise(interrupted);
     return status;

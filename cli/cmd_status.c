@@ -9,31 +9,33 @@
 #include "cli.h"
 #include "prgate/gate.h"
 #include "prgate/report.h"
+#include "prgate/tables.h"
 #include "prgate/text.h"
 
-static void print_json(const cJSON *report)
+static bool is_true(const cJSON *object, const char *name)
 {
-    char *text = cJSON_Print(report);
-    puts(text);
-    cJSON_free(text);
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
 static void print_overview(const cJSON *report)
 {
     printf("%" PRId64 " deliveries and %" PRId64 " actions waiting%s\n",
            report_number(report, "deliveries_waiting"), report_number(report, "intents_waiting"),
-           cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(report, "dry_run")) ? " (dry run)" : "");
+           is_true(report, "dry_run") ? " (dry run)" : "");
     const cJSON *pull;
     cJSON_ArrayForEach(pull, cJSON_GetObjectItemCaseSensitive(report, "pull_requests"))
     {
-        printf("%s#%" PRId64 "  %s", report_text(pull, "repository"), report_number(pull, "number"),
-               report_text(pull, "state"));
+        const char *state = report_text(pull, "state");
+        printf("%s#%" PRId64 "  %s%s%s", report_text(pull, "repository"), report_number(pull, "number"),
+               cli_color(cli_color_of_state(state)), state, cli_color(COLOR_PLAIN));
         if (report_text(pull, "waits_for_text")[0] != '\0')
             printf(", waits for %s", report_text(pull, "waits_for_text"));
         printf("  %.10s  ", report_text(pull, "head"));
         cli_print(report_text(pull, "title"));
         putchar('\n');
     }
+    if (is_true(report, "more"))
+        puts("there may be more: not all were looked at");
 }
 
 /* A re-run that was refused has a time, too, and waits for nothing. */
@@ -51,8 +53,10 @@ static void print_wait(const cJSON *item)
 
 static void print_pull(const cJSON *report)
 {
-    printf("%s#%" PRId64 ": %s\n", report_text(report, "repository"), report_number(report, "number"),
-           report_text(report, "state"));
+    const char *state = report_text(report, "state");
+    printf("%s%s#%" PRId64 "%s: %s%s%s\n", cli_color(COLOR_BOLD), report_text(report, "repository"),
+           report_number(report, "number"), cli_color(COLOR_PLAIN), cli_color(cli_color_of_state(state)),
+           state, cli_color(COLOR_PLAIN));
     char ci[REPORT_CI_SIZE];
     const cJSON *item;
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "heads"))
@@ -63,55 +67,70 @@ static void print_pull(const cJSON *report)
     }
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(report, "ledger"))
     {
-        char time[TEXT_TIME_SIZE];
-        bool decision = strcmp(report_text(item, "kind"), "decision") == 0;
-        text_from_time(report_number(item, "time") / 1000, time);
-        printf("  %s  %s %.10s", time, report_text(item, decision ? "event" : "action"),
-               report_text(item, "sha"));
-        if (decision) {
-            fputs(" by ", stdout);
-            cli_print(report_text(item, "sender"));
-        }
-        printf(": %s", report_text(item, decision ? "sentence" : "outcome"));
-        if (!decision && report_text(item, "answer")[0] != '\0') {
-            fputs(": ", stdout);
-            cli_print(report_text(item, "answer"));
-        }
-        putchar('\n');
+        fputs("  ", stdout);
+        cli_print_entry(item);
     }
 }
 
-static enum exit_status show(const struct config *config, const char *argument, bool json)
+/* ---- one repository ------------------------------------------------------------------ */
+
+static enum err_code name_body(struct store_txn *txn, void *arg, struct err *err)
 {
+    uint64_t repo_id;
+    return table_get_name(txn, arg, &repo_id, err);
+}
+
+static void keep_only(cJSON *report, const char *repo)
+{
+    cJSON *pulls = cJSON_GetObjectItemCaseSensitive(report, "pull_requests");
+    cJSON *pull = pulls == NULL ? NULL : pulls->child;
+    while (pull != NULL) {
+        cJSON *next = pull->next;
+        if (!text_equal_fold(report_text(pull, "repository"), repo))
+            cJSON_Delete(cJSON_DetachItemViaPointer(pulls, pull));
+        pull = next;
+    }
+}
+
+static enum err_code look_at_repo(struct gate *gate, char *repo, cJSON **report, struct err *err)
+{
+    enum err_code code = store_txn(gate->store, name_body, repo, err);
+    if (code == ERR_OK)
+        code = report_overview(gate, report, err);
+    if (code == ERR_OK)
+        keep_only(*report, repo);
+    return code;
+}
+
+/* ---- the command ------------------------------------------------------------------------ */
+
+enum exit_status cmd_status(const struct cli *cli)
+{
+    const char *argument = cli->arguments[0];
     char repo[REPO_NAME_SIZE];
-    uint64_t number;
-    if (argument != NULL && !cli_split_name(argument, repo, &number))
+    uint64_t number = 0;
+    if (argument != NULL && !cli_split_place(argument, repo, &number))
         return EXIT_USAGE;
     struct gate gate;
     struct err err = {0};
     cJSON *report = NULL;
-    enum err_code code = gate_open(&gate, config, &err);
+    enum err_code code = gate_open(&gate, cli->config, &err);
     if (code == ERR_OK && argument == NULL)
         code = report_overview(&gate, &report, &err);
+    else if (code == ERR_OK && number == 0)
+        code = look_at_repo(&gate, repo, &report, &err);
     else if (code == ERR_OK)
         code = report_pull(&gate, repo, number, &report, &err);
     if (code == ERR_NOT_FOUND)
         err_set(&err, ERR_NOT_FOUND, 0, "no webhook for %s has come in so far", argument);
-    if (code == ERR_OK && json)
-        print_json(report);
-    else if (code == ERR_OK)
-        (argument == NULL ? print_overview : print_pull)(report);
-    cJSON_Delete(report);
     gate_close(&gate);
-    return code == ERR_OK ? EXIT_OK : cli_complain(&err);
-}
-
-enum exit_status cmd_status(const struct config *config, char **arguments)
-{
-    return show(config, arguments[0], false);
-}
-
-enum exit_status cmd_json(const struct config *config, char **arguments)
-{
-    return show(config, arguments[0], true);
+    if (code != ERR_OK)
+        return cli_complain(&err);
+    if (cli->json) {
+        cli_print_json(report);
+        return EXIT_OK;
+    }
+    (number == 0 ? print_overview : print_pull)(report);
+    cJSON_Delete(report);
+    return EXIT_OK;
 }

@@ -17,6 +17,7 @@
 #include <cjson/cJSON.h>
 #include <signal.h>
 
+#include "cli.h"
 #include "prgate/buf.h"
 #include "prgate/config.h"
 #include "prgate/event.h"
@@ -209,6 +210,7 @@ struct replay {
     struct world world;
     uint64_t next_number;
     const volatile sig_atomic_t *interrupted; /* not 0: a signal asks to stop */
+    struct progress progress;
 };
 
 /* replay->config, world, next_number and interrupted are the caller's to set. replay_close() also after an error. */

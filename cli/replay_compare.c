@@ -86,6 +86,7 @@ static bool run(struct comparison *c, const struct schedule *schedule, struct ou
             return false;
     }
     c->runs++;
+    progress_show(&c->replay->progress, c->runs, 0);
     if (replay_run(c->replay, c->recording, schedule, out, &c->err) != ERR_OK)
         return false;
     if (out->wrong.len == 0)
@@ -244,6 +245,7 @@ bool replay_compare(struct replay *replay, const struct recording *recording, co
         try_every(&c);
     else
         try_some(&c);
+    progress_end(&replay->progress);
     bool good = print_verdict(&c, dir, every, now_s() - began);
     outcome_release(&c.expected);
     outcome_release(&c.got);

@@ -50,6 +50,7 @@ step integration "$make" check-integration
 step crash "$make" check-crash
 step peers "$make" check-peers
 step install "$make" check-install
+step deb "$make" check-deb
 step mutants "$make" check-mutants
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

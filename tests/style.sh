@@ -10,7 +10,7 @@ echo "format: fine"
 tests/layers.sh
 tests/docs.sh
 # shellcheck disable=SC2046
-shellcheck -x -S warning $(git ls-files '*.sh' .ci/run)
+shellcheck -x -S warning $(git ls-files '*.sh' '*.bash' 'debian/prgate.p*' .ci/run)
 echo "shellcheck: fine"
 for page in docs/*.[158]; do
     mandoc -T lint -W warning "$page"

@@ -11,5 +11,6 @@ in (control.py); /_ci/hook plays the project's own CI (own_ci.py).
     journal.py  who called when, and overlaps       server.py   one request's way through
     actions.py  runs and merge queues               actions_rest.py  the routes about runs
     hooks.py    posting deliveries, once more on demand
+    own_app.py  what the App asks for, and where its webhook goes
     policy_rest.py  routes for policies: files, changing a pull request, reviews
 """

@@ -1,6 +1,6 @@
 """The test's side of the simulator: POST /_sim/NAME with the arguments as a JSON object.
 
-    arrange   app, repo, label_definition, role, team, token, mergeable, files, dismiss, ci, hook, settings, reset,
+    arrange   app, repo, label_definition, role, team, token, mergeable, files, dismiss, ci, hook, settings, reset, own_app,
               pull_run (a run of a workflow that listens to pull requests), finish_run
     a person  open, push, label, unlabel, close, reopen, draft, ready, edit, rebase, assign, comment, edit_comment,
               delete_comment, rerequest (a check),

@@ -118,7 +118,7 @@ def _repo(ask):
 
 @route("GET", "/app", credential="jwt")
 def get_app(ask):
-    return Reply(200, payload.app(ask.credential.app))
+    return Reply(200, own_app.show_app(ask))
 
 
 @route("GET", "/apps/{slug}", credential="token")
@@ -147,8 +147,8 @@ def get_installation(ask):
         raise not_found()
     app = ask.credential.app
     return Reply(200, {"id": ask.repo.installation, "account": payload.user(ask.repo.owner), "app_id": app.id,
-                       "app_slug": app.slug, "target_type": "Organization", "permissions": ask.sim.door.permissions,
-                       "events": ["pull_request"], "repository_selection": "all", "suspended_at": None})
+                       "app_slug": app.slug, "target_type": "Organization", **own_app.show_grants(ask),
+                       "repository_selection": "all", "suspended_at": None})
 
 
 @route("POST", "/app/installations/{id}/access_tokens", credential="jwt")
@@ -479,3 +479,6 @@ def find_workflow(ask):
     if found is None:
         raise not_found()
     return found
+
+
+from . import own_app  # noqa: E402  its routes need route()

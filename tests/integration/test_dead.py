@@ -58,7 +58,8 @@ def test_what_makes_no_sense_any_more_stays_until_it_is_dropped(gate):
     (["retry"], 64, "usage"),
     (["bury", "all"], 64, "usage"),
     (["drop", "REPO#1", "77"], 66, "has no dead letter 77"),
-    (["drop", "REPO#1", "-7"], 64, "is no letter of"),
+    (["drop", "REPO#1", "-7"], 64, "invalid option"),
+    (["drop", "REPO#1", "x7"], 64, "is no letter of"),
     (["drop", "all", "7"], 64, "is no letter of"),
 ], ids=str)
 def test_what_is_wrong_is_said(gate, arguments, status, said):

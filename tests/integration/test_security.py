@@ -72,7 +72,8 @@ def test_no_secret_is_shown(make_gate):
         "/status", "/status.json", f"/status/{gate.repo}/1", f"/status/{gate.repo}/1.json", "/metrics", "/metrics.json",
         "/healthz")}
     shown |= {f"prgatectl {command}": ctl(site, *command.split()) for command in (
-        "check", "drain", "status", "json", f"status {gate.repo}#1", f"json {gate.repo}#1")}
+        "check", "drain", "status", "json", f"status {gate.repo}#1", f"json {gate.repo}#1", f"explain {gate.repo}#1",
+        "recover", "app-manifest https://gate.example")}
     shown |= {f"log {name}": path.read_bytes() for name, path in site.server.logs().items()}
     for pid in running_below(workspace.bin):
         shown[f"command line of {pid}"] = open(f"/proc/{pid}/cmdline", "rb").read()

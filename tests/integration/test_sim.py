@@ -297,6 +297,15 @@ def test_app_and_installation(sim, app):
     assert sim.violations() == []
 
 
+def test_what_an_app_asks_for_and_where_its_webhook_goes(sim, app):
+    sim.own_app(events=["pull_request"], hook={"url": "https://a.example/webhook"}, agreed={"metadata": "read"})
+    status, body, _ = app()("GET", "/app")
+    assert (status, body["events"], body["permissions"]["checks"]) == (200, ["pull_request"], "write")
+    assert app()("GET", repo_path("installation"))[1]["permissions"] == {"metadata": "read"}
+    assert app()("GET", "/app/hook/config")[1]["url"] == "https://a.example/webhook"
+    assert installation(sim, app)("GET", "/app/hook/config")[0] == 401
+
+
 @pytest.mark.parametrize("claims", [
     {"iat": 2**33}, {"exp": 2**33}, {"exp": 1}, {"alg": "HS256"}, {"iss": 1}, {"iat": "now"}], ids=str)
 def test_wrong_jwts(sim, app, claims):
