@@ -93,6 +93,11 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
                  policy->label, step->after);
 }
 
+void wording_next(const struct policy *policy, enum wait_reason reason, struct buf *out)
+{
+    add_next_step(policy, reason, out);
+}
+
 void wording_awaiting(const struct policy *policy, const struct head *head, enum wait_reason reason,
                       struct buf *title, struct buf *summary)
 {
@@ -231,7 +236,7 @@ void wording_done(const struct policy *policy, const struct head *head, struct b
     add_reruns(policy, head, title, summary);
 }
 
-static const char *name_of_action(enum intent_kind kind)
+const char *wording_action(enum intent_kind kind)
 {
     switch (kind) {
     case INTENT_TRIGGER:
@@ -274,7 +279,7 @@ static const char *name_of_action(enum intent_kind kind)
 
 void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary)
 {
-    const char *action = name_of_action(letter->intent.kind);
+    const char *action = wording_action(letter->intent.kind);
     if (letter->intent.kind != INTENT_TRIGGER) /* the title of one that was not started says so */
         buf_addf(title, "; not done: %s", action);
     buf_addf(summary, "\n\n**Not done:** %s (`", action);

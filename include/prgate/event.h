@@ -59,6 +59,9 @@ enum command {
     COMMAND_END
 };
 
+/* What a payload's repository.private says. */
+enum visibility { VISIBILITY_UNKNOWN, VISIBILITY_PUBLIC, VISIBILITY_PRIVATE };
+
 /* author_association, GitHub's rough and unreliable idea; used only where nothing can be asked. */
 enum association { ASSOCIATION_OUTSIDER, ASSOCIATION_INSIDER };
 
@@ -78,7 +81,8 @@ struct event {
     uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
-    uint64_t comment; /* EVENT_COMMAND: its comment's id */
+    uint64_t comment;           /* EVENT_COMMAND: its comment's id */
+    enum visibility visibility; /* of its repository; for the inbox, and not kept with the delivery */
 };
 
 /*

@@ -101,6 +101,7 @@ bool github_can_read(const struct github *github);
 
 /* Appends where people see what the API is for: "https://github.com" of "https://api.github.com". No trailing slash. */
 void github_add_web(const struct github *github, struct buf *url);
+void github_add_web_of(const struct config *config, struct buf *url); /* the same, without a connection */
 
 /* GET /repos/{o}/{r}/pulls/{n}. */
 enum err_code github_get_pull(struct github *github, uint64_t number, const struct policy *policy,
