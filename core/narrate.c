@@ -29,24 +29,24 @@ static void add_sentence(cJSON *object, const char *name, struct buf *sentence)
 
 /* ---- events ------------------------------------------------------------------------ */
 
-/* Around who did it. Events that are not here are told by their name. */
+/* In front of who did it. Events that are not here are told by their name. */
 static const struct {
-    const char *event, *before, *after;
+    const char *event, *before;
 } events[] = {
-    {"opened", "Opened by ", ""},
-    {"reopened", "Reopened by ", ""},
-    {"ready_for_review", "Marked as ready for review by ", ""},
-    {"synchronize", "Pushed to by ", ""},
-    {"converted_to_draft", "Made a draft by ", ""},
-    {"edited", "Edited by ", ""},
-    {"closed", "Closed by ", ""},
-    {"rerequested", "Re-run asked for by ", ""},
-    {"command", "Command in a comment by ", ""},
-    {"requested_action", "Button of the check pressed by ", ""},
-    {"checks_requested", "Checks asked for by the merge queue, for ", ""},
-    {"destroyed", "The merge queue's group is gone, by ", ""},
-    {"dequeued", "Taken out of the merge queue by ", ""},
-    {"wake", "prgate looked again, after ", ""},
+    {"opened", "Opened by "},
+    {"reopened", "Reopened by "},
+    {"ready_for_review", "Marked as ready for review by "},
+    {"synchronize", "Pushed to by "},
+    {"converted_to_draft", "Made a draft by "},
+    {"edited", "Edited by "},
+    {"closed", "Closed by "},
+    {"rerequested", "Re-run asked for by "},
+    {"command", "Command in a comment by "},
+    {"requested_action", "Button of the check pressed by "},
+    {"checks_requested", "Checks asked for by the merge queue, for "},
+    {"destroyed", "The merge queue's group is gone, by "},
+    {"dequeued", "Taken out of the merge queue by "},
+    {"wake", "prgate looked again, after "},
 };
 
 static void tell_label(const cJSON *entry, struct buf *out)
@@ -57,19 +57,17 @@ static void tell_label(const cJSON *entry, struct buf *out)
 
 static void tell_event(const cJSON *entry, struct buf *out)
 {
-    const char *event = report_text(entry, "event"), *after = "";
+    const char *event = report_text(entry, "event");
     const char *sender = has(entry, "sender") ? report_text(entry, "sender") : "nobody known";
     size_t before = out->len;
     if (strcmp(event, "labeled") == 0 || strcmp(event, "unlabeled") == 0)
         tell_label(entry, out);
     for (size_t i = 0; i < sizeof events / sizeof *events && out->len == before; i++)
-        if (strcmp(events[i].event, event) == 0) {
+        if (strcmp(events[i].event, event) == 0)
             buf_adds(out, events[i].before);
-            after = events[i].after;
-        }
     if (out->len == before)
         buf_addf(out, "%s by ", event);
-    buf_addf(out, "%s%s", sender, after);
+    buf_adds(out, sender);
 }
 
 /* ---- facts ------------------------------------------------------------------------- */
@@ -290,7 +288,7 @@ static void next_of_queues(const cJSON *report, cJSON *list)
     if (deliveries + intents == 0)
         return;
     buf_init(&what);
-    buf_addf(&what, "%d webhooks are to be decided, %d actions to be done", deliveries, intents);
+    buf_addf(&what, "Webhooks to decide: %d, actions to do: %d", deliveries, intents);
     if (report_number(report, "failures") > 0 && report_number(report, "put_off_until") != 0) {
         text_from_time(report_number(report, "put_off_until") / 1000, time);
         buf_addf(&what, ". The last attempt failed, the next is at %.10s %.5s UTC", time, time + 11);

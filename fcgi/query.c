@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "prgate/buf.h"
 #include "prgate/text.h"
 
 /* "%41" in what is left of the text. */
@@ -23,16 +24,20 @@ static bool unescape(const char *from, size_t left, char *c)
 /* A '%' that no two digits follow is one. A control character, as a NUL that would hide the rest, becomes a blank. */
 static void decode(const char *from, size_t len, char *to, size_t size)
 {
-    size_t put = 0;
-    for (size_t i = 0; i < len && put < size - 1; i++) {
-        char c = from[i] == '+' ? ' ' : from[i];
+    struct buf text;
+    buf_init(&text);
+    for (size_t i = 0; i < len; i++) {
+        char c = from[i];
         if (unescape(from + i, len - i, &c))
             i += 2;
-        to[put++] = c;
+        else if (c == '+')
+            c = ' ';
         if ((unsigned char)c < ' ')
-            to[put - 1] = ' ';
+            c = ' ';
+        buf_addc(&text, c);
     }
-    to[text_cut(to, put)] = '\0';
+    text_copy_cut(to, size, buf_text(&text));
+    buf_release(&text);
 }
 
 static void take(struct board_query *out, const char *name, size_t name_len, const char *value, size_t len)

@@ -49,6 +49,7 @@ step sanitized "$make" check-sanitized
 step integration "$make" check-integration
 step crash "$make" check-crash
 step peers "$make" check-peers
+step web "$make" check-web
 step install "$make" check-install
 step mutants "$make" check-mutants
 echo "$passed passed, $failed failed"

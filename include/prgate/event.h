@@ -59,9 +59,6 @@ enum command {
     COMMAND_END
 };
 
-/* What a payload's repository.private says. */
-enum visibility { VISIBILITY_UNKNOWN, VISIBILITY_PUBLIC, VISIBILITY_PRIVATE };
-
 /* author_association, GitHub's rough and unreliable idea; used only where nothing can be asked. */
 enum association { ASSOCIATION_OUTSIDER, ASSOCIATION_INSIDER };
 

@@ -116,6 +116,7 @@ struct github_pull {
     char repo[REPO_NAME_SIZE]; /* as GitHub spells it now; another one after a renaming */
     int64_t created_at;        /* Unix seconds; -1: not told */
     struct snapshot snapshot;
+    enum visibility visibility; /* of its repository */
 };
 typedef bool github_pull_fn(void *arg, const struct github_pull *pull);
 enum err_code github_each_open_pull(struct github *github, const struct policy *policy, github_pull_fn *fn,

@@ -252,6 +252,39 @@ static void test_unknown_pull_request_is_said_to_be_unknown(void **state)
     fixture_close(&f);
 }
 
+/* By list, by name, and to programs as well: nobody learns that there is one. */
+static void test_private_repository_is_not_there(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/status/octo/repo/7", "/status/octo/repo/7.json",
+                                        "/status/Octo/Repo/7"};
+    for (int shown = 0; shown < 2; shown++) {
+        struct fixture f = {0};
+        struct reply reply;
+        fixture_configure(&f, shown ? "status_private = true" : "", "");
+        fixture_open_gate(&f);
+        struct event event = make_event(EVENT_OPENED, "d1");
+        event.visibility = VISIBILITY_PRIVATE;
+        put_event(&f, &event, false);
+        for (size_t i = 0; i < COUNT_OF(paths); i++) {
+            get(&f, paths[i], &reply);
+            check_int(paths[i], "status", reply.status, shown ? 200 : 404);
+            if (!shown)
+                check_str(paths[i], "body", buf_text(&reply.body),
+                          "{\"status\":\"error\",\"message\":\"no such pull request is known\"}\n");
+            reply_release(&reply);
+        }
+        get(&f, "/status", &reply);
+        check_bool("/status", "names it", strstr(buf_text(&reply.body), "octo/repo") != NULL, shown == 1);
+        reply_release(&reply);
+        get(&f, "/status.json", &reply);
+        check_bool("/status.json", "names it", strstr(buf_text(&reply.body), "octo/repo") != NULL,
+                   shown == 1);
+        reply_release(&reply);
+        fixture_close(&f);
+    }
+}
+
 static void test_json_is_whole(void **state)
 {
     (void)state;
@@ -421,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_pull_requests_page_escapes_what_it_alone_shows),
         cmocka_unit_test(test_json_tells_text_as_it_is),
         cmocka_unit_test(test_unknown_pull_request_is_said_to_be_unknown),
+        cmocka_unit_test(test_private_repository_is_not_there),
         cmocka_unit_test(test_json_is_whole),
         cmocka_unit_test(test_dry_run_is_said),
         cmocka_unit_test(test_page_shows_some_of_many_and_says_so),
