@@ -122,6 +122,8 @@ static void tell_person(const cJSON *entry, const char *author, enum about about
 static void tell_facts(const cJSON *entry, const char *author, cJSON *list, struct buf *sentence)
 {
     const cJSON *known = member(entry, "facts"), *fact;
+    if (!cJSON_IsObject(known))
+        return;
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
         const cJSON *value = member(known, facts[i].name);
         if (!cJSON_IsBool(value))
@@ -219,6 +221,7 @@ static void tell_entry(cJSON *entry, const char *author, struct buf *sentence)
     add_sentence(told, "why", sentence);
     (is_decision ? tell_intents : tell_outcome)(entry, sentence);
     add_sentence(told, "done", sentence);
+    cJSON_DeleteItemFromObjectCaseSensitive(entry, "told");
     cJSON_AddItemToObject(entry, "told", told);
 }
 
@@ -382,16 +385,26 @@ static void next_of_state(const cJSON *report, const struct policy *policy, cJSO
                  "the CI system");
 }
 
-void narrate_pull(cJSON *report, const struct policy *policy)
+/* What is no entry, whatever it is, is left out. */
+static void tell_ledger(cJSON *report)
 {
     struct buf sentence;
-    cJSON *entry;
+    cJSON *ledger = member(report, "ledger");
+    cJSON *entry = ledger == NULL ? NULL : ledger->child, *next;
     buf_init(&sentence);
-    cJSON_ArrayForEach(entry, member(report, "ledger"))
-    {
-        tell_entry(entry, report_text(report, "author"), &sentence);
+    for (; entry != NULL; entry = next) {
+        next = entry->next;
+        if (cJSON_IsObject(entry))
+            tell_entry(entry, report_text(report, "author"), &sentence);
+        else
+            cJSON_Delete(cJSON_DetachItemViaPointer(ledger, entry));
     }
     buf_release(&sentence);
+}
+
+void narrate_pull(cJSON *report, const struct policy *policy)
+{
+    tell_ledger(report);
     tell_actions(member(report, "intents"));
     tell_actions(member(report, "dead"));
     tell_way(report);
