@@ -344,10 +344,15 @@ static void tell_who(const struct policy *policy, enum wait_reason reason, const
 static void next_of_wait(const cJSON *report, const struct policy *policy, cJSON *list)
 {
     enum wait_reason reason = reason_from_name(report_text(report, "waits_for"));
+    char time[TEXT_TIME_SIZE];
     struct buf what, who;
     buf_init(&what);
     buf_init(&who);
     wording_next(policy, reason, &what);
+    if (reason == WAIT_BUDGET && report_number(report, "until") != 0) {
+        text_from_time((report_number(report, "until") + 59999) / 60000 * 60, time);
+        buf_addf(&what, " Its turn is at %.10s %.5s UTC at the latest.", time, time + 11);
+    }
     tell_who(policy, reason, report_text(report, "author"), &who);
     add_next(list, buf_text(&what), buf_text(&who));
     buf_release(&what);

@@ -156,6 +156,7 @@ static void present_row(cJSON *pull, int64_t now_ms)
     add_parts(pull);
     add_short(pull, "head");
     add_time(pull, "since", now_ms);
+    add_time(pull, "until", now_ms);
     cJSON_AddStringToObject(pull, "state_text", state_text(report_text(pull, "state")));
 }
 
@@ -285,6 +286,7 @@ static void present_heads(cJSON *report, int64_t now_ms)
         add_time(head, "first_seen", now_ms);
         add_time(head, "approved_at", now_ms);
         add_time(head, "ci_at", now_ms);
+        add_time(head, "until", now_ms);
         cJSON_AddStringToObject(head, "ci_text", ci_text(report_text(head, "ci")));
         cJSON_AddBoolToObject(head, "is_head", is_head);
     }

@@ -155,6 +155,8 @@ static void test_next_step_is_said_with_who_can_do_it(void **state)
          "ann, or whoever may push to the branch", 0, true},
         {"draft", "\"state\":\"awaiting\",\"waits_for\":\"draft\"", "ready for review",
          "ann, or anybody with triage", 0, true},
+        {"budget until", "\"state\":\"awaiting\",\"waits_for\":\"budget\",\"until\":1700000001000",
+         "Its turn is at 2023-11-14 22:14 UTC at the latest.", "prgate, by itself", 0, true},
         {"budget", "\"state\":\"awaiting\",\"waits_for\":\"budget\"", "by itself", "prgate, by itself", 0,
          true},
         {"refused", "\"state\":\"awaiting\",\"waits_for\":\"trigger_failed\"", "refused to start",
