@@ -72,6 +72,16 @@ static void add_time(cJSON *object, const char *name, int64_t now_ms)
     set_more(object, name, "_age", age);
 }
 
+/* What holds until then: the first whole minute that is not before it. */
+static void add_until(cJSON *object, int64_t now_ms)
+{
+    int64_t minute = (report_number(object, "until") + 59999) / 60000;
+    if (minute <= 0)
+        return;
+    cJSON_SetNumberHelper(member(object, "until"), (double)minute * 60000);
+    add_time(object, "until", now_ms);
+}
+
 static void add_short(cJSON *object, const char *name)
 {
     char text[SHOWN_SHA + 1];
@@ -156,7 +166,7 @@ static void present_row(cJSON *pull, int64_t now_ms)
     add_parts(pull);
     add_short(pull, "head");
     add_time(pull, "since", now_ms);
-    add_time(pull, "until", now_ms);
+    add_until(pull, now_ms);
     cJSON_AddStringToObject(pull, "state_text", state_text(report_text(pull, "state")));
 }
 
@@ -286,7 +296,7 @@ static void present_heads(cJSON *report, int64_t now_ms)
         add_time(head, "first_seen", now_ms);
         add_time(head, "approved_at", now_ms);
         add_time(head, "ci_at", now_ms);
-        add_time(head, "until", now_ms);
+        add_until(head, now_ms);
         cJSON_AddStringToObject(head, "ci_text", ci_text(report_text(head, "ci")));
         cJSON_AddBoolToObject(head, "is_head", is_head);
     }

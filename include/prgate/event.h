@@ -75,11 +75,11 @@ struct event {
     struct user sender;
     struct snapshot pr;           /* as it was when GitHub made the event */
     enum association association; /* of the pull request's author */
+    enum visibility visibility;   /* of its repository; for the inbox, and not kept with the delivery */
     uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
     uint64_t comment;           /* EVENT_COMMAND: its comment's id */
-    enum visibility visibility; /* of its repository; for the inbox, and not kept with the delivery */
 };
 
 /*
