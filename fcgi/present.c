@@ -368,6 +368,7 @@ void present_pull(cJSON *report, int64_t now_ms)
     char url[48];
     add_parts(report);
     add_short(report, "head");
+    add_time(report, "emergency_at", now_ms);
     cJSON_AddStringToObject(report, "state_text", state_text(report_text(report, "state")));
     cJSON_ArrayForEach(step, member(report, "next"))
     {

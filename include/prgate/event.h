@@ -79,7 +79,7 @@ struct event {
     uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
-    uint64_t comment;           /* EVENT_COMMAND: its comment's id */
+    uint64_t comment; /* EVENT_COMMAND: its comment's id */
 };
 
 /*
