@@ -39,10 +39,10 @@ CORE = err buf clock pr text log secrecy codec signature key \
 	event_trust event delivery record intent decide decide_approve decide_budget decide_command decide_cancel decide_queue \
 	decide_policy rule http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
 	github_check github_actions github_runs github_hooks github_app github_policy trigger wording wording_policy wording_messages \
-	boot fence store store_backup tables health heads budget contents ledger alive dump claims metrics salvage shared_tokens \
-	gate dead pace repos files trust forget act_runs act_policy act inbox wake drain retain redeliver reconcile sweep \
-	report inspect inspect_github
-FCGI = web door status monitor routes connections reload serve_fcgi serve_cgi main
+	boot fence store store_backup tables visible health heads budget contents ledger alive dump claims metrics salvage \
+	shared_tokens gate dead pace repos files trust forget act_runs act_policy act inbox wake drain retain redeliver \
+	reconcile sweep report board narrate inspect inspect_github
+FCGI = web door page templates query present status monitor routes connections reload serve_fcgi serve_cgi main
 CLI = cli cmd_app_manifest cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_explain cmd_replay cmd_simulate \
 	cmd_status cmd_tail \
 	replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
@@ -75,16 +75,24 @@ $(BUILD)/bench/growth: $(BUILD)/tests/bench/growth.o $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
+$(BUILD)/web/seed: $(BUILD)/tests/web/seed.o $(CORE_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# .incbin, which the compiler does not tell of.
+$(BUILD)/fcgi/templates.o: $(wildcard fcgi/templates/*)
 
 # Kills prgate at named points; only the crash tests load it.
 $(BUILD)/crash/points.so: tests/crash/points.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
--include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/bench/growth.d
+-include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/bench/growth.d \
+	$(BUILD)/tests/web/seed.d
 
 # ---- running ------------------------------------------------------------------
 
@@ -103,7 +111,7 @@ run: packages-run
 
 .PHONY: check check-all check-unit check-asan check-tsan check-integration check-races check-crash check-peers \
 	check-valgrind check-hardening check-security check-style check-clang check-mutants check-install check-sanitized \
-	check-overload check-growth check-deb
+	check-overload check-growth check-deb check-web
 check: packages-check
 	$(MAKE) check-all
 
@@ -197,6 +205,11 @@ check-overload: all $(BUILD)/unit/test_heads
 
 check-peers: all
 	tests/peers/run.sh
+
+# The status page in a real browser, at WEB_N pull requests; pictures go to $(BUILD)/web.
+WEB_N = 10000
+check-web: all $(BUILD)/web/seed
+	BUILD=$(BUILD) WEB_N=$(WEB_N) tests/web/run.sh
 
 check-sanitized:
 	tests/sanitized.sh

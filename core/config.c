@@ -421,6 +421,7 @@ static const struct key top_keys[] = {
     {TOP("state_dir", NULL, apply_base, state_dir), .check = config_check_state_dir},
     {.name = "webhook_secret_file", .apply = apply_webhook_secrets, .list = true},
     {TOP("dry_run", "false", apply_bool, dry_run)},
+    {TOP("status_private", "false", apply_bool, status_private)},
     {TOP("public_url", "", apply_base, public_url), .check = config_check_public_url},
     {TOP("trust_ttl", "300", apply_int, trust_ttl_s), .min = 0, .max = 86400},
     {TOP("accept_threads", "4", apply_int, accept_threads), .min = 1, .max = 256},

@@ -308,6 +308,15 @@ enum association event_association(const char *name)
     return ASSOCIATION_OUTSIDER;
 }
 
+/* What is no boolean says nothing, and hides. */
+static enum visibility read_visibility(const cJSON *root)
+{
+    const cJSON *private = json_find(root, "repository.private");
+    if (!cJSON_IsBool(private))
+        return VISIBILITY_UNKNOWN;
+    return cJSON_IsTrue(private) ? VISIBILITY_PRIVATE : VISIBILITY_PUBLIC;
+}
+
 static enum err_code read_pull(struct event *out, const char *name, const cJSON *root,
                                const struct config *config, struct err *err)
 {
@@ -325,6 +334,7 @@ static enum err_code read_pull(struct event *out, const char *name, const cJSON 
         (code = json_get_optional_text(root, "pull_request.author_association", &association, err)) != ERR_OK)
         return code;
     out->association = event_association(association);
+    out->visibility = read_visibility(root);
     return read_action(out, root, policy, err);
 }
 

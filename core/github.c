@@ -100,8 +100,13 @@ void github_add_api(const struct github *github, struct buf *url)
 /* GitHub's API has a host of its own, GitHub Enterprise Server's a path. */
 void github_add_web(const struct github *github, struct buf *url)
 {
+    github_add_web_of(github->config, url);
+}
+
+void github_add_web_of(const struct config *config, struct buf *url)
+{
     static const char host[] = "://api.", path[] = "/api/v3";
-    const char *api = github->config->api_url;
+    const char *api = config->api_url;
     const char *at = strstr(api, host);
     size_t len = strlen(api), path_len = sizeof path - 1;
     if (len > path_len && strcmp(api + len - path_len, path) == 0) {

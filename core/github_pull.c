@@ -134,6 +134,9 @@ static enum github_seen see_pull(void *arg, const cJSON *item)
         !github_json_u64(item, "number", &pull.key.number) ||
         !github_json_u64(item, "base.repo.id", &pull.key.repo_id))
         return GITHUB_ODD;
+    const cJSON *private = github_json(item, "base.repo.private");
+    if (cJSON_IsBool(private))
+        pull.visibility = cJSON_IsTrue(private) ? VISIBILITY_PRIVATE : VISIBILITY_PUBLIC;
     /* One that is odd would be refused at the door, too: the others are not to suffer for it. */
     const char *odd = read_pull(item, pulls->policy, &pull.snapshot);
     if (odd != NULL) {

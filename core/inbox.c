@@ -4,6 +4,7 @@
 
 #include "prgate/log.h"
 #include "prgate/salvage.h"
+#include "prgate/visible.h"
 
 struct put {
     struct gate *gate;
@@ -34,6 +35,8 @@ static enum err_code add_event(struct store_txn *txn, struct record *record, con
                                struct err *err)
 {
     enum err_code code = note_name(txn, record, event, err);
+    if (code == ERR_OK)
+        code = visible_note(txn, event, err);
     if (code == ERR_OK)
         code = table_see_delivery(txn, &record->key, event->delivery, event->received_ms, err);
     return code == ERR_OK ? table_append_event(txn, record, event, err) : code;

@@ -95,6 +95,7 @@ enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
     cJSON *entry = new_entry("decision", what->event->delivery, now_ms);
     add_event(entry, what->event);
     cJSON_AddStringToObject(entry, "head", record->view.head.hex);
+    cJSON_AddStringToObject(entry, "state", record_state_name(record_state(record)));
     cJSON_AddBoolToObject(entry, "draft", record->view.draft);
     cJSON_AddBoolToObject(entry, "labelled", record->view.labelled);
     cJSON_AddStringToObject(entry, "rule", rule_name(decision->rule));

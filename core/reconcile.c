@@ -141,6 +141,7 @@ static struct event *tell(struct story *story, enum event_action action, int64_t
     struct event *event = &story->events[story->count++];
     *event = (struct event){
         .action = action, .received_ms = story->view->now_ms, .key = pull->key, .pr = pull->snapshot};
+    event->visibility = pull->visibility;
     memcpy(event->repo, pull->repo, sizeof event->repo);
     name_event(event, at);
     return event;

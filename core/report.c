@@ -74,7 +74,7 @@ static const char *mergeable_name(enum mergeable mergeable)
     return "?";
 }
 
-static cJSON *describe_record(const struct record *record)
+cJSON *report_record(const struct record *record)
 {
     cJSON *object = cJSON_CreateObject();
     const struct head *head = record_find_head(record, &record->view.head);
@@ -169,7 +169,7 @@ static enum err_code add_repo(struct gate *gate, struct walk *walk, int looks, c
         }
         if (!open)
             continue;
-        cJSON_AddItemToArray(pulls, describe_record(&walk->record));
+        cJSON_AddItemToArray(pulls, report_record(&walk->record));
         walk->shown++;
     }
 }
@@ -355,7 +355,7 @@ enum err_code report_pull(struct gate *gate, const char *repo, uint64_t number, 
     record_init(&look.record);
     enum err_code code = store_txn(gate->store, look_body, &look, err);
     if (code == ERR_OK) {
-        cJSON *report = describe_record(&look.record);
+        cJSON *report = report_record(&look.record);
         cJSON *heads = cJSON_AddArrayToObject(report, "heads");
         for (size_t i = 0; i < look.record.head_count; i++)
             cJSON_AddItemToArray(heads, describe_head(&look.record.heads[i]));

@@ -93,6 +93,11 @@ static void add_next_step(const struct policy *policy, enum wait_reason reason, 
                  policy->label, step->after);
 }
 
+void wording_next(const struct policy *policy, enum wait_reason reason, struct buf *out)
+{
+    add_next_step(policy, reason, out);
+}
+
 /* Only check runs have a button, and a summary. */
 static bool may_be_approved(enum wait_reason reason)
 {
@@ -264,7 +269,7 @@ void wording_done(const struct policy *policy, const struct head *head, struct b
     add_reruns(policy, head, title, summary);
 }
 
-static const char *name_of_action(enum intent_kind kind)
+const char *wording_action(enum intent_kind kind)
 {
     switch (kind) {
     case INTENT_TRIGGER:
@@ -307,7 +312,7 @@ static const char *name_of_action(enum intent_kind kind)
 
 void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary)
 {
-    const char *action = name_of_action(letter->intent.kind);
+    const char *action = wording_action(letter->intent.kind);
     if (letter->intent.kind != INTENT_TRIGGER) /* the title of one that was not started says so */
         buf_addf(title, "; not done: %s", action);
     buf_addf(summary, "\n\n**Not done:** %s (`", action);

@@ -13,7 +13,7 @@ struct call {
     const struct request *request;
     bool may_claim;
     const char *rest; /* of the path, behind the route's own */
-    bool json;        /* the path ended in ".json" */
+    struct ask ask;
 };
 
 typedef void handler(const struct call *call, struct reply *reply);
@@ -26,22 +26,28 @@ static void answer_webhook(const struct call *call, struct reply *reply)
 
 static void answer_health(const struct call *call, struct reply *reply)
 {
-    monitor_health(call->gate, call->json, reply);
+    monitor_health(call->gate, call->ask.json, reply);
 }
 
 static void answer_metrics(const struct call *call, struct reply *reply)
 {
-    monitor_metrics(call->gate, call->json, reply);
+    monitor_metrics(call->gate, call->ask.json, reply);
 }
 
 static void answer_overview(const struct call *call, struct reply *reply)
 {
-    status_overview(call->gate, call->json, reply);
+    status_overview(&call->ask, reply);
+}
+
+static void answer_style(const struct call *call, struct reply *reply)
+{
+    (void)call;
+    status_style(reply);
 }
 
 static void answer_pull(const struct call *call, struct reply *reply)
 {
-    status_pull(call->gate, call->rest, call->json, reply);
+    status_pull(&call->ask, call->rest, reply);
 }
 
 enum route_bits {
@@ -59,10 +65,11 @@ static const struct route {
     {"/healthz", ROUTE_GET | ROUTE_JSON, answer_health},
     {"/metrics", ROUTE_GET | ROUTE_JSON, answer_metrics},
     {"/status", ROUTE_GET | ROUTE_JSON, answer_overview},
+    {"/status/style.css", ROUTE_GET, answer_style},
     {"/status/", ROUTE_GET | ROUTE_JSON | ROUTE_REST, answer_pull},
 };
 
-enum { PATH_SIZE = 512 };
+enum { PATH_SIZE = 512, ROOT_SIZE = 64 };
 
 static bool matches(const struct route *route, const char *path, struct call *call)
 {
@@ -77,11 +84,11 @@ static const struct route *find_route(char *path, struct call *call)
 {
     static const char suffix[] = ".json";
     size_t len = strlen(path), cut = sizeof suffix - 1;
-    call->json = len > cut && strcmp(path + len - cut, suffix) == 0;
-    if (call->json)
+    call->ask.json = len > cut && strcmp(path + len - cut, suffix) == 0;
+    if (call->ask.json)
         path[len - cut] = '\0';
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++)
-        if (matches(&routes[i], path, call) && (!call->json || (routes[i].bits & ROUTE_JSON)))
+        if (matches(&routes[i], path, call) && (!call->ask.json || (routes[i].bits & ROUTE_JSON)))
             return &routes[i];
     return NULL;
 }
@@ -110,6 +117,27 @@ static const struct route *route_request(const struct request *request, char pat
     return route != NULL ? route : route_path(script, info, path, call);
 }
 
+/*
+ * From the page that a browser takes that path for, to where prgate is mounted. Relative, since no server tells where that
+ * is; one step for each slash behind the first.
+ */
+static void lead_back(const char *path, char root[ROOT_SIZE])
+{
+    size_t len = 0;
+    root[0] = '\0';
+    for (const char *at = *path == '/' ? path + 1 : path; *at != '\0' && len + 4 < ROOT_SIZE; at++)
+        if (*at == '/') {
+            memcpy(root + len, "../", 4);
+            len += 3;
+        }
+}
+
+/* A browser names it first; others take anything, or JSON. */
+static bool wants_html(const struct request *request)
+{
+    return strstr(or_empty(request->accept), "text/html") != NULL;
+}
+
 static bool allows(const struct route *route, const char *method)
 {
     if (route->bits & ROUTE_GET)
@@ -119,12 +147,14 @@ static bool allows(const struct route *route, const char *method)
 
 void routes_answer(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
 {
-    char path[PATH_SIZE];
+    char path[PATH_SIZE], root[ROOT_SIZE];
     struct call call = {.gate = gate, .request = request, .may_claim = may_claim};
+    call.ask = (struct ask){.gate = gate, .query = request->query, .html = wants_html(request), .root = root};
     const struct route *route = route_request(request, path, &call);
     const char *method = or_empty(request->method);
+    lead_back(route != NULL ? path : or_empty(request->path_info), root);
     if (route == NULL) {
-        door_message(reply, 404, "error", "there is no such page");
+        status_error(&call.ask, 404, "there is no such page", reply);
     } else if (!allows(route, method)) {
         reply->allow = (route->bits & ROUTE_GET) ? "GET, HEAD" : "POST";
         door_message(reply, 405, "error", "this method is not allowed here");

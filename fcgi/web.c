@@ -53,11 +53,15 @@ void reply_head(const struct reply *reply, struct buf *out)
     buf_addf(out, "Status: %d %s\r\n", reply->status, phrase(reply->status));
     buf_addf(out, "Content-Type: %s\r\n", reply->content_type);
     buf_addf(out, "Content-Length: %zu\r\n", reply->body.len + reply->unsent);
-    buf_adds(out, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n");
-    /* Pages need their own style sheet and nothing else. */
+    if (reply->max_age_s > 0)
+        buf_addf(out, "Cache-Control: private, max-age=%d\r\n", reply->max_age_s);
+    else
+        buf_adds(out, "Cache-Control: no-store\r\n");
+    buf_adds(out, "X-Content-Type-Options: nosniff\r\n");
+    /* Pages need their own style sheet and filters, and nothing else: no script runs, wherever it came from. */
     if (strncmp(reply->content_type, "text/html", 9) == 0)
-        buf_adds(out, "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; "
-                      "base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n");
+        buf_adds(out, "Content-Security-Policy: default-src 'none'; style-src 'self'; base-uri 'none'; "
+                      "form-action 'self'; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n");
     if (reply->allow != NULL)
         buf_addf(out, "Allow: %s\r\n", reply->allow);
     if (reply->retry_after_s > 0)
@@ -70,6 +74,8 @@ void request_fill(struct request *request, const char *(*get)(void *arg, const c
     request->method = get(arg, "REQUEST_METHOD");
     request->script_name = get(arg, "SCRIPT_NAME");
     request->path_info = get(arg, "PATH_INFO");
+    request->query = get(arg, "QUERY_STRING");
+    request->accept = get(arg, "HTTP_ACCEPT");
     request->content_type = get(arg, "CONTENT_TYPE");
     request->content_length = get(arg, "CONTENT_LENGTH");
     request->remote_addr = get(arg, "REMOTE_ADDR");

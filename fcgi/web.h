@@ -21,6 +21,8 @@ struct request {
     const char *method;
     const char *script_name;
     const char *path_info;
+    const char *query; /* QUERY_STRING */
+    const char *accept;
     const char *content_type;
     const char *content_length;
     const char *remote_addr;
@@ -38,6 +40,7 @@ struct reply {
     const char *content_type;
     const char *allow; /* NULL, or the methods that a 405 names */
     int retry_after_s; /* 0 = none */
+    int max_age_s;     /* how long a client may keep it; 0 = not at all */
     struct buf body;
     size_t unsent; /* HEAD: how much body GET would have got */
 

@@ -49,6 +49,7 @@ step sanitized "$make" check-sanitized
 step integration "$make" check-integration
 step crash "$make" check-crash
 step peers "$make" check-peers
+step web "$make" check-web
 step install "$make" check-install
 step deb "$make" check-deb
 step mutants "$make" check-mutants

@@ -10,7 +10,7 @@ run='nginx-light spawn-fcgi multiwatch curl openssl ca-certificates procps'
 check='libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev mandoc git patch
     python3 python3-pytest python3-pytest-xdist python3-aiohttp python3-cryptography shellcheck
     apache2-bin libapache2-mod-fcgid lighttpd media-types
-    binutils valgrind libc6-dbg systemd prometheus python3-yaml
+    binutils valgrind libc6-dbg systemd prometheus python3-yaml chromium fonts-dejavu-core
     debhelper dpkg-dev fakeroot lintian adduser'
 bench='wrk python3 apache2-bin media-types'
 services='nginx.service lighttpd.service prometheus.service'

@@ -117,6 +117,7 @@ struct config {
     char *path;      /* of the file itself */
     char *state_dir; /* without a trailing slash */
     bool dry_run;
+    bool status_private; /* the status page shows private repositories, too */
     struct secret webhook_secrets[CONFIG_SECRETS_MAX];
     size_t webhook_secret_count;
     char *public_url; /* where people reach the status page, "" = unknown; no trailing slash */

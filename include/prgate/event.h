@@ -68,6 +68,7 @@ struct event {
     struct user sender;
     struct snapshot pr;           /* as it was when GitHub made the event */
     enum association association; /* of the pull request's author, or a comment's */
+    enum visibility visibility;   /* of its repository; for the inbox, and not kept with the delivery */
     uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;

@@ -101,6 +101,7 @@ bool github_can_read(const struct github *github);
 
 /* Appends where people see what the API is for: "https://github.com" of "https://api.github.com". No trailing slash. */
 void github_add_web(const struct github *github, struct buf *url);
+void github_add_web_of(const struct config *config, struct buf *url); /* the same, without a connection */
 
 /* GET /repos/{o}/{r}/pulls/{n}. */
 enum err_code github_get_pull(struct github *github, uint64_t number, const struct policy *policy,
@@ -115,6 +116,7 @@ struct github_pull {
     char repo[REPO_NAME_SIZE]; /* as GitHub spells it now; another one after a renaming */
     int64_t created_at;        /* Unix seconds; -1: not told */
     struct snapshot snapshot;
+    enum visibility visibility; /* of its repository */
 };
 typedef bool github_pull_fn(void *arg, const struct github_pull *pull);
 enum err_code github_each_open_pull(struct github *github, const struct policy *policy, github_pull_fn *fn,

@@ -2,7 +2,7 @@
  * ledger: what was decided and done for a pull request, and why. Append only.
  *
  * An entry is one JSON object with "v", "time" (Unix ms) and "kind":
- *   "decision": delivery, event, sender, sha, head, rule, sentence, facts, intents
+ *   "decision": delivery, event, sender, sha, head, state, rule, sentence, facts, intents
  *   "action":   delivery, action, sha, outcome, answer, attempts, duration_ms
  * and "run", where CI is started or was to be for other than the first time: 2 for the first re-run,
  * written in the same transaction as what it tells of.

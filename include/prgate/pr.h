@@ -47,6 +47,9 @@ enum permission {
     PERMISSION_END
 };
 
+/* What GitHub says of a repository, where it says so. */
+enum visibility { VISIBILITY_UNKNOWN, VISIBILITY_PUBLIC, VISIBILITY_PRIVATE };
+
 enum mergeable { MERGEABLE_UNKNOWN, MERGEABLE_NO, MERGEABLE_YES };
 
 /* A pull request as GitHub showed it at one time, in a payload or a reply. */

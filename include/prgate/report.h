@@ -30,6 +30,9 @@ enum err_code report_waiting(struct gate *gate, size_t *deliveries, size_t *inte
  */
 enum err_code report_overview(struct gate *gate, cJSON **out, struct err *err);
 
+/* What one record says: "repository", "number", "title", "author", "state", "head", "waits_for", "since", ... */
+cJSON *report_record(const struct record *record);
+
 /*
  * {"repository", "number", "state", "head", ..., "heads": [...], "deliveries": [...], "intents": [...],
  * "dead": [...], "ledger": [...]}; the newest REPORT_LEDGER_MAX entries, oldest first. ERR_NOT_FOUND: not known.

@@ -44,6 +44,10 @@ void wording_guard(const struct policy *policy, const struct record *record, con
 /* The text of a review that approves. */
 void wording_review(const struct record *record, const struct intent *intent, struct buf *text);
 
+/* What has to happen, in Markdown, for what waits because of `reason`; and what an action is called: "starting CI". */
+void wording_next(const struct policy *policy, enum wait_reason reason, struct buf *out);
+const char *wording_action(enum intent_kind kind);
+
 /* Appends to a check's title and summary that something was given up, and why. */
 void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary);
 

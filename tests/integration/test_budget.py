@@ -62,8 +62,10 @@ def test_over_the_budget_it_waits_and_says_until_when(site):
     assert before + 3600 <= shown["until"] / 1000 <= time.time() + 3600
     assert until == time.strftime("%Y-%m-%d %H:%M", time.gmtime(-(-shown["until"] // 60_000) * 60))
     second = time.strftime("until %Y-%m-%dT%H:%M:%SZ", time.gmtime(-(-shown["until"] // 1000)))
-    for text in (site.ctl("status", f"{gate.repo}#3").stdout, site.get(f"/status/{gate.repo}/3")[1].decode()):
-        assert "its turn: CI was started too often within an hour" in text and second in text
+    page = site.get(f"/status/{gate.repo}/3")[1].decode()
+    for text, when in ((site.ctl("status", f"{gate.repo}#3").stdout, second), (page, f">{until}</time>")):
+        assert "its turn: CI was started too often within an hour" in text and when in text
+    assert f"Its turn is at {until} UTC at the latest." in page
     gate.deliver(gate.happen("edit", number=3))
     gate.settled()
     assert started(gate) == [1, 2, 4]

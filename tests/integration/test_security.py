@@ -334,6 +334,26 @@ def test_a_hostile_title_stays_text(make_gate):
         assert b"\x1b" not in path.read_bytes(), name
 
 
+@on("nginx-app", "cgi-token")
+def test_a_private_repository_is_not_there(make_gate):
+    gate = make_gate()
+    gate.do("open", author="bob", title="What nobody is to know")
+    site, page = gate.site, f"/status/{gate.repo}/1"
+    assert b"nobody is to know" in site.server.request("GET", page).body
+    news = gate.happen("edit")
+    for delivery in news:
+        payload = json.loads(delivery["payload"])
+        payload["repository"]["private"] = True
+        delivery["payload"] = json.dumps(payload)
+    gate.deliver(news)
+    site.wait_idle()
+    for path in ("/status", "/status.json", page, page + ".json", "/status?q=nobody"):
+        reply = site.server.request("GET", path)
+        assert b"nobody is to know" not in reply.body and gate.repo.encode() not in reply.body, path
+        assert reply.status == (404 if page in path else 200), path
+    assert gate.repo.encode() in ctl(site, "status")
+
+
 # The unit's sandbox
 
 class SandboxedPool(Pool):

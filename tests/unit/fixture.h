@@ -153,6 +153,7 @@ static inline struct event make_event(enum event_action action, const char *deli
 {
     struct event event = {.action = action, .key = {.repo_id = 5, .number = 7}, .repo = "octo/repo"};
     event.received_ms = clock_now_ms();
+    event.visibility = VISIBILITY_PUBLIC;
     event.sender = (struct user){.id = 3, .login = "tim"};
     event.pr = (struct snapshot){.updated_at = 1700000000, .mergeable = MERGEABLE_YES};
     event.pr.author = (struct user){.id = 2, .login = "ann"};

@@ -92,8 +92,10 @@ static void test_sweep_removes_files_of_the_dead_only(void **state)
     fixture_open_gate(&f);
     assert_int_equal(alive_sweep(f.gate.alive), 0);
     assert_int_equal(count_files(&f), 3);
+    assert_int_equal(alive_count(f.gate.alive), 3);
     kill_process(first);
     assert_true(has_file_of(&f, &dying));
+    assert_int_equal(alive_count(f.gate.alive), 2);
     assert_int_equal(alive_sweep(f.gate.alive), 1);
     assert_false(has_file_of(&f, &dying));
     assert_true(has_file_of(&f, &living));

@@ -121,6 +121,7 @@ static void check_default_policy(const struct policy *policy)
 static void check_default_top(const struct config *config)
 {
     check_bool("default", "dry_run", config->dry_run, false);
+    check_bool("default", "status_private", config->status_private, false);
     check_str("default", "public_url", config->public_url, "");
     check_int("default", "trust_ttl", config->trust_ttl_s, 300);
     check_int("default", "accept_threads", config->accept_threads, 4);
@@ -166,7 +167,8 @@ static void test_defaults(void **state)
 /* None of the values is the default. */
 static const char every_key[] =
     "state_dir = \"/s\"\nwebhook_secret_file = {\"@/secret\", \"@/old\"}\ndry_run = true\n"
-    "public_url = \"https://p.example\"\ntrust_ttl = 0\naccept_threads = 256\ndrain_threads = 3\n"
+    "status_private = true\npublic_url = \"https://p.example\"\ntrust_ttl = 0\naccept_threads = "
+    "256\ndrain_threads = 3\n"
     "sweep_interval = 3600\ngive_up_after = 60\nkeep_seen_days = 4\nkeep_ledger_days = 1\n"
     "keep_closed_days = 3650\nredeliver_interval = 0\nreconcile_interval = 86400\n"
     "health_max_age = 0\n"
@@ -192,6 +194,7 @@ static void check_every_top_key(const struct config *config)
     check_secret("first", &config->webhook_secrets[0], "hush");
     check_secret("second", &config->webhook_secrets[1], "hush-hush");
     check_bool("set", "dry_run", config->dry_run, true);
+    check_bool("set", "status_private", config->status_private, true);
     check_str("set", "public_url", config->public_url, "https://p.example");
     check_int("set", "trust_ttl", config->trust_ttl_s, 0);
     check_int("set", "accept_threads", config->accept_threads, 256);

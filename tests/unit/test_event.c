@@ -51,6 +51,27 @@ static enum err_code parse(struct event *event, const char *part, const char *by
     return code;
 }
 
+static void test_visibility_is_what_the_repository_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *by;
+        enum visibility want;
+    } rows[] = {
+        {"not said", "octo/repo\"", VISIBILITY_UNKNOWN},
+        {"public", "octo/repo\",\"private\":false", VISIBILITY_PUBLIC},
+        {"private", "octo/repo\",\"private\":true", VISIBILITY_PRIVATE},
+        {"null", "octo/repo\",\"private\":null", VISIBILITY_UNKNOWN},
+        {"no boolean", "octo/repo\",\"private\":\"false\"", VISIBILITY_UNKNOWN},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct event event;
+        struct err err = {0};
+        assert_int_equal(parse(&event, "octo/repo\"", rows[i].by, &err), ERR_OK);
+        check_int(rows[i].name, "visibility", event.visibility, rows[i].want);
+    }
+}
+
 static void test_all_that_counts_is_read(void **state)
 {
     (void)state;
@@ -982,6 +1003,7 @@ static void test_a_long_action_is_shown_in_part(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_visibility_is_what_the_repository_says),
         cmocka_unit_test(test_all_that_counts_is_read),
         cmocka_unit_test(test_what_github_really_leaves_out_is_tolerated),
         cmocka_unit_test(test_label_counts_by_name_and_pinned_id),

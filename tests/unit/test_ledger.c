@@ -92,7 +92,7 @@ static void test_decision_is_told_with_all_that_led_to_it(void **state)
              "{\"v\":1,\"time\":1700000000123,\"kind\":\"decision\",\"delivery\":\"d-1\","
              "\"event\":\"labeled\",\"label\":\"CICD\",\"sender\":\"tim\",\"sha\":\"" SHA_A_TEXT "\","
              "\"head\":\"" SHA_B_TEXT
-             "\",\"draft\":true,\"labelled\":true,\"rule\":\"%s\",\"sentence\":\"%s\","
+             "\",\"state\":\"new\",\"draft\":true,\"labelled\":true,\"rule\":\"%s\",\"sentence\":\"%s\","
              "\"facts\":{\"read_head\":\"" SHA_B_TEXT "\",\"sender_is_prgate\":false,"
              "\"sender_may_approve\":true,\"sender_why\":\"permission triage\","
              "\"author_trusted\":false,\"author_why\":\"permission read\"},"
@@ -139,7 +139,8 @@ static void test_fact_that_was_not_learnt_is_not_told(void **state)
                  "{\"v\":1,\"time\":1700000000123,\"kind\":\"decision\",\"delivery\":\"d-1\","
                  "\"event\":\"opened\",\"sender\":\"tim\",\"sha\":\"" SHA_A_TEXT "\",\"head\":\"" SHA_A_TEXT
                  "\","
-                 "\"draft\":false,\"labelled\":false,\"rule\":\"%s\",\"sentence\":\"%s\",\"facts\":%s,"
+                 "\"state\":\"new\",\"draft\":false,\"labelled\":false,\"rule\":\"%s\",\"sentence\":\"%s\","
+                 "\"facts\":%s,"
                  "\"intents\":[]}",
                  rule_name(RULE_ALREADY), rule_sentence(RULE_ALREADY), rows[i].facts);
         check_entry(rows[i].name, &entry, want);
@@ -165,7 +166,7 @@ static void test_approval_is_told_where_it_was_noted(void **state)
             want, sizeof want,
             "{\"v\":1,\"time\":1700000000123,\"kind\":\"decision\",\"delivery\":\"d-1\","
             "\"event\":\"labeled\",\"sender\":\"tim\",\"sha\":\"" SHA_A_TEXT "\",\"head\":\"" SHA_A_TEXT
-            "\",\"draft\":false,\"labelled\":false,\"rule\":\"approved\",\"sentence\":\"%s\",\"facts\":{},"
+            "\",\"state\":\"awaiting\",\"draft\":false,\"labelled\":false,\"rule\":\"approved\",\"sentence\":\"%s\",\"facts\":{},"
             "%s\"intents\":[]}",
             rule_sentence(RULE_APPROVED),
             noted ? "\"approval\":{\"sha\":\"" SHA_A_TEXT

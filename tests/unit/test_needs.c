@@ -85,7 +85,7 @@ static void test_only_the_pull_request_event_is_indispensable(void **state)
     size_t count = needs_events(needs);
     for (size_t i = 0; i < count; i++)
         check_int(needs[i].name, "optional", needs[i].optional, strcmp(needs[i].name, "pull_request") != 0);
-    assert_int_equal(count, 5);
+    assert_int_equal(count, 6);
 }
 
 /* ---- what GitHub says ---- */

@@ -6,6 +6,7 @@
 
 #include "fixture.h"
 #include "prgate/reconcile.h"
+#include "prgate/visible.h"
 
 enum { V = 1700000000, NOW_MS = 7 }; /* the time of the record's view */
 
@@ -455,7 +456,9 @@ static void test_ids_say_what_they_are_made_of(void **state)
     make_record(&row, &record);
     struct reconcile_view view = {.policy = &policy, .record = &record, .pull = &pull, .label = &label};
     for (int round = 0; round < 2; round++) {
+        pull.visibility = round == 0 ? VISIBILITY_PRIVATE : VISIBILITY_PUBLIC;
         assert_int_equal(reconcile_compare(&view, events), 2);
+        check_int("labeled", "visibility", events[0].visibility, pull.visibility);
         check_str("labeled", "id", events[0].delivery, "reconcile-labeled-1700000003-aaaaaaaaaaaa");
         check_str("ready", "id", events[1].delivery, "reconcile-ready-for-review-1700000005-aaaaaaaaaaaa");
         view.now_ms++; /* the time of day is no part of it */
@@ -632,6 +635,42 @@ static void test_first_pass_starts_nothing_that_was_there_before(void **state)
     expect_queue(&f, "there before", 7, "edited");
     expect_queue(&f, "opened since", 8, "opened");
     fixture_close(&f);
+}
+
+static enum err_code visible_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    return visible_get(txn, 5, arg, err);
+}
+
+/* So that the status page shows a repository whose webhooks are all lost. */
+static void test_pass_learns_whether_the_repository_is_public(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *said;
+        bool want;
+    } rows[] = {{"public", ",\"private\":false", true},
+                {"private", ",\"private\":true", false},
+                {"not said", "", false}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        struct err err = {0};
+        char list[800];
+        bool public = !rows[i].want;
+        open_pass(&f, "");
+        snprintf(
+            list, sizeof list,
+            "[{\"number\":7,\"state\":\"open\",\"title\":\"t\",\"draft\":false,\"created_at\":\"" TIME
+            "\",\"updated_at\":\"" LATER "\",\"user\":{\"id\":2,\"login\":\"ann\"},\"head\":{\"sha\":\"" SHA_B
+            "\",\"ref\":\"topic\"},\"base\":{\"ref\":\"main\",\"repo\":{\"id\":5,\"full_name\":\"" REPO_NAME
+            "\"%s}},\"labels\":[]}]",
+            rows[i].said);
+        answer_with(0, "/pulls?", 200, list);
+        expect_pass(&f, rows[i].name, true, 1);
+        assert_int_equal(store_txn(f.gate.store, visible_body, &public, &err), ERR_OK);
+        check_bool(rows[i].name, "public", public, rows[i].want);
+        fixture_close(&f);
+    }
 }
 
 static void test_pass_tells_each_difference_once(void **state)
@@ -843,6 +882,7 @@ int main(void)
         cmocka_unit_test(test_ids_say_what_they_are_made_of),
         cmocka_unit_test(test_pass_over_what_agrees_costs_a_call_and_writes_nothing),
         cmocka_unit_test(test_first_pass_starts_nothing_that_was_there_before),
+        cmocka_unit_test(test_pass_learns_whether_the_repository_is_public),
         cmocka_unit_test(test_pass_tells_each_difference_once),
         cmocka_unit_test(test_label_is_asked_about_only_where_it_matters),
         cmocka_unit_test(test_who_may_not_ask_about_labels_waits_and_says_so_once),

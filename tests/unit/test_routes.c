@@ -47,6 +47,7 @@ static const struct page {
     {"/metrics.json", false, 200, json_type},
     {"/status", false, 200, html_type},
     {"/status.json", false, 200, json_type},
+    {"/status/style.css", false, 200, "text/css; charset=utf-8"},
     {"/status/octo/repo/7", false, 200, html_type},
     {"/status/octo/repo/7.json", false, 200, json_type},
     {"/status/Octo/REPO/7.json", false, 200, json_type},
@@ -76,6 +77,54 @@ static void test_page_is_found_wherever_the_path_is_cut(void **state)
             reply_release(&reply);
         }
     }
+    fixture_close(&f);
+}
+
+/* A browser is told in HTML, in a page that finds its style sheet from wherever it is. */
+static void test_browser_is_told_of_errors_in_html(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path, *accept, *type, *part;
+    } rows[] = {
+        {"/nothing", "text/html,*/*;q=0.8", html_type, "href=\"status/style.css?"},
+        {"/nothing/at/all", "text/html", html_type, "href=\"../../status/style.css?"},
+        {"/status/", "text/html", html_type, "href=\"../status/style.css?"},
+        {"/status/octo/repo/8", "text/html", html_type, "href=\"../../../status/style.css?"},
+        {"/status/octo/repo/8", "text/html", html_type, "<p>No such pull request is known.</p>"},
+        {"/status/octo/repo/8.json", "text/html", json_type, "no such pull request is known"},
+        {"/nothing", "application/json", json_type, "there is no such page"},
+        {"/nothing", "*/*", json_type, "there is no such page"},
+        {"/nothing", NULL, json_type, "there is no such page"},
+    };
+    struct fixture f;
+    open_gate(&f);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct reply reply;
+        struct request request = {.method = "GET", .path_info = rows[i].path, .accept = rows[i].accept};
+        ask(&f, &request, &reply);
+        check_int(rows[i].path, "status", reply.status, 404);
+        check_str(rows[i].path, "type", reply.content_type, rows[i].type);
+        check_contains(rows[i].path, "body", buf_text(&reply.body), rows[i].part);
+        reply_release(&reply);
+    }
+    fixture_close(&f);
+}
+
+static void test_filters_come_from_the_query(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_gate(&f);
+    struct reply reply;
+    struct request request = {.method = "GET", .path_info = "/status", .query = "q=%3Cb%3E&state=running"};
+    ask(&f, &request, &reply);
+    check_contains("page", "search", buf_text(&reply.body), "value=\"&lt;b&gt;\"");
+    check_contains("page", "state", buf_text(&reply.body), "<option value=\"running\" selected>");
+    check_contains("page", "links", buf_text(&reply.body),
+                   "href=\"?q=%3Cb%3E&amp;state=awaiting&amp;repo=\"");
+    check_contains("page", "none", buf_text(&reply.body), "No open pull request matches");
+    reply_release(&reply);
     fixture_close(&f);
 }
 
@@ -274,6 +323,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_page_is_found_wherever_the_path_is_cut),
+        cmocka_unit_test(test_browser_is_told_of_errors_in_html),
+        cmocka_unit_test(test_filters_come_from_the_query),
         cmocka_unit_test(test_part_that_is_missing_counts_as_empty),
         cmocka_unit_test(test_prefix_that_it_is_mounted_below_does_not_matter),
         cmocka_unit_test(test_path_that_only_resembles_a_page_is_none),

@@ -7,6 +7,7 @@
 
 #include "fixture.h"
 #include "prgate/report.h"
+#include "prgate/visible.h"
 #include "routes.h"
 #include "status.h"
 
@@ -55,7 +56,8 @@ static void test_health_counts_what_waits(void **state)
     assert_int_equal(store_txn(f.gate.store, add_intent_body, NULL, &err), ERR_OK);
     check_page("three", &f, "/healthz.json",
                "{\"status\":\"ok\",\"waiting\":3,\"deliveries\":2,\"intents\":1,");
-    check_page("three", &f, "/status", "<p>2 deliveries and 1 actions are waiting");
+    check_page("three", &f, "/status", "<dt>Webhooks waiting</dt><dd>2 <small>oldest ");
+    check_page("three", &f, "/status", "<dt>Actions waiting</dt><dd>1</dd>");
     check_page("three", &f, "/status.json", "\"waiting\":3,\"deliveries_waiting\":2,\"intents_waiting\":1");
     fixture_close(&f);
 }
@@ -80,7 +82,7 @@ static enum err_code add_to_ledger_body(struct store_txn *txn, void *arg, struct
     struct record *record = arg;
     static const char *const entries[] = {
         "{\"time\":1700000000000,\"kind\":\"decision\",\"event\":\"opened\",\"sender\":\"<i>eve</i>\","
-        "\"sha\":\"aaaaaaaaaaaaaaaa\",\"sentence\":\"<u>no</u>\"}",
+        "\"sha\":\"aaaaaaaaaaaaaaaa\",\"state\":\"awaiting\",\"sentence\":\"<u>no</u>\"}",
         "{\"time\":1700000001000,\"kind\":\"action\",\"action\":\"add_label\",\"sha\":\"aaaaaaaaaaaaaaaa\","
         "\"outcome\":\"dead\",\"answer\":\"<img src=x onerror=alert(1)>\"}",
     };
@@ -120,16 +122,24 @@ static void test_page_tells_people_what_is_known(void **state)
         const char *path, *part;
     } rows[] = {
         {"/status", "<a href=\"status/octo/repo/7\">octo/repo#7</a>"},
-        {"/status", "<td>awaiting</td>"},
-        {"/status", "the label: the author is not trusted"},
-        {"/status", "<code>aaaaaaaaaa</code>"},
+        {"/status", "<span class=\"badge awaiting\">awaiting</span>"},
+        {"/status", "waits for the label: the author is not trusted"},
+        {"/status",
+         "/octo/repo/commit/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"><code>aaaaaaaaaa</code></a>"},
         {"/status", "<time datetime=\"2023-11-14T22:13:20Z\">2023-11-14 22:13</time>"},
-        {"/status/octo/repo/7", "<h1>octo/repo#7</h1>"},
-        {"/status/octo/repo/7", "state: <strong>awaiting</strong>"},
-        {"/status/octo/repo/7", "waits for <strong>the label: the author is not trusted</strong>"},
-        {"/status/octo/repo/7", "<td>opened</td>"},
-        {"/status/octo/repo/7", "<td>add_label</td>"},
-        {"/status/octo/repo/7", "<td>dead</td>"},
+        {"/status/octo/repo/7", "<h1>octo/repo#7 <span class=\"badge awaiting\">awaiting</span></h1>"},
+        {"/status/octo/repo/7", "<link rel=\"stylesheet\" href=\"../../../status/style.css?v="},
+        {"/status/octo/repo/7", "<strong>triage</strong> permission sets the label <strong>CICD</strong>"},
+        {"/status/octo/repo/7",
+         "<p class=\"quiet\">Who can do it: anybody with triage permission or more</p>"},
+        {"/status/octo/repo/7", "<li>To decide: opened by tim, <time datetime=\""},
+        {"/status/octo/repo/7", "<td>the label: the author is not trusted</td>"},
+        {"/status/octo/repo/7", "<time datetime=\"2023-11-14T22:13:21Z\">2023-11-14 22:13</time>\n"
+                                "<p class=\"what\">Setting the label <code>aaaaaaaaaa</code></p>\n"
+                                "<p class=\"done\">Given up: "},
+        {"/status/octo/repo/7", "<g class=\"node been current\"><rect x=\"218\" y=\"44\""},
+        {"/status/octo/repo/7",
+         "<desc id=\"diagram-text\">It went from new to awaiting. It is awaiting now.</desc>"},
         {"/status/octo/repo/7.json", "\"state\":\"awaiting\""},
         {"/status.json", "\"repository\":\"octo/repo\",\"number\":7"},
     };
@@ -143,10 +153,15 @@ static void test_page_tells_people_what_is_known(void **state)
 /* Every tag on the page is one that the page itself has. */
 static void check_tags(const char *path, const char *html)
 {
-    static const char *const known[] = {"!doctype html", "html", "head", "meta", "title", "style", "body",
-                                        "main",          "h1",   "h2",   "p",    "div",   "table", "thead",
-                                        "tbody",         "tr",   "th",   "td",   "a",     "code",  "time",
-                                        "strong",        "br"};
+    static const char *const known[] = {
+        "!doctype html", "html",   "head",   "meta",    "title", "link",   "body",
+        "main",          "header", "footer", "nav",     "form",  "label",  "input",
+        "select",        "option", "button", "section", "h1",    "h2",     "p",
+        "div",           "dl",     "dt",     "dd",      "ul",    "ol",     "li",
+        "table",         "thead",  "tbody",  "tr",      "th",    "td",     "a",
+        "code",          "time",   "strong", "small",   "span",  "figure", "svg",
+        "figcaption",    "desc",   "defs",   "marker",  "path",  "g",      "rect",
+        "text"};
     for (const char *at = strchr(html, '<'); at != NULL; at = strchr(at + 1, '<')) {
         const char *name = at[1] == '/' ? at + 2 : at + 1;
         bool is_known = false;
@@ -186,10 +201,11 @@ static void test_pull_requests_page_escapes_what_it_alone_shows(void **state)
 {
     (void)state;
     static const char *const parts[] = {
-        "<td>&lt;a href=&quot;//evil&quot;&gt; (maintain), command</td>",
-        "<td>&lt;i&gt;eve&lt;/i&gt;</td>",
-        "<td>&lt;u&gt;no&lt;/u&gt;</td>",
-        "<td>&lt;img src=x onerror=alert(1)&gt;</td>",
+        ">&lt;a href=&quot;//evil&quot;&gt;</a>",
+        "/%3Ca%20href%3D%22%2F%2Fevil%22%3E\">",
+        "Opened by &lt;i&gt;eve&lt;/i&gt;",
+        "<p>&lt;u&gt;no&lt;/u&gt;.</p>",
+        "Given up: &lt;img src=x onerror=alert(1)&gt;.",
     };
     struct fixture f;
     fill(&f);
@@ -238,6 +254,39 @@ static void test_unknown_pull_request_is_said_to_be_unknown(void **state)
     fixture_close(&f);
 }
 
+/* By list, by name, and to programs as well: nobody learns that there is one. */
+static void test_private_repository_is_not_there(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/status/octo/repo/7", "/status/octo/repo/7.json",
+                                        "/status/Octo/Repo/7"};
+    for (int shown = 0; shown < 2; shown++) {
+        struct fixture f = {0};
+        struct reply reply;
+        fixture_configure(&f, shown ? "status_private = true" : "", "");
+        fixture_open_gate(&f);
+        struct event event = make_event(EVENT_OPENED, "d1");
+        event.visibility = VISIBILITY_PRIVATE;
+        put_event(&f, &event, false);
+        for (size_t i = 0; i < COUNT_OF(paths); i++) {
+            get(&f, paths[i], &reply);
+            check_int(paths[i], "status", reply.status, shown ? 200 : 404);
+            if (!shown)
+                check_str(paths[i], "body", buf_text(&reply.body),
+                          "{\"status\":\"error\",\"message\":\"no such pull request is known\"}\n");
+            reply_release(&reply);
+        }
+        get(&f, "/status", &reply);
+        check_bool("/status", "names it", strstr(buf_text(&reply.body), "octo/repo") != NULL, shown == 1);
+        reply_release(&reply);
+        get(&f, "/status.json", &reply);
+        check_bool("/status.json", "names it", strstr(buf_text(&reply.body), "octo/repo") != NULL,
+                   shown == 1);
+        reply_release(&reply);
+        fixture_close(&f);
+    }
+}
+
 static void test_json_is_whole(void **state)
 {
     (void)state;
@@ -279,6 +328,8 @@ static enum err_code put_many_body(struct store_txn *txn, void *arg, struct err 
 {
     (void)arg;
     enum err_code code = ERR_OK;
+    struct event event = make_event(EVENT_OPENED, "d1");
+    code = visible_note(txn, &event, err);
     for (uint64_t number = 1; number <= 1001 && code == ERR_OK; number++) {
         struct record record = {.key = {.repo_id = 5, .number = number}, .repo = "octo/repo"};
         code = table_put_record(txn, &record, err);
@@ -286,16 +337,17 @@ static enum err_code put_many_body(struct store_txn *txn, void *arg, struct err 
     return code;
 }
 
-static void test_page_says_when_it_does_not_show_all(void **state)
+static void test_page_shows_some_of_many_and_says_so(void **state)
 {
     (void)state;
     struct fixture f;
     struct err err = {0};
     fixture_open(&f, "");
     assert_int_equal(store_txn(f.gate.store, put_many_body, NULL, &err), ERR_OK);
-    check_page("many", &f, "/status", "Not all are shown: of each repository the newest, 1000 in all.");
-    check_page("many", &f, "/status", "octo/repo#1001<");
-    check_page("many", &f, "/status.json", "\"more\":true");
+    check_page("many", &f, "/status", "<span>Page 1 of 21</span>");
+    check_page("many", &f, "/status", "<span class=\"count\">1001</span>");
+    check_page("many", &f, "/status", "<a rel=\"next\" href=\"?q=&amp;state=&amp;repo=&amp;page=2\">");
+    check_page("many", &f, "/status.json", "\"matching\":1001,\"page\":1,\"pages\":2,\"more\":false");
     fixture_close(&f);
 }
 
@@ -404,9 +456,10 @@ int main(void)
         cmocka_unit_test(test_pull_requests_page_escapes_what_it_alone_shows),
         cmocka_unit_test(test_json_tells_text_as_it_is),
         cmocka_unit_test(test_unknown_pull_request_is_said_to_be_unknown),
+        cmocka_unit_test(test_private_repository_is_not_there),
         cmocka_unit_test(test_json_is_whole),
         cmocka_unit_test(test_dry_run_is_said),
-        cmocka_unit_test(test_page_says_when_it_does_not_show_all),
+        cmocka_unit_test(test_page_shows_some_of_many_and_says_so),
         cmocka_unit_test(test_headers_keep_pages_from_being_used_against_their_readers),
         cmocka_unit_test(test_store_that_cannot_be_read_makes_a_503),
     };

@@ -80,6 +80,26 @@ static void test_header_says_no_more_than_the_reply(void **state)
     reply_release(&reply);
 }
 
+/* A page's policy, and what may be kept. */
+static void test_page_may_do_next_to_nothing(void **state)
+{
+    (void)state;
+    struct reply reply;
+    reply_init(&reply);
+    reply.status = 200;
+    reply.content_type = "text/html; charset=utf-8";
+    check_header("page", &reply,
+                 "Status: 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 0\r\n" PLAIN
+                 "Content-Security-Policy: default-src 'none'; style-src 'self'; base-uri 'none'; "
+                 "form-action 'self'; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n\r\n");
+    reply.content_type = "text/css; charset=utf-8";
+    reply.max_age_s = 60;
+    check_header("sheet", &reply,
+                 "Status: 200 OK\r\nContent-Type: text/css; charset=utf-8\r\nContent-Length: 0\r\n"
+                 "Cache-Control: private, max-age=60\r\nX-Content-Type-Options: nosniff\r\n\r\n");
+    reply_release(&reply);
+}
+
 static void test_every_status_of_the_contract_has_its_phrase(void **state)
 {
     (void)state;
@@ -117,6 +137,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_takes_each_variable_and_stands_its_absence),
         cmocka_unit_test(test_header_says_no_more_than_the_reply),
+        cmocka_unit_test(test_page_may_do_next_to_nothing),
         cmocka_unit_test(test_every_status_of_the_contract_has_its_phrase),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,420 @@
+#include "prgate/narrate.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "prgate/intent.h"
+#include "prgate/record.h"
+#include "prgate/report.h"
+#include "prgate/text.h"
+#include "prgate/wording.h"
+
+static cJSON *member(const cJSON *object, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static bool has(const cJSON *object, const char *name)
+{
+    return report_text(object, name)[0] != '\0';
+}
+
+static void add_sentence(cJSON *object, const char *name, struct buf *sentence)
+{
+    if (sentence->len > 0 && sentence->data[0] >= 'a' && sentence->data[0] <= 'z')
+        sentence->data[0] = (unsigned char)(sentence->data[0] - 'a' + 'A');
+    cJSON_AddStringToObject(object, name, buf_text(sentence));
+    buf_clear(sentence);
+}
+
+/* ---- events ------------------------------------------------------------------------ */
+
+/* In front of who did it. Events that are not here are told by their name. */
+static const struct {
+    const char *event, *before;
+} events[] = {
+    {"opened", "Opened by "},
+    {"reopened", "Reopened by "},
+    {"ready_for_review", "Marked as ready for review by "},
+    {"synchronize", "Pushed to by "},
+    {"converted_to_draft", "Made a draft by "},
+    {"edited", "Edited by "},
+    {"closed", "Closed by "},
+    {"rerequested", "Re-run asked for by "},
+    {"command", "Command in a comment by "},
+    {"requested_action", "Button of the check pressed by "},
+    {"checks_requested", "Checks asked for by the merge queue, for "},
+    {"destroyed", "The merge queue's group is gone, by "},
+    {"dequeued", "Taken out of the merge queue by "},
+    {"wake", "prgate looked again, after "},
+};
+
+static void tell_label(const cJSON *entry, struct buf *out)
+{
+    bool set = strcmp(report_text(entry, "event"), "labeled") == 0;
+    buf_addf(out, "Label %s %s by ", report_text(entry, "label"), set ? "set" : "taken off");
+}
+
+static void tell_event(const cJSON *entry, struct buf *out)
+{
+    const char *event = report_text(entry, "event");
+    const char *sender = has(entry, "sender") ? report_text(entry, "sender") : "nobody known";
+    size_t before = out->len;
+    if (strcmp(event, "labeled") == 0 || strcmp(event, "unlabeled") == 0)
+        tell_label(entry, out);
+    for (size_t i = 0; i < sizeof events / sizeof *events && out->len == before; i++)
+        if (strcmp(events[i].event, event) == 0)
+            buf_adds(out, events[i].before);
+    if (out->len == before)
+        buf_addf(out, "%s by ", event);
+    buf_adds(out, sender);
+}
+
+/* ---- facts ------------------------------------------------------------------------- */
+
+enum about { THE_SENDER, THE_AUTHOR };
+
+static const struct {
+    const char *name, *why;
+    enum about about;
+    const char *yes, *no;
+} facts[] = {
+    {"sender_may_approve", "sender_why", THE_SENDER, "may approve", "may not approve"},
+    {"author_trusted", "author_why", THE_AUTHOR, "is trusted", "is not trusted"},
+    {"pusher_trusted", "pusher_why", THE_SENDER, "is trusted", "is not trusted"},
+    {"sender_is_prgate", "", THE_SENDER, "is prgate itself", "is not prgate itself"},
+};
+
+static bool is_known_fact(const char *name)
+{
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
+        if (strcmp(name, facts[i].name) == 0 || strcmp(name, facts[i].why) == 0)
+            return true;
+    return strcmp(name, "read_head") == 0;
+}
+
+/* One that has no sentence here: "name: value". */
+static void tell_other_fact(const cJSON *fact, struct buf *out)
+{
+    buf_addf(out, "%s: ", fact->string);
+    if (cJSON_IsString(fact))
+        buf_adds(out, fact->valuestring);
+    else if (cJSON_IsBool(fact))
+        buf_adds(out, cJSON_IsTrue(fact) ? "yes" : "no");
+    else if (cJSON_IsNumber(fact))
+        buf_addf(out, "%" PRId64, (int64_t)fact->valuedouble);
+}
+
+static void add_fact(cJSON *list, struct buf *sentence)
+{
+    cJSON_AddItemToArray(list, cJSON_CreateString(buf_text(sentence)));
+    buf_clear(sentence);
+}
+
+static void tell_person(const cJSON *entry, const char *author, enum about about, struct buf *out)
+{
+    if (about == THE_AUTHOR)
+        buf_addf(out, "the author %s", author);
+    else
+        buf_adds(out, has(entry, "sender") ? report_text(entry, "sender") : "nobody known");
+}
+
+static void tell_facts(const cJSON *entry, const char *author, cJSON *list, struct buf *sentence)
+{
+    const cJSON *known = member(entry, "facts"), *fact;
+    if (!cJSON_IsObject(known))
+        return;
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        const cJSON *value = member(known, facts[i].name);
+        if (!cJSON_IsBool(value))
+            continue;
+        tell_person(entry, author, facts[i].about, sentence);
+        buf_addf(sentence, " %s", cJSON_IsTrue(value) ? facts[i].yes : facts[i].no);
+        if (has(known, facts[i].why))
+            buf_addf(sentence, " (%s)", report_text(known, facts[i].why));
+        add_fact(list, sentence);
+    }
+    if (has(known, "read_head")) {
+        buf_addf(sentence, "GitHub showed %.10s as the head", report_text(known, "read_head"));
+        add_fact(list, sentence);
+    }
+    cJSON_ArrayForEach(fact, known)
+    {
+        if (is_known_fact(fact->string))
+            continue;
+        tell_other_fact(fact, sentence);
+        add_fact(list, sentence);
+    }
+}
+
+/* ---- actions ----------------------------------------------------------------------- */
+
+/* By intent_kind_name(). On the check itself it is "this check". One that nobody knows is told by its name. */
+static const char *action_text(const char *name)
+{
+    if (strcmp(name, intent_kind_name(INTENT_CHECK_AWAITING)) == 0)
+        return "making the check wait";
+    if (strcmp(name, intent_kind_name(INTENT_CHECK_DONE)) == 0)
+        return "completing the check";
+    for (int kind = INTENT_TRIGGER; kind < INTENT_KIND_END; kind++)
+        if (strcmp(intent_kind_name((enum intent_kind)kind), name) == 0)
+            return wording_action((enum intent_kind)kind);
+    return name;
+}
+
+static void tell_intents(const cJSON *entry, struct buf *out)
+{
+    const cJSON *intents = member(entry, "intents"), *intent;
+    if (cJSON_GetArraySize(intents) == 0)
+        return;
+    buf_adds(out, "To do: ");
+    cJSON_ArrayForEach(intent, intents)
+    {
+        if (intent->prev != NULL && intent != intents->child)
+            buf_adds(out, ", ");
+        buf_adds(out, cJSON_IsString(intent) ? action_text(intent->valuestring) : "?");
+    }
+}
+
+static const struct {
+    const char *outcome, *text;
+} outcomes[] = {
+    {"done", "done"}, /* with what GitHub answered, where that is worth a word */
+    {"dry_run", "not sent, since this is a dry run"},
+    {"unknown", "sent, and no answer came back"},
+    {"dead", "given up"},
+};
+
+static void tell_outcome(const cJSON *entry, struct buf *out)
+{
+    const char *outcome = report_text(entry, "outcome"), *text = outcome;
+    int64_t attempts = report_number(entry, "attempts"), ms = report_number(entry, "duration_ms");
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++)
+        if (strcmp(outcomes[i].outcome, outcome) == 0)
+            text = outcomes[i].text;
+    buf_adds(out, text);
+    if (has(entry, "answer"))
+        buf_addf(out, ": %s", report_text(entry, "answer"));
+    else if (strcmp(outcome, "done") == 0)
+        buf_adds(out, ": GitHub took it");
+    if (ms > 0)
+        buf_addf(out, "; took %" PRId64 " ms", ms);
+    if (attempts > 1)
+        buf_addf(out, "; attempt %" PRId64, attempts);
+}
+
+static void tell_action(const cJSON *entry, struct buf *out)
+{
+    buf_adds(out, action_text(report_text(entry, "action")));
+    if (report_number(entry, "run") > 1)
+        buf_addf(out, ", run %" PRId64, report_number(entry, "run"));
+}
+
+static void tell_entry(cJSON *entry, const char *author, struct buf *sentence)
+{
+    bool is_decision = strcmp(report_text(entry, "kind"), "decision") == 0;
+    cJSON *told = cJSON_CreateObject();
+    (is_decision ? tell_event : tell_action)(entry, sentence);
+    add_sentence(told, "what", sentence);
+    tell_facts(entry, author, cJSON_AddArrayToObject(told, "facts"), sentence);
+    buf_adds(sentence, report_text(entry, "sentence"));
+    add_sentence(told, "why", sentence);
+    (is_decision ? tell_intents : tell_outcome)(entry, sentence);
+    add_sentence(told, "done", sentence);
+    cJSON_DeleteItemFromObjectCaseSensitive(entry, "told");
+    cJSON_AddItemToObject(entry, "told", told);
+}
+
+static void tell_actions(cJSON *list)
+{
+    cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        cJSON_AddStringToObject(item, "action_text", action_text(report_text(item, "action")));
+    }
+}
+
+/* ---- the way ------------------------------------------------------------------------ */
+
+static void tell_way(cJSON *report)
+{
+    cJSON *way = cJSON_AddArrayToObject(report, "way"), *entry;
+    const char *from = "new";
+    cJSON_ArrayForEach(entry, member(report, "ledger"))
+    {
+        const char *to = report_text(entry, "state");
+        if (to[0] == '\0' || strcmp(from, to) == 0)
+            continue;
+        cJSON *step = cJSON_CreateObject();
+        cJSON_AddStringToObject(step, "from", from);
+        cJSON_AddStringToObject(step, "to", to);
+        cJSON_AddNumberToObject(step, "time", (double)report_number(entry, "time"));
+        cJSON_AddStringToObject(step, "what", report_text(member(entry, "told"), "what"));
+        cJSON_AddItemToArray(way, step);
+        from = to;
+    }
+}
+
+/* ---- what has to happen next ------------------------------------------------------------ */
+
+static void add_next(cJSON *list, const char *what, const char *who)
+{
+    cJSON *step = cJSON_CreateObject();
+    cJSON_AddStringToObject(step, "what", what);
+    cJSON_AddStringToObject(step, "who", who);
+    cJSON_AddItemToArray(list, step);
+}
+
+static void next_of_dead(const cJSON *report, cJSON *list)
+{
+    struct buf what;
+    const cJSON *letter;
+    cJSON_ArrayForEach(letter, member(report, "dead"))
+    {
+        buf_init(&what);
+        buf_addf(&what, "Given up: %s. Once the cause is mended, prgatectl dead retry %s#%" PRId64,
+                 report_text(letter, "action_text"), report_text(report, "repository"),
+                 report_number(report, "number"));
+        buf_addf(&what, " %" PRId64 ", or dead drop.", report_number(letter, "seq"));
+        add_next(list, buf_text(&what), "prgate's operator");
+        buf_release(&what);
+    }
+}
+
+/* What prgate does by itself. */
+static void next_of_queues(const cJSON *report, cJSON *list)
+{
+    char time[TEXT_TIME_SIZE];
+    struct buf what;
+    int deliveries = cJSON_GetArraySize(member(report, "deliveries"));
+    int intents = cJSON_GetArraySize(member(report, "intents"));
+    if (deliveries + intents == 0)
+        return;
+    buf_init(&what);
+    buf_addf(&what, "Webhooks to decide: %d, actions to do: %d", deliveries, intents);
+    if (report_number(report, "failures") > 0 && report_number(report, "put_off_until") != 0) {
+        text_from_time(report_number(report, "put_off_until") / 1000, time);
+        buf_addf(&what, ". The last attempt failed, the next is at %.10s %.5s UTC", time, time + 11);
+    }
+    buf_addc(&what, '.');
+    add_next(list, buf_text(&what), "prgate, by itself");
+    buf_release(&what);
+}
+
+static enum wait_reason reason_from_name(const char *name)
+{
+    for (int reason = WAIT_NOTHING; reason < WAIT_REASON_END; reason++)
+        if (strcmp(wait_reason_name((enum wait_reason)reason), name) == 0)
+            return (enum wait_reason)reason;
+    return WAIT_NOTHING;
+}
+
+static void tell_who(const struct policy *policy, enum wait_reason reason, const char *author,
+                     struct buf *who)
+{
+    const char *permission = permission_name(policy->approver_permission);
+    switch (reason) {
+    case WAIT_CONFLICT:
+        buf_addf(who, "%s, or whoever may push to the branch", author[0] == '\0' ? "the author" : author);
+        return;
+    case WAIT_BUDGET:
+        buf_adds(who, "prgate, by itself");
+        return;
+    case WAIT_DRAFT:
+        buf_addf(who, "%s, or anybody with %s permission or more", author[0] == '\0' ? "the author" : author,
+                 permission);
+        return;
+    case WAIT_TRIGGER_FAILED:
+        buf_addf(who, "whoever runs the CI system, then anybody with %s permission or more", permission);
+        return;
+    case WAIT_NOTHING:
+    case WAIT_STALE_APPROVAL:
+    case WAIT_NOT_APPROVER:
+    case WAIT_UNTRUSTED:
+    case WAIT_NO_LABEL:
+    case WAIT_PUSHER:
+    case WAIT_PUSHER_UNKNOWN:
+    case WAIT_TOO_SOON:
+    case WAIT_REASON_END:
+        break;
+    }
+    buf_addf(who, "anybody with %s permission or more", permission);
+}
+
+static void next_of_wait(const cJSON *report, const struct policy *policy, cJSON *list)
+{
+    enum wait_reason reason = reason_from_name(report_text(report, "waits_for"));
+    char time[TEXT_TIME_SIZE];
+    struct buf what, who;
+    buf_init(&what);
+    buf_init(&who);
+    wording_next(policy, reason, &what);
+    if (reason == WAIT_BUDGET && report_number(report, "until") != 0) {
+        text_from_time((report_number(report, "until") + 59999) / 60000 * 60, time);
+        buf_addf(&what, " Its turn is at %.10s %.5s UTC at the latest.", time, time + 11);
+    }
+    tell_who(policy, reason, report_text(report, "author"), &who);
+    add_next(list, buf_text(&what), buf_text(&who));
+    buf_release(&what);
+    buf_release(&who);
+}
+
+static const char *ci_of_head(const cJSON *report)
+{
+    const cJSON *head;
+    cJSON_ArrayForEach(head, member(report, "heads"))
+    {
+        if (strcmp(report_text(head, "sha"), report_text(report, "head")) == 0)
+            return report_text(head, "ci");
+    }
+    return "";
+}
+
+static void next_of_state(const cJSON *report, const struct policy *policy, cJSON *list)
+{
+    const char *state = report_text(report, "state");
+    if (strcmp(state, record_state_name(RECORD_CLOSED)) == 0)
+        add_next(list, "Nothing: the pull request is closed.", "whoever may reopen it");
+    else if (policy == NULL)
+        add_next(list, "The repository has no section in the configuration any more: nothing happens.",
+                 "prgate's operator");
+    else if (strcmp(state, record_state_name(RECORD_TRIGGERED)) != 0)
+        next_of_wait(report, policy, list);
+    else if (strcmp(ci_of_head(report), ci_state_name(CI_UNKNOWN)) == 0)
+        add_next(
+            list,
+            "See whether CI runs: the request went out, and no answer came back. If it does not, start it.",
+            "whoever may start CI by hand");
+    else
+        add_next(list, "Nothing at the gate: CI was started for this commit. Its result is CI's own check.",
+                 "the CI system");
+}
+
+/* What is no entry, whatever it is, is left out. */
+static void tell_ledger(cJSON *report)
+{
+    struct buf sentence;
+    cJSON *ledger = member(report, "ledger");
+    cJSON *entry = ledger == NULL ? NULL : ledger->child, *next;
+    buf_init(&sentence);
+    for (; entry != NULL; entry = next) {
+        next = entry->next;
+        if (cJSON_IsObject(entry))
+            tell_entry(entry, report_text(report, "author"), &sentence);
+        else
+            cJSON_Delete(cJSON_DetachItemViaPointer(ledger, entry));
+    }
+    buf_release(&sentence);
+}
+
+void narrate_pull(cJSON *report, const struct policy *policy)
+{
+    tell_ledger(report);
+    tell_actions(member(report, "intents"));
+    tell_actions(member(report, "dead"));
+    tell_way(report);
+    cJSON *list = cJSON_AddArrayToObject(report, "next");
+    next_of_dead(report, list);
+    next_of_queues(report, list);
+    next_of_state(report, policy, list);
+}

@@ -1,0 +1,24 @@
+/*
+ * narrate: what a report says of a pull request, in sentences for people.
+ *
+ * Works on report_pull()'s tree and adds to it; reads nothing else. Thread-safe.
+ */
+#ifndef PRGATE_NARRATE_H
+#define PRGATE_NARRATE_H
+
+#include <cjson/cJSON.h>
+
+#include "prgate/config.h"
+
+/*
+ * Adds
+ *   "next": [{"what", "who"}]: what has to happen next, the most pressing first, and who can do it; never empty. "what" may
+ *       hold Markdown's emphasis, as the check on GitHub has;
+ *   to each entry of "ledger" "told": {"what", "facts": [...], "why", "done"}, plain sentences, "" where there is nothing;
+ *   to each of "intents" and "dead" "action_text";
+ *   "way": [{"from", "to", "time", "what"}], the states that the ledger's decisions led through, in order.
+ * `policy` is the repository's, NULL: it is not configured any more.
+ */
+void narrate_pull(cJSON *report, const struct policy *policy);
+
+#endif
