@@ -61,15 +61,15 @@ struct event {
     char delivery[DELIVERY_SIZE]; /* X-GitHub-Delivery */
     char sha_prefix[SHA_SIZE];    /* EVENT_COMMAND: the commit that it names, lower-case hex digits, or "" */
     bool label_is_gate;           /* labeled, unlabeled: it is the policy's gate label */
-    int64_t received_ms;          /* Unix time at the door */
+    enum association association; /* of the pull request's author, or a comment's */
+    enum visibility visibility;   /* of its repository; for the inbox, and not kept with the delivery */
+    uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
+    int64_t received_ms; /* Unix time at the door */
     struct pr_key key;
     char repo[REPO_NAME_SIZE];
     uint64_t installation; /* 0: not an App's delivery */
     struct user sender;
-    struct snapshot pr;           /* as it was when GitHub made the event */
-    enum association association; /* of the pull request's author, or a comment's */
-    enum visibility visibility;   /* of its repository; for the inbox, and not kept with the delivery */
-    uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
+    struct snapshot pr;     /* as it was when GitHub made the event */
     char label[LABEL_SIZE]; /* labeled, unlabeled: which; else "" */
     uint64_t label_id;
     uint64_t comment; /* EVENT_COMMAND: its comment's id */

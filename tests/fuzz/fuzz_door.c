@@ -139,10 +139,12 @@ static const char *or_null(const char *text)
 /* Pages are made of these and of escaped text, and of nothing else. */
 static void check_page(const struct buf *body)
 {
-    static const char *const tags[] = {"!doctype html", "html",  "head",  "meta", "title", "style",  "body",
-                                       "main",          "h1",    "h2",    "p",    "br",    "strong", "div",
-                                       "table",         "thead", "tbody", "tr",   "th",    "td",     "time",
-                                       "code",          "a"};
+    static const char *const tags[] = {
+        "!doctype", "html",       "head", "meta", "title", "link",   "body",  "main",   "header", "footer",
+        "nav",      "section",    "h1",   "h2",   "p",     "div",    "span",  "small",  "strong", "code",
+        "time",     "a",          "ul",   "ol",   "li",    "dl",     "dt",    "dd",     "table",  "thead",
+        "tbody",    "tr",         "th",   "td",   "form",  "label",  "input", "select", "option", "button",
+        "figure",   "figcaption", "svg",  "desc", "defs",  "marker", "path",  "rect",   "g",      "text"};
     const char *text = buf_text((struct buf *)(uintptr_t)body);
     MUST(strlen(text) == body->len);
     for (const char *at = text; (at = strchr(at, '<')) != NULL;) {

@@ -1464,9 +1464,24 @@ static void test_pusher_of_an_untrusted_author_s_commit_is_not_asked_about(void 
     record_release(&life.record);
 }
 
+static void test_every_rule_has_words_of_its_own(void **state)
+{
+    (void)state;
+    for (unsigned a = RULE_LATER; a <= RULE_COMMAND_OWN; a++) {
+        const char *name = rule_name((enum rule)a);
+        assert_string_not_equal(name, "?");
+        assert_true(strlen(rule_sentence((enum rule)a)) > 5);
+        for (unsigned b = RULE_LATER; b < a; b++)
+            assert_string_not_equal(name, rule_name((enum rule)b));
+    }
+    assert_string_equal(rule_name((enum rule)(RULE_COMMAND_OWN + 1)), "?");
+    assert_string_equal(rule_sentence((enum rule)(RULE_COMMAND_OWN + 1)), "?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_rule_has_words_of_its_own),
         cmocka_unit_test(test_every_cell_is_as_the_table_says),
         cmocka_unit_test(test_a_second_time_adds_nothing),
         cmocka_unit_test(test_label_set_on_a_draft_lets_later_pushes_through),

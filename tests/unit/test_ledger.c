@@ -162,16 +162,16 @@ static void test_approval_is_told_where_it_was_noted(void **state)
         head->approved_at_ms = 1700000000123 - !noted;
         entry.decision.rule = RULE_APPROVED;
         char want[2048];
-        snprintf(
-            want, sizeof want,
-            "{\"v\":1,\"time\":1700000000123,\"kind\":\"decision\",\"delivery\":\"d-1\","
-            "\"event\":\"labeled\",\"sender\":\"tim\",\"sha\":\"" SHA_A_TEXT "\",\"head\":\"" SHA_A_TEXT
-            "\",\"state\":\"awaiting\",\"draft\":false,\"labelled\":false,\"rule\":\"approved\",\"sentence\":\"%s\",\"facts\":{},"
-            "%s\"intents\":[]}",
-            rule_sentence(RULE_APPROVED),
-            noted ? "\"approval\":{\"sha\":\"" SHA_A_TEXT
-                    "\",\"by\":\"tim\",\"by_id\":3,\"with\":\"button\",\"permission\":\"triage\"},"
-                  : "");
+        snprintf(want, sizeof want,
+                 "{\"v\":1,\"time\":1700000000123,\"kind\":\"decision\",\"delivery\":\"d-1\","
+                 "\"event\":\"labeled\",\"sender\":\"tim\",\"sha\":\"" SHA_A_TEXT "\",\"head\":\"" SHA_A_TEXT
+                 "\",\"state\":\"awaiting\",\"draft\":false,\"labelled\":false,\"rule\":\"approved\","
+                 "\"sentence\":\"%s\",\"facts\":{},"
+                 "%s\"intents\":[]}",
+                 rule_sentence(RULE_APPROVED),
+                 noted ? "\"approval\":{\"sha\":\"" SHA_A_TEXT
+                         "\",\"by\":\"tim\",\"by_id\":3,\"with\":\"button\",\"permission\":\"triage\"},"
+                       : "");
         check_entry(noted ? "noted" : "counts later", &entry, want);
         record_release(&entry.record);
     }
