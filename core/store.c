@@ -152,6 +152,23 @@ unsigned long store_inode(const char *path, const char *name)
     return inode;
 }
 
+/*
+ * Tells the directory from another one that came in its place, whose inode may have the same number: a file system
+ * gives that of what was removed to what is made next. 0: there is none.
+ */
+static unsigned long directory_id(const char *home)
+{
+    unsigned long id = store_inode(home, NULL);
+#ifdef STATX_BTIME
+    struct statx st;
+    if (id != 0 && statx(AT_FDCWD, home, 0, STATX_BTIME, &st) == 0 && (st.stx_mask & STATX_BTIME) != 0)
+        id = (id ^ (unsigned long)st.stx_btime.tv_sec * 1000003UL ^
+              (unsigned long)st.stx_btime.tv_nsec << 20) |
+             1;
+#endif
+    return id;
+}
+
 static unsigned long region_inode(const char *home)
 {
     return store_inode(home, "__db.001");
@@ -160,7 +177,7 @@ static unsigned long region_inode(const char *home)
 /* False: it is gone, or another stands in its place. */
 static bool home_is_there(struct store *store)
 {
-    return store_inode(store->home, NULL) == atomic_load(&store->directory);
+    return directory_id(store->home) == atomic_load(&store->directory);
 }
 
 static enum err_code say_lost(struct store *store, struct err *err)
@@ -629,7 +646,7 @@ static enum err_code open_all(struct store *store, int64_t give_up_ms, struct er
 
 static enum err_code try_to_open(struct store *store, int64_t give_up_ms, struct err *err)
 {
-    unsigned long directory = store_inode(store->home, NULL);
+    unsigned long directory = directory_id(store->home);
     if (directory == 0)
         return say_lost(store, err);
     enum err_code code = fence_lock(&store->fence, give_up_ms, err);
@@ -731,7 +748,7 @@ static void try_to_catch_up(struct store *store)
  */
 static bool watch_directory(struct store *store, int64_t *missing_since)
 {
-    unsigned long directory = store_inode(store->home, NULL);
+    unsigned long directory = directory_id(store->home);
     if (directory != 0 && directory != atomic_load(&store->directory)) {
         /* Its mark in alive/ is gone with the old one: others would take this process for dead and do its work. */
         log_error("the state directory was replaced: this process ends, its successor uses the new one",
