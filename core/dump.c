@@ -10,6 +10,7 @@
 #include "prgate/contents.h"
 #include "prgate/record.h"
 #include "prgate/text.h"
+#include "prgate/visible.h"
 
 #ifndef PRGATE_VERSION
 #define PRGATE_VERSION "0"
@@ -112,10 +113,16 @@ static enum err_code write_error(struct err *err)
                    strerror(errno));
 }
 
+/* The others are of this host's processes. */
+static bool is_for_another_host(enum store_table table, struct bytes key)
+{
+    return table != TABLE_SHARED || visible_is_row(key);
+}
+
 static enum err_code write_entry(void *arg, const struct entry *entry, struct err *err)
 {
     struct dump *dump = arg;
-    if (entry->table == TABLE_SHARED)
+    if (!is_for_another_host(entry->table, buf_bytes(&entry->key)))
         return ERR_OK;
     struct entry copy = {.table = entry->table};
     struct buf line;
@@ -179,7 +186,7 @@ static const char *member(const cJSON *object, const char *name)
 static bool find_table(const char *name, enum store_table *out)
 {
     for (int table = 0; name != NULL && table < TABLE_END; table++)
-        if (table != TABLE_SHARED && strcmp(store_table_name((enum store_table)table), name) == 0) {
+        if (strcmp(store_table_name((enum store_table)table), name) == 0) {
             *out = (enum store_table)table;
             return true;
         }
@@ -197,6 +204,8 @@ static const char *read_entry(const cJSON *json, struct entry *entry)
         return "\"table\" names no table that can be loaded";
     if (!add_unhex(&entry->key, member(json, "key")) || entry->key.len == 0)
         return "\"key\" is not hex digits";
+    if (!is_for_another_host(entry->table, buf_bytes(&entry->key)))
+        return "\"table\" names no table that can be loaded";
     if (text != NULL)
         buf_adds(&entry->value, text);
     else if (!add_unhex(&entry->value, member(json, "value")))

@@ -8,10 +8,17 @@
 /* The row: a number and a text, as all of that table. */
 static const char is_public[] = "public", is_private[] = "private";
 
+static const char prefix[] = "visible/";
+
+bool visible_is_row(struct bytes key)
+{
+    return key.len > sizeof prefix - 1 && memcmp(key.data, prefix, sizeof prefix - 1) == 0;
+}
+
 static void make_key(uint64_t repo_id, struct buf *key)
 {
     buf_init(key);
-    buf_addf(key, "visible/%" PRIu64, repo_id);
+    buf_addf(key, "%s%" PRIu64, prefix, repo_id);
 }
 
 /* Damaged or not there: not public, since the beginning of time. */

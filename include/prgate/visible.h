@@ -21,4 +21,7 @@ enum err_code visible_note(struct store_txn *txn, const struct event *event, str
 /* Inside a transaction. */
 enum err_code visible_get(struct store_txn *txn, uint64_t repo_id, bool *public, struct err *err);
 
+/* Is it such a row of table `shared`? The others are of the processes of one host, and of no use to another one. */
+bool visible_is_row(struct bytes key);
+
 #endif

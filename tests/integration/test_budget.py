@@ -78,7 +78,7 @@ def test_an_approval_is_kept_and_a_push_is_judged_by_itself(site):
     number = open_one(gate, "bob")
     gate.deliver(gate.happen("label", number=number, label="CICD", by="tim"))
     gate.settled()
-    assert "Approved by @tim." in check(gate, number)["output"]["summary"]
+    assert "Approved by @tim (triage) with the label" in check(gate, number)["output"]["summary"]
     assert (started(gate), status(gate, number)["waits_for"]) == ([1, 2], "budget")
     gate.deliver(gate.happen("push", number=number))
     gate.settled()

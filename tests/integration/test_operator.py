@@ -200,7 +200,7 @@ def test_simulate_goes_on_from_what_is_known(gate):
     assert (found["known"], found["rule"]) == (True, "approved")
     assert "trigger" in [one["action"] for one in found["actions"]]
     refused = as_json(gate.site, "simulate", "pull_request", path, "--may-not-approve")
-    assert (refused["rule"], [one["action"] for one in refused["actions"]][0]) == ("not_approver", "check_awaiting")
+    assert (refused["rule"], [one["action"] for one in refused["actions"]][0]) == ("not_approver", "remove_label")
     assert said(gate.site, "dump") == before
     assert outcome(gate.pull)["started"] == 0
 
