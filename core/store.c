@@ -51,7 +51,8 @@ enum {
     TXN_GIVE_UP_MS = 6000, /* GitHub hangs up after 10 s: answer 503 before it does */
     HOLDER_DEAD_MS = 1500, /* no transaction waits this long for a living one: somebody died holding locks */
     WATCHDOG_POLL_MS = 50,
-    WATCHDOG_STUCK_MS = 1000, /* longer than any sync of a healthy disk */
+    WATCHDOG_STUCK_MS =
+        300, /* while somebody waits to recover, for a thread that most likely waits for the dead */
     WATCHDOG_IDLE_MS = 3000,  /* opening or closing without using processor time: longer than many syncs */
     REGION_MISSING_MS = 1000, /* nobody needs this long between taking regions away and making new ones */
     TABLE_EMPTY_BYTES = 2 * STORE_PAGE_SIZE /* a table has this many from its making on */
@@ -453,8 +454,10 @@ static enum err_code recover_env(struct store *store, const struct boot_mark *ma
         return code;
     code = boot_mark_clear(mark, err);
     /* A crash or a failure before the end leaves it cleared, and the next one begins anew. */
+    atomic_store(&store->alone, true);
     if (code == ERR_OK)
         code = open_env(store, DB_RECOVER, err);
+    atomic_store(&store->alone, false);
     if (code != ERR_OK)
         return code;
     boot_mark_set(mark);
@@ -797,6 +800,21 @@ static int64_t handler_ns(struct store *store)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/*
+ * How long a thread may get nowhere. Amid opening or closing that may be a slow disk, unless another process has died
+ * meanwhile: then it waits for what that one held, and holds up all others.
+ */
+static int patience_ms(struct store *store, bool handling)
+{
+    struct err err;
+    bool died = false;
+    if (!handling)
+        return WATCHDOG_STUCK_MS;
+    if (!atomic_load(&store->alone))
+        fence_someone_died(&store->fence, &died, &err);
+    return died ? WATCHDOG_STUCK_MS : WATCHDOG_IDLE_MS;
+}
+
 static void *watch(void *arg)
 {
     struct store *store = arg;
@@ -810,7 +828,7 @@ static void *watch(void *arg)
         int64_t now = clock_monotonic_ms();
         if (!suspicious || since == 0)
             since = suspicious ? now : 0;
-        if (!suspicious || now - since < (handling ? WATCHDOG_IDLE_MS : WATCHDOG_STUCK_MS))
+        if (!suspicious || now - since < WATCHDOG_STUCK_MS || now - since < patience_ms(store, handling))
             continue;
         /* Claims and intents are data and wait for whoever comes next: ending here loses nothing. */
         log_error("a thread is stuck in Berkeley DB for good: this process ends",

@@ -32,6 +32,7 @@ struct store {
     atomic_ulong directory; /* inode of `home` itself */
     atomic_bool held;       /* the environment is open: who wants to recover waits for this process */
     atomic_bool replaced;   /* it is another by now, or gone: whoever comes opens anew */
+    atomic_bool alone;      /* recovering: nobody else can hold anything up */
     atomic_bool handling;   /* a thread is opening or closing the environment */
     atomic_int handler;     /* and this clock runs when it does */
     atomic_bool closed;     /* nothing is left to watch */

@@ -31,6 +31,9 @@ ASKED = '''repo "asked/*" {
   trigger = "repository_dispatch"
   trigger_can_be_asked = true
 }
+repo "by-author/*" {
+  author_labels = {"ann=bug"}
+}
 '''
 
 
@@ -67,6 +70,11 @@ def odd_label_taken_off(site):
     gate.do("open", author="bob")
     gate.do("label", label=ODD_LABEL, by="ann")
     gate.do("push")
+
+
+def labels_by_author(site):
+    gate = Gate(site, "by-author")
+    gate.do("open", author="ann")
 
 
 def conflict(site):
@@ -138,8 +146,8 @@ def missed(site):
     wait_until(lambda: len(site.sim.attempts(delivery=pushed["delivery"])) == 2, PASSES_S, "asked for again")
 
 
-STORIES = [approve, trusted, trusted_by_team, odd_label, odd_label_taken_off, conflict, command, workflow, lost_trigger,
-           cancelled, released, queued, hook_of_the_repository, missed]
+STORIES = [approve, trusted, trusted_by_team, odd_label, odd_label_taken_off, labels_by_author, conflict, command, workflow,
+           lost_trigger, cancelled, released, queued, hook_of_the_repository, missed]
 
 
 # What they run in

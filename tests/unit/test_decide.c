@@ -291,7 +291,8 @@ static void read_table(struct table *table)
     assert_non_null(begin);
     assert_non_null(end);
     *end = '\0';
-    char *rest, *line = strtok_r(begin, "\n", &rest); /* the marker */
+    char *rest, *line;
+    strtok_r(begin, "\n", &rest); /* the marker */
     for (int i = 0; (line = strtok_r(NULL, "\n", &rest)) != NULL; i++) {
         if (i < 2)
             continue; /* headings and their rule */
