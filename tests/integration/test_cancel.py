@@ -66,6 +66,17 @@ def test_closing_cancels_once(make_gate):
     assert len(calls(gate, "/cancel")) == 1
 
 
+def test_a_command_cancels_and_a_rerun_starts_it_again(make_gate):
+    gate = make_gate("cancelling")
+    head = gate.do("open", author="ann").head
+    gate.do("comment", body="/ci cancel", by="bob")  # who may not
+    assert runs(gate) == [(head, None)]
+    gate.do("comment", body="/ci cancel", by="tim")
+    assert runs(gate) == [(head, "cancelled")]
+    gate.do("comment", body="/ci rerun", by="tim")
+    assert runs(gate) == [(head, "cancelled"), (head, None)]
+
+
 def test_merging_cancels_too(make_gate):
     gate = make_gate("cancelling")
     gate.do("open", author="ann")
