@@ -731,7 +731,7 @@ static void test_handle_outlives_the_recovery_of_another_process(void **state)
 
 /* ---- a transaction that is under way when somebody has to recover ---- */
 
-enum { AMID_MS = 400 };
+enum { AMID_MS = 200 }; /* less than the watchdog waits */
 
 struct amid {
     struct store *store;
