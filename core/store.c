@@ -52,7 +52,7 @@ enum {
     HOLDER_DEAD_MS = 1500, /* no transaction waits this long for a living one: somebody died holding locks */
     WATCHDOG_POLL_MS = 50,
     WATCHDOG_STUCK_MS =
-        300, /* while somebody waits to recover, for a thread that most likely waits for the dead */
+        500, /* while others wait to recover, of a thread that most likely waits for the dead */
     WATCHDOG_IDLE_MS = 3000,  /* opening or closing without using processor time: longer than many syncs */
     REGION_MISSING_MS = 1000, /* nobody needs this long between taking regions away and making new ones */
     TABLE_EMPTY_BYTES = 2 * STORE_PAGE_SIZE /* a table has this many from its making on */
