@@ -51,8 +51,7 @@ enum {
     TXN_GIVE_UP_MS = 6000, /* GitHub hangs up after 10 s: answer 503 before it does */
     HOLDER_DEAD_MS = 1500, /* no transaction waits this long for a living one: somebody died holding locks */
     WATCHDOG_POLL_MS = 50,
-    WATCHDOG_STUCK_MS =
-        500, /* while others wait to recover, of a thread that most likely waits for the dead */
+    WATCHDOG_STUCK_MS = 500,  /* while others wait: a thread that most likely waits for the dead */
     WATCHDOG_IDLE_MS = 3000,  /* opening or closing without using processor time: longer than many syncs */
     REGION_MISSING_MS = 1000, /* nobody needs this long between taking regions away and making new ones */
     TABLE_EMPTY_BYTES = 2 * STORE_PAGE_SIZE /* a table has this many from its making on */
