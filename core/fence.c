@@ -63,7 +63,7 @@ static enum err_code wait_for_lock(int fd, int kind, int64_t give_up_ms, const c
     return ERR_OK;
 }
 
-static enum err_code open_and_lock(const struct fence *fence, const char *name, int *fd, struct err *err)
+static enum err_code open_named(const struct fence *fence, const char *name, int *fd, struct err *err)
 {
     struct buf path;
     buf_init(&path);
@@ -75,7 +75,7 @@ static enum err_code open_and_lock(const struct fence *fence, const char *name, 
 
 enum err_code fence_lock(struct fence *fence, int64_t give_up_ms, struct err *err)
 {
-    enum err_code code = open_and_lock(fence, "opening", &fence->opening_fd, err);
+    enum err_code code = open_named(fence, "opening", &fence->opening_fd, err);
     if (code == ERR_OK)
         code = wait_for_lock(fence->opening_fd, LOCK_EX, give_up_ms, "is opening it", err);
     if (code != ERR_OK)
@@ -90,13 +90,17 @@ void fence_unlock(struct fence *fence)
 
 /* ---- marks ---- */
 
-/* Marks are made and removed by their owners, and of the dead by who recovers: with fence_lock() held, none appears. */
+/*
+ * Marks are made and removed by their owners, and of the dead by who recovers: with fence_lock() held, none appears.
+ * Without, one that is being made looks dead for a moment.
+ */
 static bool is_dead(int dir, const char *name)
 {
     int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno != ENOENT; /* one that cannot be looked at: better one recovery too many */
-    bool dead = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    /* Shared: two that look at once must not take each other for the owner. */
+    bool dead = flock(fd, LOCK_SH | LOCK_NB) == 0;
     close(fd);
     return dead;
 }
@@ -155,7 +159,7 @@ enum err_code fence_enter(struct fence *fence, struct err *err)
 {
     enum err_code code = make_mark(fence, err);
     if (code == ERR_OK)
-        code = open_and_lock(fence, "use", &fence->use_fd, err);
+        code = open_named(fence, "use", &fence->use_fd, err);
     /* Nobody has it exclusively but with fence_lock() held. */
     if (code == ERR_OK && flock(fence->use_fd, LOCK_SH | LOCK_NB) != 0)
         code =
@@ -170,7 +174,7 @@ enum err_code fence_enter(struct fence *fence, struct err *err)
 static enum err_code say_recovering(const struct fence *fence, struct err *err)
 {
     int fd = -1;
-    enum err_code code = open_and_lock(fence, recovering_name, &fd, err);
+    enum err_code code = open_named(fence, recovering_name, &fd, err);
     let_go(&fd);
     return code;
 }
@@ -179,7 +183,7 @@ enum err_code fence_enter_alone(struct fence *fence, int64_t give_up_ms, struct 
 {
     enum err_code code = make_mark(fence, err);
     if (code == ERR_OK)
-        code = open_and_lock(fence, "use", &fence->use_fd, err);
+        code = open_named(fence, "use", &fence->use_fd, err);
     if (code == ERR_OK)
         code = say_recovering(fence, err);
     if (code == ERR_OK)

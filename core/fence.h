@@ -44,7 +44,10 @@ void fence_unlock(struct fence *fence);
 
 /* All that follows: with fence_lock() held. */
 
-/* Somebody had the environment open and died: what he was amid is to be undone. */
+/*
+ * Somebody had the environment open and died: what he was amid is to be undone. A hint where fence_lock() is not held, as
+ * by the watchdog: any thread, at any time.
+ */
 enum err_code fence_someone_died(struct fence *fence, bool *out, struct err *err);
 
 /* To join those that have it open. A crash from here on is found by fence_someone_died(). */
