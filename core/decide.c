@@ -163,8 +163,8 @@ static const struct snapshot *arbitrate(const struct record *record, const struc
 }
 
 /* The newest of read, payload and what was known; false: not to be told yet. */
-static bool newest_view(const struct record *record, const struct event *event, const struct facts *facts,
-                        int64_t now_ms, struct snapshot *view)
+bool decide_view(const struct record *record, const struct event *event, const struct facts *facts,
+                 int64_t now_ms, struct snapshot *view)
 {
     bool have_read = decide_knows(facts, FACT_READ);
     const struct snapshot *shown[3];
@@ -192,12 +192,6 @@ static bool newest_view(const struct record *record, const struct event *event, 
     else if (record->read_ms > event->received_ms && sha_equal(&record->view.head, &view->head))
         view->mergeable = record->view.mergeable;
     return true;
-}
-
-bool decide_view(const struct record *record, const struct event *event, const struct facts *facts,
-                 int64_t now_ms, struct snapshot *view)
-{
-    return newest_view(record, event, facts, now_ms, view);
 }
 
 bool decide_label_stands(const struct record *record, const struct snapshot *view)
@@ -327,7 +321,7 @@ static enum fact gate_needs(const struct record *record, const struct event *eve
     struct snapshot view;
     if (!decide_knows(facts, FACT_READ) && needs_read(record, event))
         return FACT_READ;
-    if (!newest_view(record, event, facts, now_ms, &view))
+    if (!decide_view(record, event, facts, now_ms, &view))
         return (enum fact)0;
     if (event->action == EVENT_COMMAND)
         return decide_command_needs(record, event, facts);
@@ -825,7 +819,7 @@ static void decide_gate(struct record *record, const struct event *event, const 
 {
     *out = (struct decision){.rule = RULE_LATER};
     struct snapshot view;
-    if (!newest_view(record, event, facts, now_ms, &view)) {
+    if (!decide_view(record, event, facts, now_ms, &view)) {
         out->later_ms = later_of(event->received_ms + SETTLE_MS, now_ms + CATCH_UP_POLL_MS);
         return;
     }
