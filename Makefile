@@ -263,6 +263,8 @@ DOC = $(DESTDIR)$(PREFIX)/share/doc/prgate
 MAN = $(DESTDIR)$(PREFIX)/share/man
 BASH_COMPLETIONS = $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions
+# Links fit the sources; installed, all pages are in one directory, and the examples below it.
+FLAT = 's,\(](\|src="\|href="\)docs/,\1,g; s,](\.\./,](,g; s,](conf/,](examples/,g; s,](nginx\.conf\.example,](examples/nginx.conf.example,g'
 EXAMPLES = nginx.conf.example $(filter-out conf/completion,$(wildcard conf/*))
 
 .PHONY: install uninstall
@@ -271,10 +273,11 @@ install: all
 		$(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS)
 	install -m 755 $(BUILD)/prgate.fcgi $(DESTDIR)$(PREFIX)/lib/prgate/prgate.fcgi
 	install -m 755 $(BUILD)/prgatectl $(DESTDIR)$(PREFIX)/bin/prgatectl
-	install -m 644 README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md $(DOC)
+	install -m 644 README.md CHANGELOG.md SECURITY.md LICENSE docs/*.md docs/*.png $(DOC)
 	install -m 644 $(EXAMPLES) $(DOC)/examples
 	sed -i 's#/usr/lib/prgate#$(PREFIX)/lib/prgate#g; s#/usr/bin/prgatectl#$(PREFIX)/bin/prgatectl#g' \
 		$(DOC)/*.md $(DOC)/examples/*
+	sed -i $(FLAT) $(DOC)/*.md
 	install -m 644 docs/prgatectl.1 $(MAN)/man1
 	install -m 644 docs/prgate.conf.5 $(MAN)/man5
 	install -m 644 docs/prgate.8 $(MAN)/man8

@@ -256,7 +256,7 @@ def test_every_metric_is_on_the_dashboard(samples):
 
 
 def test_every_metric_is_documented(samples):
-    table = set(re.findall(r"^\| `(prgate_[a-z_]+)[`{]", (ROOT / "README.md").read_text(), re.M))
+    table = set(re.findall(r"^\| `(prgate_[a-z_]+)[`{]", (ROOT / "docs/operating.md").read_text(), re.M))
     assert table == families(samples)
 
 
