@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """docs.py [DIRECTORY]: links of the pages in DIRECTORY, else of those in the sources. Each relative link leads to a file,
-and each anchor to a heading, by the names that GitHub gives them."""
+and each anchor to a heading, by the names that GitHub gives them. Of the sources also: what a page quotes as a message of
+prgate's (a block ```message) really stands in the code, and each workflow is one that GitHub would take."""
 import pathlib
 import re
 import sys
@@ -56,11 +57,63 @@ def check_links(pages):
     return wrong
 
 
+# ---- messages --------------------------------------------------------------------------
+
+FRAGMENT_MIN = 6  # what is shorter stands somewhere by chance
+
+
+def spoken(text):
+    """The texts of a C source: neighbouring literals joined, escapes resolved."""
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    literal = r'"(?:[^"\\\n]|\\.)*"'
+    for group in re.findall(rf"{literal}(?:\s*(?:PRI\w+\s*)?{literal})*", text):
+        yield "".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', group)).replace('\\"', '"').replace("\\n", "\n").replace("\\\\", "\\")
+
+
+def corpus():
+    """All that prgate may say, and what nginx says in its stead; one text a line."""
+    texts = [text for pattern in ("core/*.c", "fcgi/*.c", "cli/*.c") for file in sorted(ROOT.glob(pattern))
+             for text in spoken(file.read_text())]
+    texts += re.findall(r"return \d+ '(.*)\\n'", (ROOT / "nginx.conf.example").read_text())
+    return texts
+
+
+def not_said(quote, texts):
+    """The first part of the quotation that nothing says; None if all is well. "..." separates parts."""
+    parts = [part.strip() for part in quote.split("...")]
+    wanted = [part for part in parts if len(part) >= FRAGMENT_MIN]
+    if not wanted:
+        return quote
+    for part in wanted:
+        if not any(part in text for text in texts):
+            return part
+    return None
+
+
+def check_messages(pages):
+    texts, wrong, count = corpus(), [], 0
+    for page in pages:
+        for block in re.findall(r"^```message\n(.*?)^```$", page.read_text(), re.M | re.S):
+            for quote in block.splitlines():
+                count += 1
+                part = not_said(quote, texts)
+                if part is not None:
+                    wrong.append(f"{page}: prgate never says: {part}")
+    if count < 40:
+        wrong.append(f"only {count} messages were found")
+    # Would a message be missed that nobody says?
+    for made_up in ("the flux capacitor is not configured", "the pull request is closed: dropped it"):
+        if not_said(made_up, texts) is None:
+            wrong.append(f"a made-up message passes: {made_up}")
+    return wrong
+
+
 def main():
     if len(sys.argv) > 1:
         wrong = check_links(sorted(pathlib.Path(sys.argv[1]).glob("*.md")))
     else:
-        wrong = check_links([*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))])
+        pages = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+        wrong = check_links(pages) + check_messages(pages)
     for line in wrong:
         print(f"docs: {line}", file=sys.stderr)
     return 1 if wrong else 0
