@@ -7,6 +7,8 @@ import re
 import sys
 import urllib.parse
 
+import yaml
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -108,12 +110,77 @@ def check_messages(pages):
     return wrong
 
 
+# ---- workflows --------------------------------------------------------------------------
+
+INPUTS = {"repository", "number", "head_sha", "head_ref", "base_ref", "author", "key"}
+STRANGERS = re.compile(r"\$\{\{[^}]*\b(head_ref|author)\b")
+
+
+def steps_mistakes(name, job):
+    if "runs-on" not in job or not isinstance(job.get("steps"), list):
+        yield f"job {name} has no runs-on, or no steps"
+        return
+    for step in job["steps"]:
+        if ("run" in step) == ("uses" in step):
+            yield f"job {name}: a step is either run or uses"
+        if STRANGERS.search(str(step.get("run", ""))):
+            yield f"job {name}: a stranger's text in a script"
+
+
+def jobs_mistakes(jobs):
+    for name, job in jobs.items():
+        yield from steps_mistakes(name, job)
+        needs = job.get("needs", [])
+        for one in [needs] if isinstance(needs, str) else needs:
+            if one not in jobs:
+                yield f"job {name} needs {one}, which is not there"
+
+
+def gated_mistakes(flow, text):
+    """Of a workflow that prgate starts."""
+    listens = flow[True]  # YAML takes "on" for a truth value
+    if set(listens) - {"repository_dispatch", "workflow_dispatch"}:
+        yield f"it listens to {', '.join(listens)}: it would run ungated"
+    inputs = (listens.get("workflow_dispatch") or {}).get("inputs")
+    if "workflow_dispatch" in listens and (set(inputs) != INPUTS or any(one["type"] != "string" for one in inputs.values())):
+        yield "its inputs are not the seven that prgate sends, as strings"
+    if flow.get("permissions") != {}:
+        yield "it does not take all permissions away at its head"
+    if "key" not in flow.get("run-name", ""):
+        yield "its runs do not have the key in their names"
+    for job in flow["jobs"].values():
+        writes = "write" in job.get("permissions", {}).values()
+        if writes and any("checkout" in step.get("uses", "") for step in job["steps"]):
+            yield "a job that has the stranger's code may write"
+    if text.count("${{") != text.count("}}"):
+        yield "an expression is not closed"
+
+
+def check_workflows(pages):
+    wrong, count = [], 0
+    for page in pages:
+        for before, text in re.findall(r"^(<!-- before -->\n)?```yaml\n(.*?)^```$", page.read_text(), re.M | re.S):
+            try:
+                flow = yaml.safe_load(text)
+            except yaml.YAMLError as error:
+                wrong.append(f"{page}: a block is no YAML: {error}")
+                continue
+            if "jobs" not in flow:
+                continue
+            count += not before
+            mistakes = [*jobs_mistakes(flow["jobs"]), *([] if before else gated_mistakes(flow, text))]
+            wrong += [f"{page}: workflow {flow.get('name')}: {mistake}" for mistake in mistakes]
+    if count < 4:
+        wrong.append(f"only {count} workflows were found")
+    return wrong
+
+
 def main():
     if len(sys.argv) > 1:
         wrong = check_links(sorted(pathlib.Path(sys.argv[1]).glob("*.md")))
     else:
         pages = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
-        wrong = check_links(pages) + check_messages(pages)
+        wrong = check_links(pages) + check_messages(pages) + check_workflows(pages)
     for line in wrong:
         print(f"docs: {line}", file=sys.stderr)
     return 1 if wrong else 0

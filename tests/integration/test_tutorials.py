@@ -331,3 +331,30 @@ def test_workflow_is_the_one_of_install():
     def workflow(page):
         return re.search(r"^```yaml\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.M | re.S)[1]
     assert workflow("tutorial-nginx.md") == workflow("install.md")
+    assert workflow("install.md") in (ROOT / "docs/migrating.md").read_text()
+
+
+def configurations():
+    """[(page, text)]: each block ```conf of the pages; one that is a section alone gets what it cannot do without."""
+    found = []
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for text in re.findall(r"^```conf\n(.*?)^```$", page.read_text(), re.M | re.S):
+            head = "" if "state_dir" in text else (
+                'state_dir = "/var/lib/prgate"\nwebhook_secret_file = "/etc/prgate/webhook.secret"\ndry_run = true\n')
+            found.append((page.name, head + text))
+    return found
+
+
+@pytest.mark.parametrize("page, text", configurations(), ids=lambda value: value if value.endswith(".md") else "")
+def test_configurations_that_pages_show(root, key_pem, page, text):
+    for name, secret in {"webhook.secret": "secret", "scheduler.secret": "secret", "app.pem": key_pem}.items():
+        (root / name).write_text(secret)
+        (root / name).chmod(0o600)
+    conf = root / "prgate.conf"
+    conf.write_text(text.replace("/etc/prgate/", f"{root}/"))
+    done = subprocess.run([BUILD / "prgatectl", "-c", conf, "check", "configuration"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), page
+
+
+def test_pages_show_configurations():
+    assert len(configurations()) >= 5
