@@ -16,6 +16,8 @@ import subprocess
 from workspace import ROOT
 
 RUN_S = 60
+# A reader does not type below a make, as the tests run: a make of theirs would tell which directories it enters.
+OF_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
 
 
 class Differs(AssertionError):
@@ -77,7 +79,8 @@ class Tutorial:
         assert done == set(self.deeds), f"the page does not have {set(self.deeds) - done}"
 
     def type(self, block):
-        ran = subprocess.run(["sh", "-eu", "-c", self.here(block)], cwd=self.cwd, env={**os.environ, **self.environment},
+        around = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+        ran = subprocess.run(["sh", "-eu", "-c", self.here(block)], cwd=self.cwd, env={**around, **self.environment},
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
                              timeout=RUN_S, check=False, **self.user)
         if ran.returncode != 0:
