@@ -245,9 +245,21 @@ packages-bench:
 bench: packages-bench
 	$(MAKE) bench-run
 
+# Also BENCH_ROWS=..., BENCH_S=...: see tests/bench/bench.py.
+BENCH_PROGRAMS = null_responder null_cgi disk count_syncs.so
+
 .PHONY: bench-run
-bench-run: all $(BUILD)/bench/null_responder $(BUILD)/bench/count_syncs.so
+bench-run: all $(BENCH_PROGRAMS:%=$(BUILD)/bench/%)
 	$(PYTHON) tests/bench/bench.py
+
+# The table of the last run, into docs/performance.md.
+.PHONY: bench-docs
+bench-docs:
+	$(PYTHON) tests/bench/docs.py $(BUILD)/bench.md docs/performance.md
+
+$(BUILD)/bench/disk $(BUILD)/bench/null_cgi: $(BUILD)/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE $(MANDATORY) $(CFLAGS) -pie $(LDFLAGS) -o $@ $<
 
 $(BUILD)/bench/null_responder: tests/bench/null_responder.c
 	@mkdir -p $(@D)

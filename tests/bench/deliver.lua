@@ -15,10 +15,12 @@ function request()
     }, one[2])
 end
 
--- One line of JSON: requests answered, in how many seconds, how many of them with an error, and the 99th percentile.
+-- One line of JSON: requests answered, in how many seconds, how many of them with an error, and percentiles.
 function done(summary, latency)
     local errors = summary.errors
-    io.write(string.format('\n{"requests":%d,"seconds":%.3f,"refused":%d,"lost":%d,"p99_ms":%.2f}\n', summary.requests,
-        summary.duration / 1e6, errors.status, errors.connect + errors.read + errors.write + errors.timeout,
-        latency:percentile(99) / 1000))
+    io.write(string.format(
+        '\n{"requests":%d,"seconds":%.3f,"refused":%d,"lost":%d,"p50_ms":%.3f,"p99_ms":%.3f,"max_ms":%.3f}\n',
+        summary.requests, summary.duration / 1e6, errors.status,
+        errors.connect + errors.read + errors.write + errors.timeout,
+        latency:percentile(50) / 1000, latency:percentile(99) / 1000, latency.max / 1000))
 end

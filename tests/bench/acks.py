@@ -1,0 +1,141 @@
+"""(a) Acknowledged deliveries, with ceilings beside them; (d) what the pool of four needs for that."""
+import subprocess
+import tempfile
+import time
+
+from figures import Row, Target, at_least, at_most, lower_of, number, unknown
+from gate_site import signature
+from load import BUILD, SECONDS, BenchNginx, Wrk, payloads, running, told, wait_idle, write_requests
+from memory import PoolMemory
+
+CLIENTS = (1, 16, 128)
+TARGET_CLIENTS = 16
+SYNC_MS = 0.2
+NULL = "the null responder"
+
+
+def forged(body):
+    return signature(body, "not the secret")
+
+
+def clients_of(count):
+    return f"{count} client" + "s" * (count > 1)
+
+
+# ---- the disk -----------------------------------------------------------------------------
+
+def disk_rate(writers):
+    with tempfile.NamedTemporaryFile(prefix="prgate-bench-") as file:
+        ran = subprocess.run([BUILD / "bench/disk", file.name, str(SECONDS), str(writers)], check=True,
+                             stdout=subprocess.PIPE, text=True)
+    return float(ran.stdout)
+
+
+def disk_rows(facts):
+    rows = []
+    for writers in (1, 16):
+        rate = facts[f"disk_{writers}"] = disk_rate(writers)
+        each = f", {1000 / rate:.2f} ms each" if writers == 1 else ""
+        rows.append(Row("a", f"fdatasync of an append, {writers} writer" + "s" * (writers > 1), f"{rate:,.0f}/s{each}",
+                        rate, "/s").compared(facts["disk_1"], "one writer"))
+    return rows
+
+
+# ---- acknowledging --------------------------------------------------------------------------
+
+def counts(site):
+    """Once everything is decided, and each member has told its counts."""
+    wait_idle(site)
+    time.sleep(2)
+    _, metrics = site.get("/metrics.json")
+    return {"taken": metrics['prgate_deliveries_total{event="pull_request",outcome="taken"}'],
+            "commits": metrics['prgate_store_transactions_total{outcome="committed"}'],
+            "again": metrics['prgate_store_transactions_total{outcome="retried"}'],
+            "syncs": site.workspace.syncs()}
+
+
+def rate_row(what, clients, found, null):
+    return Row("a", f"{what}, {clients_of(clients)}", told(found), found["rate"], "/s").compared(null["rate"], NULL)
+
+
+def rate_target(facts):
+    """Half of what the null responder does, or 70 % of what the disk allows, whichever is lower."""
+    half, synced = 0.5 * facts["null"][TARGET_CLIENTS]["rate"], 0.7 * facts["disk_16"]
+    limit = lower_of(half, synced)
+    which = "half of the null responder" if limit == half else "70 % of fdatasync with 16 writers"
+    return at_least(facts["prgate"][TARGET_CLIENTS]["rate"], limit, f"≥ {number(limit)}/s: {which}")
+
+
+def p99_row(facts):
+    p99, sync_ms = facts["prgate"][TARGET_CLIENTS]["p99_ms"], 1000 / facts["disk_1"]
+    text = f"< 10 ms where a sync takes {SYNC_MS} ms"
+    target = (Target(text, p99 < 10) if round(sync_ms, 1) <= SYNC_MS
+              else unknown(text, f"not applicable: a sync takes {sync_ms:.2f} ms"))
+    return Row("a", f"prgate's p99, {clients_of(TARGET_CLIENTS)}", f"{p99:.1f} ms", p99, "ms").compared(
+        sync_ms, "one sync").aimed(target)
+
+
+def cost_rows(costs):
+    for clients, (before, after) in costs.items():
+        taken = after["taken"] - before["taken"]
+        each = {name: (after[name] - before[name]) / taken for name in ("commits", "again", "syncs")}
+        yield Row("a", f"a delivery's cost up to its decision, {clients_of(clients)}",
+                  f"{each['commits']:.2f} commits, {each['again']:.2f} transactions run again, "
+                  f"{each['syncs']:.2f} fdatasync", each["syncs"], "fdatasync").compared(each["commits"], "its commits")
+
+
+def measure_rates(site, wrk, facts):
+    facts["nginx"] = {clients: wrk.measure("/bench/nginx", clients) for clients in CLIENTS}
+    facts["null"] = {clients: wrk.measure("/bench/null", clients) for clients in CLIENTS}
+    facts["prgate"], costs = {}, {}
+    for clients in CLIENTS:
+        before = counts(site)
+        facts["prgate"][clients] = wrk.measure("/webhook", clients)
+        costs[clients] = before, counts(site)
+    return costs
+
+
+def rate_rows(facts):
+    for clients in CLIENTS:
+        null = facts["null"][clients]
+        yield rate_row("nginx alone answers 202", clients, facts["nginx"][clients], null)
+        yield rate_row("null responder: reads the body, answers 202", clients, null, null)
+        row = rate_row("prgate: durable, then answers 202", clients, facts["prgate"][clients], null)
+        yield row.aimed(rate_target(facts)) if clients == TARGET_CLIENTS else row
+
+
+def forged_row(site, facts):
+    """Refused, every one of them, and nothing else is."""
+    requests = write_requests(site.workspace.dir, "forged.lua", payloads(), forged)
+    found = Wrk(requests, site.server.port).measure("/webhook", TARGET_CLIENTS)
+    assert found["refused"] == found["requests"], found
+    rate, null = found["refused_rate"], facts["null"][TARGET_CLIENTS]["rate"]
+    return Row("a", f"bad signatures refused, {clients_of(TARGET_CLIENTS)}",
+               f"{rate:,.0f}/s, p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.1f} ms", rate, "/s").compared(
+                   null, NULL).aimed(at_least(rate, 0.8 * null, f"≥ 80 % of {NULL}"))
+
+
+def run(facts):
+    rows = disk_rows(facts)
+    with running(BenchNginx) as site:
+        memory = PoolMemory(site.workspace)
+        idle = memory.at_rest()
+        requests = write_requests(site.workspace.dir, "requests.lua", payloads())
+        costs = measure_rates(site, Wrk(requests, site.server.port), facts)
+        forged_one = forged_row(site, facts)
+        peak = memory.at_most()
+        later = memory.at_rest()
+    rows += [*rate_rows(facts), p99_row(facts), forged_one, *cost_rows(costs)]
+    return rows + memory_rows(idle, peak, later)
+
+
+# ---- memory ---------------------------------------------------------------------------------
+
+def memory_rows(idle, peak, later):
+    return [
+        Row("d", "pool of 4, idle, just started", idle.text, idle.rss, "MiB").compared(idle.rss, "idle").aimed(
+            at_most(idle.rss, 24, "RSS < 24 MiB in all")),
+        Row("d", "pool of 4, at most, under the load of (a)", peak.text, peak.rss, "MiB").compared(
+            idle.rss, "idle").aimed(at_most(peak.rss, 64, "RSS < 64 MiB in all")),
+        Row("d", "pool of 4, idle, after that load", later.text, later.rss, "MiB").compared(idle.rss, "idle"),
+    ]

@@ -1,0 +1,28 @@
+#!/usr/bin/python3
+"""docs.py TABLE PAGE: puts the table that `make bench` wrote between the two marks that the page has for it."""
+import pathlib
+import re
+import sys
+
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+def placed(page, table):
+    """The page with that table in it."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{BEGIN} and {END} are not both there")
+    return f"{before}{BEGIN}\n{table.strip()}\n{END}{after}"
+
+
+def main():
+    table, page = map(pathlib.Path, sys.argv[1:])
+    text = table.read_text()
+    if re.search(r"failed: |not measured", text):
+        sys.exit(f"docs.py: {table} is not of a whole run; run: make bench")
+    page.write_text(placed(page.read_text(), text))
+
+
+if __name__ == "__main__":
+    main()

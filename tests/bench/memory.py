@@ -1,0 +1,56 @@
+"""What the members of a pool hold of memory, in all. RSS counts a page that members share (the program, libraries, the
+store's regions) once for each of them, PSS once. At most: the sum of each member's own peak, which all need not have had
+at the same moment."""
+import contextlib
+import dataclasses
+import pathlib
+
+from overload import Members
+from processes import wait_until
+
+THREADS_MIN = 4  # a member that still starts has fewer
+
+
+@dataclasses.dataclass
+class Memory:
+    rss: float  # MiB
+    pss: float | None = None
+
+    @property
+    def text(self):
+        shared = f", {self.pss:.1f} MiB PSS" if self.pss is not None else ""
+        return f"{self.rss:.1f} MiB RSS{shared}"
+
+
+def fields(pid, file):
+    lines = pathlib.Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def mib(text):
+    return int(text.split()[0]) / 1024
+
+
+class PoolMemory:
+    def __init__(self, workspace, processes=4):
+        self.members, self.processes = Members(workspace), processes
+
+    def _pids(self):
+        wait_until(lambda: len(self._settled()) == self.processes, 30, "all members ready")
+        return self._settled()
+
+    def _settled(self):
+        found = []
+        for pid in self.members.pids():
+            with contextlib.suppress(OSError):
+                if int(fields(pid, "status")["Threads"]) > THREADS_MIN:
+                    found.append(pid)
+        return found
+
+    def at_rest(self):
+        pids = self._pids()
+        return Memory(sum(mib(fields(pid, "status")["VmRSS"]) for pid in pids),
+                      sum(mib(fields(pid, "smaps_rollup")["Pss"]) for pid in pids))
+
+    def at_most(self):
+        return Memory(sum(mib(fields(pid, "status")["VmHWM"]) for pid in self._pids()))

@@ -1,0 +1,74 @@
+"""The bench's own arithmetic, and that its table finds its place; the bench itself is `make bench`."""
+import json
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
+
+import docs
+from figures import Row, as_json, at_least, at_most, lower_of, markdown, number, percentile, plain, ratio, unknown
+
+
+@pytest.mark.parametrize("share, wanted", [(0, 1), (0.25, 1), (0.5, 2), (0.51, 3), (0.99, 4), (1, 4)])
+def test_percentiles(share, wanted):
+    assert percentile([4, 2, 1, 3], share) == wanted
+
+
+def test_percentile_of_many_and_of_none():
+    assert percentile(range(1, 101), 0.99) == 99
+    with pytest.raises(ValueError):
+        percentile([], 0.5)
+
+
+def test_ratios():
+    assert ratio(1, 4) == 0.25
+    assert ratio(0, 4) == 0
+    assert ratio(1, 0) is None and ratio(1, None) is None and ratio(None, 1) is None
+
+
+@pytest.mark.parametrize("value, wanted", [
+    (None, ""), (0, "0.00"), (0.12345, "0.123"), (0.00012345, "0.0001"), (1, "1.00"), (12.345, "12.3"), (99.96, "100.0"),
+    (1234.5, "1,234"), (-12.345, "-12.3")])
+def test_numbers(value, wanted):
+    assert number(value) == wanted
+
+
+@pytest.mark.parametrize("target, wanted", [
+    (at_least(5, 5, "x"), "met"), (at_least(4.9, 5, "x"), "not met"), (at_most(5, 5, "x"), "met"),
+    (at_most(5.1, 5, "x"), "not met"), (at_least(None, 5, "x"), "not measured"), (at_most(5, None, "x"), "not measured"),
+    (unknown("x", "the disk is slow"), "the disk is slow")])
+def test_verdicts(target, wanted):
+    assert target.verdict == wanted
+
+
+def test_the_lower_limit_is_of_those_that_are_known():
+    assert lower_of(3, 2) == 2 and lower_of(None, 2) == 2 and lower_of(None) is None
+
+
+ROWS = [Row("a", "acknowledged", "500/s", 500, "/s").compared(1000, "the null responder").aimed(at_least(0.5, 0.6, "≥ 60 %")),
+        Row("d", "idle", "20 MiB", 20, "MiB")]
+
+
+def test_table():
+    assert markdown(ROWS).splitlines()[2:] == [
+        "| (a) | acknowledged | 500/s | 0.500 × the null responder | ≥ 60 % | not met |",
+        "| (d) | idle | 20 MiB |  |  |  |"]
+    assert [line.split() for line in plain(ROWS).splitlines()][2] == ["(d)", "idle", "20", "MiB"]
+    first = json.loads(as_json(ROWS))[0]
+    assert first["ratio"] == 0.5 and first["target"]["met"] is False
+
+
+def test_table_goes_between_its_marks():
+    page = f"before\n{docs.BEGIN}\nold\n{docs.END}\nafter\n"
+    once = docs.placed(page, "new\n\n")
+    assert once == f"before\n{docs.BEGIN}\nnew\n{docs.END}\nafter\n"
+    assert docs.placed(once, "new") == once
+    with pytest.raises(ValueError):
+        docs.placed("no marks", "new")
+
+
+def test_page_has_the_marks():
+    page = pathlib.Path(__file__).resolve().parents[2] / "docs/performance.md"
+    assert docs.placed(page.read_text(), "x")
