@@ -25,7 +25,7 @@ static struct {
 } setup = {LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR};
 
 /* One thread works on one delivery at a time, and what it calls does not know on which. */
-static _Thread_local char about[128];
+static _Thread_local char about[LOG_ABOUT_SIZE];
 
 /*
  * A value may not use the last RESERVE bytes of a line unless it is short: so
@@ -83,6 +83,11 @@ void log_setup(enum log_level max_level, enum log_format format, enum log_target
 void log_about(const char *delivery)
 {
     text_copy_cut(about, sizeof about, delivery == NULL ? "" : delivery);
+}
+
+void log_get_about(char out[LOG_ABOUT_SIZE])
+{
+    memcpy(out, about, sizeof about);
 }
 
 typedef void escape_fn(struct buf *out, const char *text);

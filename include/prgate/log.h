@@ -57,6 +57,10 @@ void log_setup(enum log_level max_level, enum log_format format, enum log_target
  */
 void log_about(const char *delivery);
 
+/* What log_about() was told last in this thread, for whoever changes the task and comes back to it. */
+enum { LOG_ABOUT_SIZE = 128 };
+void log_get_about(char out[LOG_ABOUT_SIZE]);
+
 /* `fields` ends with one whose key is NULL. LOG_LEVEL_PANIC aborts. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
