@@ -255,141 +255,6 @@ static void tell_way(cJSON *report)
     }
 }
 
-/* ---- what has to happen next ------------------------------------------------------------ */
-
-static void add_next(cJSON *list, const char *what, const char *who)
-{
-    cJSON *step = cJSON_CreateObject();
-    cJSON_AddStringToObject(step, "what", what);
-    cJSON_AddStringToObject(step, "who", who);
-    cJSON_AddItemToArray(list, step);
-}
-
-static void next_of_dead(const cJSON *report, cJSON *list)
-{
-    struct buf what;
-    const cJSON *letter;
-    cJSON_ArrayForEach(letter, member(report, "dead"))
-    {
-        buf_init(&what);
-        buf_addf(&what, "Given up: %s. Once the cause is mended, prgatectl dead retry %s#%" PRId64,
-                 report_text(letter, "action_text"), report_text(report, "repository"),
-                 report_number(report, "number"));
-        buf_addf(&what, " %" PRId64 ", or dead drop.", report_number(letter, "seq"));
-        add_next(list, buf_text(&what), "prgate's operator");
-        buf_release(&what);
-    }
-}
-
-/* What prgate does by itself. */
-static void next_of_queues(const cJSON *report, cJSON *list)
-{
-    char time[TEXT_TIME_SIZE];
-    struct buf what;
-    int deliveries = cJSON_GetArraySize(member(report, "deliveries"));
-    int intents = cJSON_GetArraySize(member(report, "intents"));
-    if (deliveries + intents == 0)
-        return;
-    buf_init(&what);
-    buf_addf(&what, "Webhooks to decide: %d, actions to do: %d", deliveries, intents);
-    if (report_number(report, "failures") > 0 && report_number(report, "put_off_until") != 0) {
-        text_from_time(report_number(report, "put_off_until") / 1000, time);
-        buf_addf(&what, ". The last attempt failed, the next is at %.10s %.5s UTC", time, time + 11);
-    }
-    buf_addc(&what, '.');
-    add_next(list, buf_text(&what), "prgate, by itself");
-    buf_release(&what);
-}
-
-static enum wait_reason reason_from_name(const char *name)
-{
-    for (int reason = WAIT_NOTHING; reason < WAIT_REASON_END; reason++)
-        if (strcmp(wait_reason_name((enum wait_reason)reason), name) == 0)
-            return (enum wait_reason)reason;
-    return WAIT_NOTHING;
-}
-
-static void tell_who(const struct policy *policy, enum wait_reason reason, const char *author,
-                     struct buf *who)
-{
-    const char *permission = permission_name(policy->approver_permission);
-    switch (reason) {
-    case WAIT_CONFLICT:
-        buf_addf(who, "%s, or whoever may push to the branch", author[0] == '\0' ? "the author" : author);
-        return;
-    case WAIT_BUDGET:
-        buf_adds(who, "prgate, by itself");
-        return;
-    case WAIT_DRAFT:
-        buf_addf(who, "%s, or anybody with %s permission or more", author[0] == '\0' ? "the author" : author,
-                 permission);
-        return;
-    case WAIT_TRIGGER_FAILED:
-        buf_addf(who, "whoever runs the CI system, then anybody with %s permission or more", permission);
-        return;
-    case WAIT_NOTHING:
-    case WAIT_STALE_APPROVAL:
-    case WAIT_NOT_APPROVER:
-    case WAIT_UNTRUSTED:
-    case WAIT_NO_LABEL:
-    case WAIT_PUSHER:
-    case WAIT_PUSHER_UNKNOWN:
-    case WAIT_TOO_SOON:
-    case WAIT_REASON_END:
-        break;
-    }
-    buf_addf(who, "anybody with %s permission or more", permission);
-}
-
-static void next_of_wait(const cJSON *report, const struct policy *policy, cJSON *list)
-{
-    enum wait_reason reason = reason_from_name(report_text(report, "waits_for"));
-    char time[TEXT_TIME_SIZE];
-    struct buf what, who;
-    buf_init(&what);
-    buf_init(&who);
-    wording_next(policy, reason, &what);
-    if (reason == WAIT_BUDGET && report_number(report, "until") != 0) {
-        text_from_time((report_number(report, "until") + 59999) / 60000 * 60, time);
-        buf_addf(&what, " Its turn is at %.10s %.5s UTC at the latest.", time, time + 11);
-    }
-    tell_who(policy, reason, report_text(report, "author"), &who);
-    add_next(list, buf_text(&what), buf_text(&who));
-    buf_release(&what);
-    buf_release(&who);
-}
-
-static const char *ci_of_head(const cJSON *report)
-{
-    const cJSON *head;
-    cJSON_ArrayForEach(head, member(report, "heads"))
-    {
-        if (strcmp(report_text(head, "sha"), report_text(report, "head")) == 0)
-            return report_text(head, "ci");
-    }
-    return "";
-}
-
-static void next_of_state(const cJSON *report, const struct policy *policy, cJSON *list)
-{
-    const char *state = report_text(report, "state");
-    if (strcmp(state, record_state_name(RECORD_CLOSED)) == 0)
-        add_next(list, "Nothing: the pull request is closed.", "whoever may reopen it");
-    else if (policy == NULL)
-        add_next(list, "The repository has no section in the configuration any more: nothing happens.",
-                 "prgate's operator");
-    else if (strcmp(state, record_state_name(RECORD_TRIGGERED)) != 0)
-        next_of_wait(report, policy, list);
-    else if (strcmp(ci_of_head(report), ci_state_name(CI_UNKNOWN)) == 0)
-        add_next(
-            list,
-            "See whether CI runs: the request went out, and no answer came back. If it does not, start it.",
-            "whoever may start CI by hand");
-    else
-        add_next(list, "Nothing at the gate: CI was started for this commit. Its result is CI's own check.",
-                 "the CI system");
-}
-
 /* What is no entry, whatever it is, is left out. */
 static void tell_ledger(cJSON *report)
 {
@@ -407,14 +272,11 @@ static void tell_ledger(cJSON *report)
     buf_release(&sentence);
 }
 
-void narrate_pull(cJSON *report, const struct policy *policy)
+void narrate_pull(cJSON *report, const struct outlook *outlook)
 {
     tell_ledger(report);
     tell_actions(member(report, "intents"));
     tell_actions(member(report, "dead"));
     tell_way(report);
-    cJSON *list = cJSON_AddArrayToObject(report, "next");
-    next_of_dead(report, list);
-    next_of_queues(report, list);
-    next_of_state(report, policy, list);
+    next_tell(report, outlook);
 }

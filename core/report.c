@@ -38,6 +38,9 @@ static cJSON *describe_head(const struct head *head)
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "sha", head->sha.hex);
     add_time(object, "first_seen", head->first_seen_ms);
+    add_time(object, "came", head->came_at > INT64_MAX / 1000 ? 0 : head->came_at * 1000);
+    cJSON_AddStringToObject(object, "pushed_by", head->pushed_by.login);
+    cJSON_AddBoolToObject(object, "pusher_trusted", head->pusher == PUSHER_TRUSTED);
     cJSON_AddStringToObject(object, "ci", ci_state_name(head->ci));
     add_time(object, "ci_at", head->ci_at_ms);
     if (head->cancelled > 0 && head->cancelled >= head_attempt(head))
@@ -58,6 +61,10 @@ static cJSON *describe_head(const struct head *head)
         cJSON_AddNumberToObject(object, "reruns", head->reruns);
         cJSON_AddStringToObject(object, "rerun_by", head->rerun_by.login);
     }
+    if (head->rerun_failed)
+        cJSON_AddTrueToObject(object, "rerun_failed");
+    if (head->rerun_refused)
+        cJSON_AddTrueToObject(object, "rerun_refused");
     return object;
 }
 

@@ -139,7 +139,12 @@ static enum err_code find_pull(struct gate *gate, const char *path, cJSON **repo
     if (code == ERR_OK)
         code = report_pull(gate, repo, number, report, err);
     if (code == ERR_OK)
-        narrate_pull(*report, config_policy(gate->config, repo));
+        narrate_pull(*report, &(struct outlook){
+                                  .policy = config_policy(gate->config, repo),
+                                  .now_ms = clock_now_ms(),
+                                  .blocked_until_ms = metrics_get(gate->metrics, METRIC_RATE_BLOCKED_MS),
+                                  .dry_run = gate->config->dry_run,
+                              });
     return code;
 }
 

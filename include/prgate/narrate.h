@@ -8,17 +8,15 @@
 
 #include <cjson/cJSON.h>
 
-#include "prgate/config.h"
+#include "prgate/next.h"
 
 /*
  * Adds
- *   "next": [{"what", "who"}]: what has to happen next, the most pressing first, and who can do it; never empty. "what" may
- *       hold Markdown's emphasis, as the check on GitHub has;
  *   to each entry of "ledger" "told": {"what", "facts": [...], "why", "done"}, plain sentences, "" where there is nothing;
  *   to each of "intents" and "dead" "action_text";
- *   "way": [{"from", "to", "time", "what"}], the states that the ledger's decisions led through, in order.
- * `policy` is the repository's, NULL: it is not configured any more.
+ *   "way": [{"from", "to", "time", "what"}], the states that the ledger's decisions led through, in order;
+ *   "next": see next.h.
  */
-void narrate_pull(cJSON *report, const struct policy *policy);
+void narrate_pull(cJSON *report, const struct outlook *outlook);
 
 #endif

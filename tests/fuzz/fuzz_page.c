@@ -53,7 +53,7 @@ static void check_pull(const char *text, const char *ledger, size_t len)
         entries = cJSON_CreateArray();
     }
     cJSON_AddItemToObject(report, "ledger", entries);
-    narrate_pull(report, &config->policies[0]);
+    narrate_pull(report, &(struct outlook){.policy = &config->policies[0], .now_ms = 1700000000000});
     present_pull(report, 1700000000000);
     check_page("pull", report);
     cJSON_Delete(report);
