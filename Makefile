@@ -75,6 +75,10 @@ $(BUILD)/bench/growth: $(BUILD)/tests/bench/growth.o $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
+$(BUILD)/bench/guard: $(BUILD)/tests/bench/guard.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
+
 $(BUILD)/web/seed: $(BUILD)/tests/web/seed.o $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
@@ -92,6 +96,7 @@ $(BUILD)/crash/points.so: tests/crash/points.c
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
 -include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/bench/growth.d \
+	$(BUILD)/tests/bench/guard.d \
 	$(BUILD)/tests/web/seed.d
 
 # ---- running ------------------------------------------------------------------
@@ -268,6 +273,14 @@ $(BUILD)/bench/null_responder: tests/bench/null_responder.c
 $(BUILD)/bench/count_syncs.so: tests/bench/count_syncs.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE $(MANDATORY) -fPIC $(CFLAGS) -shared $(LDFLAGS) -o $@ $< -ldl
+
+# Instructions per delivery, by phase: fails on a tenth more than tests/bench/guard-counts.json, which the second one writes.
+.PHONY: bench-guard bench-guard-update
+bench-guard: $(BUILD)/bench/guard
+	$(PYTHON) tests/bench/guard.py $(BUILD)
+
+bench-guard-update: $(BUILD)/bench/guard
+	$(PYTHON) tests/bench/guard.py --update $(BUILD)
 
 # ---- installing -------------------------------------------------------------------
 

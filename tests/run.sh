@@ -39,6 +39,7 @@ step style "$make" check-style
 step hardening "$make" check-hardening
 step unit "$make" -j2 check-unit
 step growth "$make" check-growth
+step guard "$make" bench-guard
 step asan "$make" -j2 check-asan
 step tsan "$make" -j2 check-tsan
 step valgrind "$make" -j2 check-valgrind VALGRIND=short
