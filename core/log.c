@@ -146,7 +146,9 @@ static void add_time(struct buf *line)
 
 static void add_text_field(struct buf *line, const struct log_field *field)
 {
-    buf_addf(line, " %s=", field->key);
+    buf_addc(line, ' ');
+    buf_adds(line, field->key);
+    buf_addc(line, '=');
     if (field->is_number)
         buf_addf(line, "%" PRId64, field->number);
     else if (field->text == NULL)
@@ -157,7 +159,9 @@ static void add_text_field(struct buf *line, const struct log_field *field)
 
 static void add_json_field(struct buf *line, const struct log_field *field)
 {
-    buf_addf(line, ",\"%s\":", field->key);
+    buf_adds(line, ",\"");
+    buf_adds(line, field->key);
+    buf_adds(line, "\":");
     if (field->is_number) {
         buf_addf(line, "%" PRId64, field->number);
     } else if (field->text == NULL) {

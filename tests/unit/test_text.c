@@ -90,6 +90,30 @@ static void utf8(void **state)
     }
 }
 
+/* ASCII is stepped over eight bytes at a time: whatever is not must be seen wherever it stands, and to the last byte. */
+static void utf8_amid_ascii(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *bytes;
+        bool valid;
+    } rows[] = {{"two bytes", "\xc3\xa9", true},
+                {"four bytes", "\xf0\x9f\x9a\x80", true},
+                {"lone continuation", "\x80", false},
+                {"Latin-1", "\xe9", false}};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        size_t len = strlen(rows[i].bytes);
+        for (size_t at = 0; at + len <= 32; at++)
+            for (size_t end = at + len; end <= 32; end++) {
+                char text[32];
+                memset(text, 'a', sizeof text);
+                memcpy(text + at, rows[i].bytes, len);
+                check_bool(rows[i].name, "valid", text_utf8_valid(text, end), rows[i].valid);
+            }
+    }
+}
+
 typedef bool predicate(const char *text);
 
 struct predicate_row {
@@ -480,6 +504,7 @@ int main(void)
         cmocka_unit_test(copying),
         cmocka_unit_test(copying_to_nothing_touches_nothing),
         cmocka_unit_test(utf8),
+        cmocka_unit_test(utf8_amid_ascii),
         cmocka_unit_test(repo_names),
         cmocka_unit_test(owners_and_logins),
         cmocka_unit_test(refs),
