@@ -37,7 +37,7 @@ LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 CORE = err buf clock pr text log fiber secrecy codec signature key \
 	glob template patch config_check config config_policy command needs event_json event_check event_queue event_comment \
 	event_trust event delivery record intent decide decide_approve decide_budget decide_command decide_cancel decide_queue \
-	decide_policy rule http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
+	decide_policy rule http_hub http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
 	github_check github_actions github_runs github_hooks github_app github_policy trigger wording wording_policy wording_messages \
 	boot fence store store_backup tables visible health heads budget contents ledger alive dump claims metrics salvage \
 	shared_tokens gate dead pace repos files trust forget act_runs act_policy act inbox wake drain retain redeliver \

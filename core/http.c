@@ -1,12 +1,13 @@
 #include "prgate/http.h"
 
-#include <curl/curl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "http_internal.h"
 #include "prgate/clock.h"
+#include "prgate/fiber.h"
 #include "prgate/text.h"
 
 #if LIBCURL_VERSION_NUM < 0x075500
@@ -20,6 +21,7 @@ struct http_curl {
     CURL *curl;
     long timeout_ms;
     const atomic_bool *stop; /* NULL: nothing but the time-out ends an exchange */
+    struct http_hub *hub;    /* NULL: each exchange holds the thread */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -345,6 +347,13 @@ static enum err_code succeeded(const struct http_curl *self, const struct exchan
     return ERR_OK;
 }
 
+static CURLcode run(const struct http_curl *self, const char *url)
+{
+    if (self->hub == NULL || fiber_self() == NULL)
+        return curl_easy_perform(self->curl);
+    return http_hub_perform(self->hub, self->curl, url);
+}
+
 static enum err_code http_perform(struct http *http, const struct http_request *request,
                                   struct http_reply *reply, struct err *err)
 {
@@ -365,7 +374,7 @@ static enum err_code http_perform(struct http *http, const struct http_request *
         goto out;
     }
     int64_t started = clock_monotonic_ms();
-    CURLcode result = curl_easy_perform(self->curl);
+    CURLcode result = run(self, request->url);
     code = result == CURLE_OK ? succeeded(self, &exchange, err) : failed(self, &exchange, result, err);
     reply->duration_ms = clock_monotonic_ms() - started;
 out:
@@ -427,6 +436,12 @@ void http_stop_when(struct http *http, const atomic_bool *stop)
 {
     struct http_curl *self = (struct http_curl *)http;
     self->stop = stop;
+}
+
+void http_join(struct http *http, struct http_hub *hub)
+{
+    struct http_curl *self = (struct http_curl *)http;
+    self->hub = hub;
 }
 
 void http_reply_init(struct http_reply *reply)

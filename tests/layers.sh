@@ -43,7 +43,7 @@ only() { # HEADER FILES: nothing else includes it
 }
 only 'fcgi[^>]*' 'fcgi/serve_fcgi.c'
 only 'db\.h' 'core/store_internal.h' # which only the store's own files include
-only 'curl/curl\.h' 'core/http.c'
+only 'curl/curl\.h' 'core/http_internal.h' # which only http.c and http_hub.c include
 only 'confuse\.h' 'core/config.c'
 
 [ "$failed" -eq 0 ] && echo "layers: fine"

@@ -1,5 +1,5 @@
 /*
- * http: one HTTP exchange. The only module that knows libcurl.
+ * http: one HTTP exchange. It and http_hub are the only modules that know libcurl.
  *
  *     struct http *http;
  *     http_open(&http, timeout_s, &err);
@@ -90,6 +90,13 @@ void http_close(struct http *http);
  * For reading, or where nothing is lost. `stop` is borrowed until http_close().
  */
 void http_stop_when(struct http *http, const atomic_bool *stop);
+
+/*
+ * From here on an exchange that is made in a fiber gives way to the thread's other fibers until it is over: see http_hub.h.
+ * `hub` is borrowed until http_close().
+ */
+struct http_hub;
+void http_join(struct http *http, struct http_hub *hub);
 
 void http_reply_init(struct http_reply *reply);
 void http_reply_clear(struct http_reply *reply); /* as initialised, but keeps the body's memory */

@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "prgate/fiber.h"
 #include "prgate/http.h"
+#include "prgate/http_hub.h"
 
 enum { REQUESTS_MAX = 8, REQUEST_SIZE = 4096, CONNECTIONS_MAX = 8 };
 
@@ -192,8 +194,15 @@ static void server_stop(struct server *server)
 
 /* ---- asking it ---- */
 
+/* Every test runs twice: as prgatectl and CGI ask, and as a process that works on many pull requests at once does. */
+static bool in_fibers;
+
 struct client {
     struct http *http;
+    struct fibers *fibers; /* NULL: the exchange holds the thread */
+    struct http_hub *hub;
+    struct http_request request; /* for the fiber, as is `code` */
+    enum err_code code;
     struct http_reply reply;
     struct err err;
     char url[128];
@@ -204,17 +213,39 @@ static void client_open(struct client *client, int timeout_s)
     *client = (struct client){0};
     http_reply_init(&client->reply);
     assert_int_equal(http_open(&client->http, timeout_s, &client->err), ERR_OK);
+    if (!in_fibers)
+        return;
+    client->fibers = fibers_new();
+    assert_int_equal(http_hub_open(&client->hub, 4, &client->err), ERR_OK);
+    http_join(client->http, client->hub);
 }
 
 static void client_close(struct client *client)
 {
     http_reply_release(&client->reply);
     http_close(client->http);
+    http_hub_close(client->hub);
+    fibers_free(client->fibers);
+}
+
+static void perform(void *arg)
+{
+    struct client *client = arg;
+    client->code = client->http->perform(client->http, &client->request, &client->reply, &client->err);
 }
 
 static enum err_code ask_with(struct client *client, struct http_request request)
 {
-    return client->http->perform(client->http, &request, &client->reply, &client->err);
+    client->request = request;
+    if (client->fibers == NULL) {
+        perform(client);
+        return client->code;
+    }
+    assert_int_equal(fibers_start(client->fibers, perform, client, &client->err), ERR_OK);
+    for (int wait_ms = fibers_run(client->fibers); fibers_count(client->fibers) > 0;
+         wait_ms = fibers_run(client->fibers))
+        http_hub_run(client->hub, wait_ms);
+    return client->code;
 }
 
 static enum err_code ask(struct client *client, const char *method, int port, const char *path)
@@ -836,5 +867,7 @@ int main(void)
         cmocka_unit_test(test_redirects_not_followed),
         cmocka_unit_test(test_redirect_to_a_file),
     };
-    return cmocka_run_group_tests_name("http", tests, setup, teardown);
+    int failed = cmocka_run_group_tests_name("http", tests, setup, teardown);
+    in_fibers = true;
+    return failed + cmocka_run_group_tests_name("http in fibers", tests, setup, teardown);
 }

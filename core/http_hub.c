@@ -1,0 +1,257 @@
+#include "prgate/http_hub.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http_internal.h"
+#include "prgate/buf.h"
+#include "prgate/clock.h"
+#include "prgate/fiber.h"
+#include "prgate/text.h"
+
+enum {
+    LOOK_AGAIN_MS = 500,  /* while an exchange is under way: whether it is to be broken off */
+    HOST_SIZE = 256,      /* longest name, with a NUL */
+    NAME_KEPT_MS = 50000, /* less than libcurl keeps an address for */
+    HOSTS_MAX = 64        /* whose names are remembered */
+};
+
+/* One exchange. It lies on the stack of its fiber. */
+struct transfer {
+    CURL *easy;
+    struct fiber *fiber;
+    struct host *host;
+    struct transfer *next; /* that waits for the same name */
+    bool may_begin;
+    bool done;
+    CURLcode result;
+};
+
+struct host {
+    char name[HOST_SIZE];
+    struct transfer *ahead; /* whose look-up the others wait for; NULL = none is under way */
+    struct transfer *waiting, **end;
+    int64_t known_until_ms;
+};
+
+struct http_hub {
+    CURLM *multi;
+    size_t running; /* exchanges that libcurl has */
+    struct host hosts[HOSTS_MAX];
+    size_t host_count;
+};
+
+/* ---- names ---- */
+
+/* Where the host's name stands in the URL, and how long it is; 0: nowhere that this function would know. */
+static size_t find_host(const char *url, const char **host)
+{
+    const char *scheme_end = strstr(url, "://");
+    if (scheme_end == NULL)
+        return 0;
+    *host = scheme_end + 3;
+    size_t len = strcspn(*host, "/?#");
+    const char *user_end = memrchr(*host, '@', len);
+    if (user_end != NULL) {
+        len -= (size_t)(user_end + 1 - *host);
+        *host = user_end + 1;
+    }
+    size_t name_len = strcspn(*host, ":/?#");
+    return name_len < len ? name_len : len;
+}
+
+/* NULL: there is nothing to wait for, or too much to remember. */
+static struct host *host_of(struct http_hub *hub, const char *url)
+{
+    const char *name;
+    size_t len = find_host(url, &name);
+    if (len == 0 || len >= HOST_SIZE)
+        return NULL;
+    for (size_t i = 0; i < hub->host_count; i++)
+        if (strlen(hub->hosts[i].name) == len && memcmp(hub->hosts[i].name, name, len) == 0)
+            return &hub->hosts[i];
+    if (hub->host_count == HOSTS_MAX)
+        return NULL;
+    struct host *host = &hub->hosts[hub->host_count++];
+    *host = (struct host){.known_until_ms = 0};
+    memcpy(host->name, name, len);
+    host->end = &host->waiting;
+    return host;
+}
+
+static void wake_first(struct host *host)
+{
+    struct transfer *first = host->waiting;
+    if (first == NULL)
+        return;
+    host->waiting = first->next;
+    if (host->waiting == NULL)
+        host->end = &host->waiting;
+    first->may_begin = true;
+    fiber_wake(first->fiber);
+}
+
+/* Until its turn has come, or it has failed with the one ahead of it. */
+static void wait_for_name(struct transfer *transfer)
+{
+    struct host *host = transfer->host;
+    while (host->ahead != NULL && !transfer->done) {
+        transfer->may_begin = false;
+        transfer->next = NULL;
+        *host->end = transfer;
+        host->end = &transfer->next;
+        while (!transfer->may_begin && !transfer->done)
+            fiber_wait();
+    }
+    if (!transfer->done && host->known_until_ms <= clock_monotonic_ms())
+        host->ahead = transfer;
+}
+
+static bool has_passed(CURL *easy, CURLINFO info)
+{
+    curl_off_t us = 0;
+    return curl_easy_getinfo(easy, info, &us) == CURLE_OK && us > 0;
+}
+
+/* The one ahead needs the name no more. Everybody may go on, if it was looked up; else the next one goes ahead. */
+static void name_is_passed(struct host *host, bool known)
+{
+    host->ahead = NULL;
+    if (known)
+        host->known_until_ms = clock_monotonic_ms() + NAME_KEPT_MS;
+    do {
+        wake_first(host);
+    } while (known && host->waiting != NULL);
+}
+
+static void name_is_not_found(struct host *host, CURLcode result)
+{
+    host->ahead = NULL;
+    while (host->waiting != NULL) {
+        host->waiting->done = true;
+        host->waiting->result = result;
+        wake_first(host);
+    }
+}
+
+static void look_at_host(struct host *host)
+{
+    CURL *easy = host->ahead->easy;
+    long connects = 0;
+    bool connected = has_passed(easy, CURLINFO_PRETRANSFER_TIME_T);
+    /* Over a connection that was kept, nothing is looked up. */
+    bool kept =
+        connected && curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK && connects == 0;
+    if (connected || has_passed(easy, CURLINFO_NAMELOOKUP_TIME_T))
+        name_is_passed(host, !kept);
+}
+
+static void look_at_names(struct http_hub *hub)
+{
+    for (size_t i = 0; i < hub->host_count; i++)
+        if (hub->hosts[i].ahead != NULL)
+            look_at_host(&hub->hosts[i]);
+}
+
+/* ---- exchanges ---- */
+
+static bool is_about_name(CURL *easy, CURLcode result)
+{
+    return result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_COULDNT_RESOLVE_PROXY ||
+           (result == CURLE_OPERATION_TIMEDOUT && !has_passed(easy, CURLINFO_NAMELOOKUP_TIME_T));
+}
+
+static void let_others_go_on(struct transfer *transfer, CURLcode result)
+{
+    struct host *host = transfer->host;
+    if (host == NULL || host->ahead != transfer)
+        return;
+    if (is_about_name(transfer->easy, result))
+        name_is_not_found(host, result);
+    else
+        name_is_passed(host, false);
+}
+
+static void finish(struct http_hub *hub, CURL *easy, CURLcode result)
+{
+    char *mine = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &mine);
+    curl_multi_remove_handle(hub->multi, easy);
+    hub->running--;
+    struct transfer *transfer = (struct transfer *)(void *)mine;
+    let_others_go_on(transfer, result);
+    transfer->result = result;
+    transfer->done = true;
+    fiber_wake(transfer->fiber);
+}
+
+static CURLcode begin(struct http_hub *hub, struct transfer *transfer)
+{
+    if (curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) != CURLE_OK ||
+        curl_multi_add_handle(hub->multi, transfer->easy) != CURLM_OK)
+        return CURLE_FAILED_INIT;
+    hub->running++;
+    return CURLE_OK;
+}
+
+CURLcode http_hub_perform(struct http_hub *hub, CURL *easy, const char *url)
+{
+    struct transfer transfer = {.easy = easy, .fiber = fiber_self(), .host = host_of(hub, url)};
+    if (transfer.host != NULL)
+        wait_for_name(&transfer);
+    if (transfer.done)
+        return transfer.result;
+    CURLcode result = begin(hub, &transfer);
+    if (result != CURLE_OK) {
+        if (transfer.host != NULL && transfer.host->ahead == &transfer)
+            name_is_passed(transfer.host, false);
+        return result;
+    }
+    while (!transfer.done)
+        fiber_wait();
+    return transfer.result;
+}
+
+/* ---- the thread's side ---- */
+
+void http_hub_run(struct http_hub *hub, int wait_ms)
+{
+    int left;
+    const CURLMsg *message;
+    if (hub->running > 0 && (wait_ms < 0 || wait_ms > LOOK_AGAIN_MS))
+        wait_ms = LOOK_AGAIN_MS;
+    curl_multi_poll(hub->multi, NULL, 0, wait_ms < 0 ? LOOK_AGAIN_MS * 1000 : wait_ms, NULL);
+    curl_multi_perform(hub->multi, &left);
+    look_at_names(hub);
+    while ((message = curl_multi_info_read(hub->multi, &left)) != NULL)
+        if (message->msg == CURLMSG_DONE)
+            finish(hub, message->easy_handle, message->data.result);
+}
+
+void http_hub_rouse(struct http_hub *hub)
+{
+    curl_multi_wakeup(hub->multi);
+}
+
+enum err_code http_hub_open(struct http_hub **out, int exchanges_max, struct err *err)
+{
+    CURLM *multi = curl_multi_init();
+    if (multi == NULL || curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)exchanges_max) != CURLM_OK ||
+        curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)exchanges_max) != CURLM_OK) {
+        curl_multi_cleanup(multi);
+        return err_set(err, ERR_FATAL, 0, "libcurl gives no handle for several exchanges at once");
+    }
+    struct http_hub *hub = mem_alloc(sizeof *hub);
+    *hub = (struct http_hub){.multi = multi};
+    *out = hub;
+    return ERR_OK;
+}
+
+void http_hub_close(struct http_hub *hub)
+{
+    if (hub == NULL)
+        return;
+    curl_multi_cleanup(hub->multi);
+    free(hub);
+}

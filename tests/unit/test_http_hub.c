@@ -1,0 +1,368 @@
+/*
+ * Many exchanges at once in one thread: that they are, over which connections, and how many names are looked up.
+ */
+#include "check.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "prgate/fiber.h"
+#include "prgate/http.h"
+#include "prgate/http_hub.h"
+
+enum { MANY = 100 };
+
+/* ---- a server that answers all once enough have asked ---- */
+
+struct server {
+    int listener;
+    int port;
+    int enough; /* so many requests are there at once before any is answered */
+    atomic_bool stop;
+    atomic_int accepted;
+    atomic_int most; /* requests that were there at once */
+    pthread_t thread;
+    struct pollfd fds[1 + MANY];
+    int waiting[MANY]; /* asked, and not answered yet */
+    int waiting_count;
+};
+
+static void answer_all(struct server *server)
+{
+    static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    if (server->waiting_count > atomic_load(&server->most))
+        atomic_store(&server->most, server->waiting_count);
+    if (server->waiting_count < server->enough)
+        return;
+    for (int i = 0; i < server->waiting_count; i++)
+        send(server->waiting[i], reply, sizeof reply - 1, MSG_NOSIGNAL);
+    server->waiting_count = 0;
+}
+
+static void receive(struct server *server, struct pollfd *slot)
+{
+    char request[2048];
+    ssize_t got = recv(slot->fd, request, sizeof request - 1, 0);
+    if (got <= 0) {
+        close(slot->fd);
+        slot->fd = -1;
+        return;
+    }
+    request[got] = '\0';
+    if (strncmp(request, "GET /silent", 11) != 0)
+        server->waiting[server->waiting_count++] = slot->fd;
+}
+
+static void take(struct server *server)
+{
+    int fd = accept(server->listener, NULL, NULL);
+    atomic_fetch_add(&server->accepted, 1);
+    for (int i = 1; i <= MANY; i++) {
+        if (server->fds[i].fd < 0) {
+            server->fds[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+            return;
+        }
+    }
+    close(fd);
+}
+
+static void *serve(void *arg)
+{
+    struct server *server = arg;
+    server->fds[0] = (struct pollfd){.fd = server->listener, .events = POLLIN};
+    for (int i = 1; i <= MANY; i++)
+        server->fds[i].fd = -1;
+    while (!atomic_load(&server->stop)) {
+        poll(server->fds, 1 + MANY, 20);
+        for (int i = 1; i <= MANY; i++)
+            if (server->fds[i].fd >= 0 && server->fds[i].revents != 0)
+                receive(server, &server->fds[i]);
+        if (server->fds[0].revents != 0)
+            take(server);
+        answer_all(server);
+    }
+    for (int i = 1; i <= MANY; i++)
+        if (server->fds[i].fd >= 0)
+            close(server->fds[i].fd);
+    return NULL;
+}
+
+static struct server *server_start(int enough)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    struct server *server = mem_alloc(sizeof *server);
+    memset(server, 0, sizeof *server);
+    server->enough = enough;
+    server->listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(server->listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(server->listener, MANY), 0);
+    assert_int_equal(getsockname(server->listener, (struct sockaddr *)&at, &len), 0);
+    server->port = ntohs(at.sin_port);
+    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+    return server;
+}
+
+static void server_stop(struct server *server)
+{
+    atomic_store(&server->stop, true);
+    pthread_join(server->thread, NULL);
+    close(server->listener);
+}
+
+/* ---- names ---- */
+
+static atomic_int lookups, lookups_at_once, lookups_at_most;
+
+/* In the place of the C library's: libcurl calls this one. "hub.test" is this machine, "nowhere.test" does not exist. */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
+    memcpy(&real, &symbol, sizeof real);
+    if (node == NULL || strstr(node, ".test") == NULL)
+        return real(node, service, hints, out);
+    atomic_fetch_add(&lookups, 1);
+    int now = atomic_fetch_add(&lookups_at_once, 1) + 1;
+    if (now > atomic_load(&lookups_at_most))
+        atomic_store(&lookups_at_most, now);
+    usleep(50000); /* so that the others have come by now */
+    int code = strcmp(node, "hub.test") == 0 ? real("127.0.0.1", service, hints, out) : EAI_NONAME;
+    atomic_fetch_sub(&lookups_at_once, 1);
+    return code;
+}
+
+/* ---- many that ask ---- */
+
+struct asker {
+    struct http *http;
+    struct http_reply reply;
+    const char *url;
+    const char *method;
+    bool once;
+    enum err_code code;
+    struct err err;
+};
+
+struct crowd {
+    struct fibers *fibers;
+    struct http_hub *hub;
+    struct asker askers[MANY];
+    char url[128];
+};
+
+static void perform(void *arg)
+{
+    struct asker *asker = arg;
+    struct http_request request = {.method = asker->method, .url = asker->url, .once = asker->once};
+    asker->code = asker->http->perform(asker->http, &request, &asker->reply, &asker->err);
+}
+
+static struct crowd *crowd_open(int exchanges_max, int timeout_s)
+{
+    struct err err = {0};
+    struct crowd *crowd = mem_alloc(sizeof *crowd);
+    memset(crowd, 0, sizeof *crowd);
+    crowd->fibers = fibers_new();
+    assert_int_equal(http_hub_open(&crowd->hub, exchanges_max, &err), ERR_OK);
+    for (int i = 0; i < MANY; i++) {
+        struct asker *asker = &crowd->askers[i];
+        http_reply_init(&asker->reply);
+        asker->url = crowd->url;
+        asker->method = "GET";
+        assert_int_equal(http_open(&asker->http, timeout_s, &err), ERR_OK);
+        http_join(asker->http, crowd->hub);
+    }
+    return crowd;
+}
+
+static void crowd_close(struct crowd *crowd)
+{
+    for (int i = 0; i < MANY; i++) {
+        http_close(crowd->askers[i].http);
+        http_reply_release(&crowd->askers[i].reply);
+    }
+    http_hub_close(crowd->hub);
+    fibers_free(crowd->fibers);
+    free(crowd);
+}
+
+static void all_ask(struct crowd *crowd, int count)
+{
+    struct err err = {0};
+    for (int i = 0; i < count; i++)
+        assert_int_equal(fibers_start(crowd->fibers, perform, &crowd->askers[i], &err), ERR_OK);
+    for (int wait_ms = fibers_run(crowd->fibers); fibers_count(crowd->fibers) > 0;
+         wait_ms = fibers_run(crowd->fibers))
+        http_hub_run(crowd->hub, wait_ms);
+}
+
+static void expect_ok(struct crowd *crowd, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct asker *asker = &crowd->askers[i];
+        check_str("answer", asker->err.text, err_code_name(asker->code), "ok");
+        check_str("answer", "body", buf_text(&asker->reply.body), "ok");
+    }
+}
+
+static void test_all_at_once(void **state)
+{
+    (void)state;
+    struct server *server = server_start(MANY);
+    struct crowd *crowd = crowd_open(MANY, 30);
+    snprintf(crowd->url, sizeof crowd->url, "http://127.0.0.1:%d/", server->port);
+    for (int round = 0; round < 3; round++) {
+        all_ask(crowd, MANY);
+        expect_ok(crowd, MANY);
+    }
+    crowd_close(crowd);
+    server_stop(server);
+    check_int("at once", "requests", atomic_load(&server->most), MANY);
+    check_int("kept", "connections", atomic_load(&server->accepted), MANY);
+    free(server);
+}
+
+/* A connection of its own for what must not arrive twice, in the place of one that was kept. */
+static void test_connections_are_bounded(void **state)
+{
+    (void)state;
+    struct server *server = server_start(4);
+    struct crowd *crowd = crowd_open(4, 30);
+    snprintf(crowd->url, sizeof crowd->url, "http://127.0.0.1:%d/", server->port);
+    all_ask(crowd, 4);
+    expect_ok(crowd, 4);
+    for (int i = 0; i < 4; i++)
+        crowd->askers[i].once = true;
+    all_ask(crowd, 4);
+    expect_ok(crowd, 4);
+    crowd_close(crowd);
+    server_stop(server);
+    check_int("bounded", "connections in all", atomic_load(&server->accepted), 8);
+    free(server);
+}
+
+static void test_one_that_gets_no_answer(void **state)
+{
+    (void)state;
+    char silent[128];
+    struct server *server = server_start(1);
+    struct crowd *crowd = crowd_open(MANY, 1);
+    snprintf(crowd->url, sizeof crowd->url, "http://127.0.0.1:%d/", server->port);
+    snprintf(silent, sizeof silent, "http://127.0.0.1:%d/silent", server->port);
+    crowd->askers[0].url = silent;
+    crowd->askers[1].url = "http://127.0.0.1:1/";
+    crowd->askers[2].url = "ftp://127.0.0.1/";
+    crowd->askers[3].url = "nonsense";
+    all_ask(crowd, 20);
+    check_str("silent", "code", err_code_name(crowd->askers[0].code), "unknown");
+    check_str("refused", "code", err_code_name(crowd->askers[1].code), "retry");
+    check_str("no HTTP", "code", err_code_name(crowd->askers[2].code), "reject");
+    check_str("no host", "code", err_code_name(crowd->askers[3].code), "retry");
+    for (int i = 4; i < 20; i++)
+        check_str("the others", crowd->askers[i].err.text, err_code_name(crowd->askers[i].code), "ok");
+    crowd_close(crowd);
+    server_stop(server);
+    free(server);
+}
+
+static void count_lookups_anew(void)
+{
+    atomic_store(&lookups, 0);
+    atomic_store(&lookups_at_most, 0);
+}
+
+static void test_name_is_looked_up_once(void **state)
+{
+    (void)state;
+    struct server *server = server_start(30);
+    struct crowd *crowd = crowd_open(MANY, 30);
+    count_lookups_anew();
+    snprintf(crowd->url, sizeof crowd->url, "http://user@hub.test:%d/", server->port);
+    all_ask(crowd, 30);
+    expect_ok(crowd, 30);
+    check_int("found", "look-ups at once", atomic_load(&lookups_at_most), 1);
+    check_int("found", "look-ups", atomic_load(&lookups), 1);
+    crowd_close(crowd);
+    server_stop(server);
+    free(server);
+}
+
+static void test_name_that_is_not_there(void **state)
+{
+    (void)state;
+    struct crowd *crowd = crowd_open(MANY, 30);
+    count_lookups_anew();
+    snprintf(crowd->url, sizeof crowd->url, "http://nowhere.test/");
+    all_ask(crowd, 30);
+    for (int i = 0; i < 30; i++) {
+        check_str("not found", "code", err_code_name(crowd->askers[i].code), "retry");
+        check_contains("not found", "error", crowd->askers[i].err.text, "not sent: ");
+    }
+    check_int("not found", "look-ups", atomic_load(&lookups), 1);
+    all_ask(crowd, 1);
+    check_int("not found", "look-ups later", atomic_load(&lookups), 2);
+    crowd_close(crowd);
+}
+
+static void *rouse_soon(void *arg)
+{
+    usleep(20000);
+    http_hub_rouse(arg);
+    return NULL;
+}
+
+static void test_rouse(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct http_hub *hub;
+    pthread_t thread;
+    assert_int_equal(http_hub_open(&hub, 1, &err), ERR_OK);
+    http_hub_rouse(hub);
+    http_hub_run(hub, -1); /* returns at once */
+    assert_int_equal(pthread_create(&thread, NULL, rouse_soon, hub), 0);
+    http_hub_run(hub, -1);
+    pthread_join(thread, NULL);
+    http_hub_close(hub);
+    http_hub_close(NULL);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct err err;
+    unsetenv("http_proxy");
+    unsetenv("all_proxy");
+    unsetenv("ALL_PROXY");
+    return http_setup(&err) == ERR_OK ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    http_shutdown();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_connections_are_bounded),
+        cmocka_unit_test(test_one_that_gets_no_answer),
+        cmocka_unit_test(test_name_is_looked_up_once),
+        cmocka_unit_test(test_name_that_is_not_there),
+        cmocka_unit_test(test_rouse),
+    };
+    return cmocka_run_group_tests_name("http_hub", tests, setup, teardown);
+}
