@@ -250,6 +250,12 @@ packages-bench:
 bench: packages-bench
 	$(MAKE) bench-run
 
+# What `make bench` measures beside prgate, where it is there; nothing else comes from the net.
+.PHONY: bench-peers
+bench-peers:
+	@tools/packages.sh peers
+	tests/bench/peers/install.sh
+
 # Also BENCH_ROWS=..., BENCH_S=...: see tests/bench/bench.py.
 BENCH_PROGRAMS = null_responder null_cgi disk count_syncs.so
 
@@ -260,7 +266,7 @@ bench-run: all $(BENCH_PROGRAMS:%=$(BUILD)/bench/%)
 # The table of the last run, into docs/performance.md.
 .PHONY: bench-docs
 bench-docs:
-	$(PYTHON) tests/bench/docs.py $(BUILD)/bench.md docs/performance.md
+	$(PYTHON) tests/bench/into_page.py $(BUILD)/bench.md docs/performance.md
 
 $(BUILD)/bench/disk $(BUILD)/bench/null_cgi: $(BUILD)/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)

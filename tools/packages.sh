@@ -1,6 +1,6 @@
 #!/bin/sh
-# packages.sh [-l] run|check|bench: installs the Debian packages that are missing for `make run`, `make check` or
-# `make bench`.
+# packages.sh [-l] run|check|bench|peers: installs the Debian packages that are missing for `make run`, `make check`,
+# `make bench` or `make bench-peers`.
 # -l only lists all that are needed, one per line.
 set -eu
 
@@ -13,20 +13,28 @@ check='libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev mandoc git
     binutils valgrind libc6-dbg systemd prometheus python3-yaml chromium fonts-dejavu-core
     debhelper dpkg-dev fakeroot lintian adduser'
 bench='wrk python3 python3-aiohttp python3-cryptography apache2-bin media-types'
-services='nginx.service lighttpd.service prometheus.service'
+services='nginx.service lighttpd.service prometheus.service webhook.service'
 
 fail() { echo "packages.sh: $*" >&2; exit 1; }
+
+with_node() {
+    command -v node >/dev/null || echo nodejs
+    command -v npm >/dev/null || echo npm
+}
 
 needed() {
     case $1 in
     run) echo "$build $run" ;;
     check)
         echo "$build $run $check"
-        command -v node >/dev/null || echo nodejs
-        command -v npm >/dev/null || echo npm
+        with_node
         ;;
     bench) echo "$build $run $bench" ;;
-    *) fail "usage: packages.sh [-l] run|check|bench" ;;
+    peers)
+        echo webhook
+        with_node
+        ;;
+    *) fail "usage: packages.sh [-l] run|check|bench|peers" ;;
     esac
 }
 

@@ -46,7 +46,7 @@ class BenchWorkspace(Workspace):
 
 
 class BenchNginx(Pool4Nginx):
-    """The example, with two more locations to compare with."""
+    """The example, with more locations to compare with."""
 
     def start(self):
         self.null_socket = self.workspace.dir / "null.sock"
@@ -57,11 +57,17 @@ class BenchNginx(Pool4Nginx):
         super().start()
 
     def write(self, name, text):
-        place = "        location / {\n"
-        assert place in text
-        more = (f"        location = /bench/nginx {{ return 202 '{{}}\\n'; }}\n"
+        for place, more in {"        location / {\n": self.locations(), "    server {\n": self.upstreams()}.items():
+            assert place in text
+            text = text.replace(place, more + place)
+        return super().write(name, text)
+
+    def locations(self):
+        return (f"        location = /bench/nginx {{ return 202 '{{}}\\n'; }}\n"
                 f"        location = /bench/null {{ fastcgi_pass unix:{self.null_socket}; }}\n")
-        return super().write(name, text.replace(place, more + place))
+
+    def upstreams(self):
+        return ""
 
     def stop(self):
         super().stop()
@@ -79,8 +85,9 @@ class BenchApache(ApacheCgi):
 
 
 @contextlib.contextmanager
-def running(server, api=None, sim=None):
+def running(server, api=None, sim=None, **told_to_server):
     workspace = BenchWorkspace(api)
+    vars(workspace).update(told_to_server)
     try:
         site = Site(server, workspace, sim)
         try:

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 
-import docs
+import into_page
 from figures import Row, as_json, at_least, at_most, lower_of, markdown, number, percentile, plain, ratio, unknown
 
 
@@ -61,14 +61,14 @@ def test_table():
 
 
 def test_table_goes_between_its_marks():
-    page = f"before\n{docs.BEGIN}\nold\n{docs.END}\nafter\n"
-    once = docs.placed(page, "new\n\n")
-    assert once == f"before\n{docs.BEGIN}\nnew\n{docs.END}\nafter\n"
-    assert docs.placed(once, "new") == once
+    page = f"before\n{into_page.BEGIN}\nold\n{into_page.END}\nafter\n"
+    once = into_page.placed(page, "new\n\n")
+    assert once == f"before\n{into_page.BEGIN}\nnew\n{into_page.END}\nafter\n"
+    assert into_page.placed(once, "new") == once
     with pytest.raises(ValueError):
-        docs.placed("no marks", "new")
+        into_page.placed("no marks", "new")
 
 
 def test_page_has_the_marks():
     page = pathlib.Path(__file__).resolve().parents[2] / "docs/performance.md"
-    assert docs.placed(page.read_text(), "x")
+    assert into_page.placed(page.read_text(), "x")

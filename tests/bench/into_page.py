@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""docs.py TABLE PAGE: puts the table that `make bench` wrote between the two marks that the page has for it."""
+"""into_page.py TABLE PAGE: puts the table that `make bench` wrote between the two marks that the page has for it."""
 import pathlib
 import re
 import sys
@@ -20,7 +20,7 @@ def main():
     table, page = map(pathlib.Path, sys.argv[1:])
     text = table.read_text()
     if re.search(r"failed: |not measured", text):
-        sys.exit(f"docs.py: {table} is not of a whole run; run: make bench")
+        sys.exit(f"into_page.py: {table} is not of a whole run; run: make bench")
     page.write_text(placed(page.read_text(), text))
 
 

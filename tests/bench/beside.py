@@ -1,0 +1,126 @@
+"""(p) prgate and its peers, one after the other, behind the same nginx, with the same rules and the same simulator."""
+import contextlib
+import time
+import uuid
+
+import contenders
+from figures import Row, at_least, ratio, unknown
+from gate_site import webhook_headers
+from github_sim import client
+from load import SECONDS, BenchNginx, Wrk, running, told, write_requests
+from memory import PoolMemory
+from processes import free_port
+from workspace import TOKEN, TOKEN_USER
+
+CLIENTS = 16
+PULLS = max(100, int(1000 * SECONDS))  # about what the fastest answers in that time: few are sent twice
+AT_ONCE = 100
+REPO = "dispatch/bench"
+TARGETS = {contenders.PROBOT.name: 5, contenders.OCTOKIT.name: 2}
+PATH = "/bench/peer"
+REPEATED = 3
+SETTLE_S = 1.5
+
+
+class PeerNginx(BenchNginx):
+    """One more location, for a peer; connections to it are kept."""
+
+    def locations(self):
+        return super().locations() + (
+            f"        location = {PATH} {{ proxy_pass http://peer{self.workspace.peer.path}; proxy_http_version 1.1; "
+            f"proxy_set_header Connection \"\"; proxy_read_timeout 60s; }}\n")
+
+    def upstreams(self):
+        return f"    upstream peer {{ server 127.0.0.1:{self.workspace.peer_port}; keepalive 64; }}\n"
+
+
+@contextlib.contextmanager
+def simulator():
+    with client.start() as sim:
+        sim.token(token=TOKEN, login=TOKEN_USER)
+        sim.repo(full_name=REPO, labels=["CICD"], roles={"ann": "write", "tim": "triage", TOKEN_USER: "write"})
+        yield sim
+
+
+def opened(sim, count, author="ann"):
+    """The deliveries of that many pull requests' opening."""
+    bodies = []
+    while len(bodies) < count:
+        steps = [("open", {"repo": REPO, "author": author})] * min(AT_ONCE, count - len(bodies))
+        bodies += [sent[0]["payload"].encode() for sent in sim.batch(steps)]
+    return bodies
+
+
+def starts(sim):
+    return len(sim.state(repo=REPO)["repos"][REPO]["dispatches"])
+
+
+def starts_of_one(site, path, sim):
+    """How often CI is started for one delivery that comes several times."""
+    body, delivery = opened(sim, 1)[0], str(uuid.uuid4())
+    for _ in range(REPEATED):
+        site.server.request("POST", path, webhook_headers("pull_request", body, delivery), body)
+    time.sleep(SETTLE_S)
+    return starts(sim)
+
+
+def measure(site, path, sim):
+    once = starts_of_one(site, path, sim)
+    requests = write_requests(site.workspace.dir, "peer.lua", opened(sim, PULLS))
+    return {**Wrk(requests, site.server.port).measure(path, CLIENTS), "starts_of_one": once}
+
+
+def measure_prgate():
+    with simulator() as sim, running(BenchNginx, sim.url, sim) as site:
+        memory = PoolMemory(site.workspace)
+        idle = memory.at_rest()
+        return {**measure(site, "/webhook", sim), "idle": idle, "peak": memory.at_most()}
+
+
+def measure_peer(contender):
+    port = free_port()
+    with simulator() as sim, running(PeerNginx, peer=contender, peer_port=port) as site, \
+            contenders.started(contender, site.workspace.dir, port, sim.url) as peer:
+        idle, _ = peer.memory()
+        return {**measure(site, PATH, sim), "idle": idle, "peak": peer.memory()[1]}
+
+
+# ---- rows -----------------------------------------------------------------------------------
+
+def rate_row(contender, found, prgate):
+    where = ", with the simulator" if contender.makes_calls else ""
+    row = Row("a", f"{contender.name}: {contender.acknowledges}, {CLIENTS} clients{where}", told(found),
+              found["rate"], "/s").compared(prgate["rate"], "prgate with the simulator")
+    times = TARGETS.get(contender.name)
+    if times:
+        gain = ratio(prgate["rate"], found["rate"])
+        row.aimed(at_least(gain, times, f"prgate ≥ {times} × this; it is {gain:.2f} ×"))
+    return row
+
+
+def rows_of(contender, found, prgate):
+    idle, peak, count = found["idle"], found["peak"], found["starts_of_one"]
+    rows = [rate_row(contender, found, prgate),
+            Row("d", f"{contender.name}, under that load",
+                f"idle {idle.rss:.1f} MiB RSS, at most {peak.rss:.1f} MiB RSS", peak.rss, "MiB").compared(
+                    prgate["peak"].rss, "prgate's at most")]
+    if contender.makes_calls:
+        rows.append(Row("a", f"{contender.name}: one delivery, sent {REPEATED} times", f"CI is started {count} ×",
+                        count).compared(1, "once"))
+    return rows
+
+
+def missing_row(contender, why):
+    row = Row("a", contender.name, f"not there: {why}")
+    if contender.name in TARGETS:
+        row.aimed(unknown(f"prgate ≥ {TARGETS[contender.name]} × this", "not measured"))
+    return row
+
+
+def run(facts):
+    prgate = measure_prgate()
+    rows = rows_of(contenders.PRGATE, prgate, prgate)
+    for contender in contenders.ALL:
+        why = contender.missing()
+        rows += [missing_row(contender, why)] if why else rows_of(contender, measure_peer(contender), prgate)
+    return rows
