@@ -256,11 +256,11 @@ bench-peers:
 	@tools/packages.sh peers
 	tests/bench/peers/install.sh
 
-# Also BENCH_ROWS=..., BENCH_S=...: see tests/bench/bench.py.
-BENCH_PROGRAMS = null_responder null_cgi disk count_syncs.so
+# Also BENCH_ROWS=..., BENCH_S=..., BENCH_SHORT=1: see tests/bench/bench.py.
+BENCH_PROGRAMS = null_responder null_cgi disk count_syncs.so growth guard
 
 .PHONY: bench-run
-bench-run: all $(BENCH_PROGRAMS:%=$(BUILD)/bench/%)
+bench-run: all $(BENCH_PROGRAMS:%=$(BUILD)/bench/%) $(BUILD)/web/seed
 	$(PYTHON) tests/bench/bench.py
 
 # The table of the last run, into docs/performance.md.

@@ -12,7 +12,7 @@ check='libcmocka-dev clang clang-format clang-tidy libclang-rt-14-dev mandoc git
     apache2-bin libapache2-mod-fcgid lighttpd media-types
     binutils valgrind libc6-dbg systemd prometheus python3-yaml chromium fonts-dejavu-core
     debhelper dpkg-dev fakeroot lintian adduser'
-bench='wrk python3 python3-aiohttp python3-cryptography apache2-bin media-types'
+bench='wrk valgrind python3 python3-aiohttp python3-cryptography apache2-bin media-types'
 services='nginx.service lighttpd.service prometheus.service webhook.service'
 
 fail() { echo "packages.sh: $*" >&2; exit 1; }

@@ -2,7 +2,8 @@
 """bench.py: how fast and how small prgate is, in one table from one run on one machine.
 
 Called by `make bench`. Prints the table and writes it to build/bench.md, and with it all figures to build/bench.json.
-BENCH_ROWS: only these groups, such as "ae", p being the peers; BENCH_S: seconds for each measurement of a rate (3).
+BENCH_ROWS: only these groups, such as "ae", p being the peers; BENCH_S: seconds for each measurement of a rate (3);
+BENCH_SHORT=1: no store of a million pull requests, which takes minutes.
 
 Clients, web server, pool, simulator and disk share this machine, so that figures of different machines or days say
 little: the ratios of one run do. Nothing fails because a machine is slow; what cannot be measured is named in its row.
@@ -20,11 +21,18 @@ sys.path[1:1] = [str(HERE.parent), str(HERE.parent / "integration")]
 import acks
 import beside
 import cgi_mode
+import growing
+import instructions
 import killed
+import latency
+import progress
+import status_page
 from figures import Row, as_json, markdown, plain
 from load import BUILD, SECONDS
 
-SECTIONS = {"ad": acks, "p": beside, "e": cgi_mode, "i": killed}
+# In the order of their running.
+SECTIONS = {"ad": acks, "p": beside, "b": latency, "c": progress, "e": cgi_mode, "i": killed, "h": status_page,
+            "g": instructions, "f": growing}
 
 
 def chosen():

@@ -70,19 +70,27 @@ def measure(site, path, sim):
     return {**Wrk(requests, site.server.port).measure(path, CLIENTS), "starts_of_one": once}
 
 
-def measure_prgate():
+def measured_prgate(measure_it):
+    """What measure_it(site, path, sim) finds of a pool of its own, and what the pool needed for it."""
     with simulator() as sim, running(BenchNginx, sim.url, sim) as site:
         memory = PoolMemory(site.workspace)
         idle = memory.at_rest()
-        return {**measure(site, "/webhook", sim), "idle": idle, "peak": memory.at_most()}
+        found = measure_it(site, "/webhook", sim)
+        return with_memory(found, idle, memory.at_most())
 
 
-def measure_peer(contender):
+def measured_peer(contender, measure_it):
+    """The same of a peer behind the same nginx."""
     port = free_port()
     with simulator() as sim, running(PeerNginx, peer=contender, peer_port=port) as site, \
             contenders.started(contender, site.workspace.dir, port, sim.url) as peer:
         idle, _ = peer.memory()
-        return {**measure(site, PATH, sim), "idle": idle, "peak": peer.memory()[1]}
+        found = measure_it(site, PATH, sim)
+        return with_memory(found, idle, peer.memory()[1])
+
+
+def with_memory(found, idle, peak):
+    return {**found, "idle": idle, "peak": peak}
 
 
 # ---- rows -----------------------------------------------------------------------------------
@@ -118,9 +126,9 @@ def missing_row(contender, why):
 
 
 def run(facts):
-    prgate = measure_prgate()
+    prgate = measured_prgate(measure)
     rows = rows_of(contenders.PRGATE, prgate, prgate)
     for contender in contenders.ALL:
         why = contender.missing()
-        rows += [missing_row(contender, why)] if why else rows_of(contender, measure_peer(contender), prgate)
+        rows += [missing_row(contender, why)] if why else rows_of(contender, measured_peer(contender, measure), prgate)
     return rows

@@ -29,7 +29,7 @@ class BenchWorkspace(Workspace):
             super().__init__("http://127.0.0.1:1", "none", extra="dry_run = true\n")
         else:
             super().__init__(api, "token", timeout=20)
-        self.conf.write_text(self.conf.read_text().replace('log_level = "debug"', 'log_level = "warning"'))
+        self.conf.write_text(self.conf.read_text().replace('log_level = "debug"', 'log_level = "error"'))
         for name in PROGRAMS:
             shutil.copy(BUILD / "bench" / name, self.bin)
             (self.bin / name).chmod(0o755)

@@ -7,7 +7,9 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 
+import growing
 import into_page
+import latency
 from figures import Row, as_json, at_least, at_most, lower_of, markdown, number, percentile, plain, ratio, unknown
 
 
@@ -58,6 +60,23 @@ def test_table():
     assert [line.split() for line in plain(ROWS).splitlines()][2] == ["(d)", "idle", "20", "MiB"]
     first = json.loads(as_json(ROWS))[0]
     assert first["ratio"] == 0.5 and first["target"]["met"] is False
+
+
+def test_growth_is_read():
+    output = ("      PRs deliveries    pr MB  seen MB ledger MB tables MB   log MB us/deliv page looks      page ms\n"
+              "     1000       1990      0.6      0.5      1.1      2.8      4.2      200       1005         10.5\n"
+              "growth: fine\n")
+    found = growing.parse(output)
+    assert list(found) == [1000] and found[1000]["us"] == 200 and found[1000]["tables_mb"] == 2.8
+    found[1_000_000] = {**found[1000], "us": 301.0}
+    assert growing.row(1_000_000, found, 1000).target.verdict == "not met"
+    found[1_000_000]["us"] = 300.0
+    assert growing.row(1_000_000, found, 1000).target.verdict == "met"
+
+
+def test_calls_that_could_wait():
+    calls = ["GET /pulls/1", "GET /collaborators/tim/permission", "POST /issues/1/labels"]
+    assert latency.could_wait(calls) == ["POST /issues/1/labels"]
 
 
 def test_table_goes_between_its_marks():

@@ -47,6 +47,9 @@ export async function labeled(octokit, payload) {
   const one = seen(payload);
   if (payload.label.name !== LABEL || !MAY_LABEL.has(await roleOf(octokit, one.where, payload.sender.login)))
     return undefined;
+  const shown = await octokit.request("GET /repos/{owner}/{repo}/pulls/{pull_number}", { ...one.where, pull_number: one.number });
+  if (shown.data.head.sha !== one.sha) // the label was for a commit that is no longer the head
+    return undefined;
   await startCi(octokit, one);
   return tell(octokit, one, "success");
 }
