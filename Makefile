@@ -39,7 +39,7 @@ CORE = err buf clock pr text log fiber secrecy codec signature key \
 	event_trust event delivery record intent decide decide_approve decide_budget decide_command decide_cancel decide_queue \
 	decide_policy rule http_hub http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
 	github_check github_actions github_runs github_hooks github_app github_policy trigger wording wording_policy wording_messages \
-	boot fence store store_backup tables visible health heads budget contents ledger alive dump claims metrics salvage \
+	boot fence turn store store_backup tables visible health heads budget contents ledger alive dump claims metrics salvage \
 	shared_tokens gate dead pace repos files trust forget act_runs act_policy act inbox wake drain retain redeliver \
 	reconcile sweep report board next narrate inspect inspect_github
 FCGI = web door page templates query present status monitor routes connections reload serve_fcgi serve_cgi main
@@ -90,8 +90,8 @@ $(BUILD)/%.o: %.c
 # .incbin, which the compiler does not tell of.
 $(BUILD)/fcgi/templates.o: $(wildcard fcgi/templates/*)
 
-# Kills prgate at named points; only the crash tests load it.
-$(BUILD)/crash/points.so: tests/crash/points.c
+# points.so kills prgate at named points, order.so writes down what was synced when; only tests load them.
+$(BUILD)/crash/%.so: tests/crash/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
@@ -187,7 +187,7 @@ PYTEST =
 # Those have a step of their own.
 LEFT_OUT = $(if $(filter tests/integration,$(TESTS)),--ignore=tests/integration/test_crash.py --ignore=tests/integration/test_signals.py)
 
-check-integration: all $(BUILD)/crash/points.so
+check-integration: all $(BUILD)/crash/points.so $(BUILD)/crash/order.so
 	$(PYTHON) -m pytest -q -p no:cacheprovider -n 4 --dist loadgroup $(PYTEST) $(LEFT_OUT) $(TESTS)
 
 # How many calls to GitHub a pull request costs: the tables of docs/performance.md.

@@ -10,6 +10,8 @@
  *  - The first one after a boot (boot.h), and whoever finds no regions, recovers in any case.
  *  - Every transaction is DB_TXN_NOWAIT: nobody ever sleeps in a lock that lives in
  *    regions that may be replaced. In its place: abort, pause a little, again.
+ *  - Transactions take turns (turn.h), so that hardly any is run again. They end before their log is on disk, and are told
+ *    of only after it: see attempt().
  *  - DB_RUNRECOVERY means that the regions are gone: close the handle, open anew.
  *  - A keeper looks whether somebody waits to recover, or whether __db.001 is not the file any more that was opened.
  *    Then it opens the environment anew.
@@ -854,6 +856,7 @@ static void free_store(struct store *store)
     pthread_mutex_destroy(&store->message_mutex);
     pthread_rwlock_destroy(&store->guard);
     fence_release(&store->fence);
+    turn_release(&store->turn);
     free(store->home);
     free(store);
 }
@@ -908,6 +911,8 @@ enum err_code store_open(struct store **out, const char *state_dir, struct err *
     if (code == ERR_OK)
         code = store_make_dir(store->home, err);
     if (code == ERR_OK)
+        turn_init(&store->turn, store->home);
+    if (code == ERR_OK)
         code = start_watched(store, err);
     if (code == ERR_OK)
         *out = store;
@@ -956,41 +961,70 @@ static enum err_code db_error(struct store_txn *txn, int code, enum store_table 
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_RECOVER };
 
-/* One run of the body. The caller holds the guard shared. */
-static enum attempt attempt(struct store *store, store_body *body, void *arg, enum err_code *code,
-                            struct err *err)
+static enum attempt commit_error(struct store *store, int db, enum err_code *code, struct err *err)
 {
-    struct store_txn txn = {.store = store};
-    int db = store->env->txn_begin(store->env, NULL, &txn.txn, DB_TXN_NOWAIT);
+    struct err why = {0};
+    if (db == 0)
+        return ATTEMPT_DONE;
+    store_fatal(NULL, db, "committing in", store->home, &why);
+    *code = err_set(err, ERR_RETRY, db, "%s", why.text);
+    return db == DB_RUNRECOVERY ? ATTEMPT_RECOVER : ATTEMPT_DONE;
+}
+
+/*
+ * Begins, runs the body, and commits or aborts. What is committed is in force for all, and handed to the system, so that a
+ * full disk undoes it; but it is not on disk yet.
+ */
+static enum attempt run_body(struct store_txn *txn, store_body *body, void *arg, enum err_code *code,
+                             struct err *err)
+{
+    DB_ENV *env = txn->store->env;
+    int db = env->txn_begin(env, NULL, &txn->txn, DB_TXN_NOWAIT);
     if (db != 0) {
         *code = err_set(err, ERR_RETRY, db, "beginning a transaction: %s", db_strerror(db));
         return db == DB_RUNRECOVERY ? ATTEMPT_RECOVER : ATTEMPT_AGAIN;
     }
-    *code = body(&txn, arg, err);
-    if (*code != ERR_OK || txn.again || txn.recover) {
-        db = txn.txn->abort(txn.txn);
-        if (txn.recover || db == DB_RUNRECOVERY)
+    *code = body(txn, arg, err);
+    if (*code != ERR_OK || txn->again || txn->recover) {
+        db = txn->txn->abort(txn->txn);
+        if (txn->recover || db == DB_RUNRECOVERY)
             return ATTEMPT_RECOVER;
-        return txn.again ? ATTEMPT_AGAIN : ATTEMPT_DONE;
+        return txn->again ? ATTEMPT_AGAIN : ATTEMPT_DONE;
     }
-    /* A crash before the commit's log record is on disk undoes all of the body, after it none. */
-    db = txn.txn->commit(txn.txn, DB_TXN_SYNC);
-    if (db == 0 && home_is_there(store)) {
-        atomic_fetch_add(&store->transactions, 1);
-        if (txn.wrote)
-            atomic_fetch_add(&store->commits, 1);
-        return ATTEMPT_DONE;
-    }
-    if (db == 0) { /* into files that have no name any more */
+    return commit_error(txn->store, txn->txn->commit(txn->txn, DB_TXN_WRITE_NOSYNC), code, err);
+}
+
+/*
+ * One run of the body. The caller holds the guard shared.
+ *
+ * Page locks and the turn end with the commit, and the wait for the disk comes after it, so that those who come
+ * next need not wait, and share one sync. They read what is not on disk yet, and may build upon it. That does no
+ * harm, since nobody hears of it before it is: each waits, at the end of its own transaction, for the whole
+ * log up to then, which has what it read, too, also where it wrote nothing. A crash before the sync takes from the log's
+ * end, so never what somebody built upon without what he built.
+ */
+static enum attempt attempt(struct store *store, store_body *body, void *arg, enum err_code *code,
+                            struct err *err)
+{
+    struct store_txn txn = {.store = store};
+    uint32_t turn = turn_take(&store->turn);
+    enum attempt result = run_body(&txn, body, arg, code, err);
+    turn_pass(&store->turn, turn);
+    /* A crash before this sync undoes all of the body, after it none. */
+    if (result == ATTEMPT_DONE)
+        result = commit_error(store, store->env->log_flush(store->env, NULL), code, err);
+    if (result != ATTEMPT_DONE || *code != ERR_OK)
+        return result;
+    if (!home_is_there(store)) { /* into files that have no name any more */
         atomic_store(&store->replaced, true);
         say_lost(store, err);
         *code = ERR_RETRY;
         return ATTEMPT_DONE;
     }
-    struct err why = {0};
-    store_fatal(NULL, db, "committing in", store->home, &why);
-    *code = err_set(err, ERR_RETRY, db, "%s", why.text);
-    return db == DB_RUNRECOVERY ? ATTEMPT_RECOVER : ATTEMPT_DONE;
+    atomic_fetch_add(&store->transactions, 1);
+    if (txn.wrote)
+        atomic_fetch_add(&store->commits, 1);
+    return ATTEMPT_DONE;
 }
 
 /* The first retries come quickly, since the other transaction is short; then they spread out. */

@@ -13,6 +13,7 @@
 
 #include "fence.h"
 #include "prgate/store.h"
+#include "turn.h"
 
 enum { STORE_PAGE_SIZE = 4096, STORE_MESSAGE_SIZE = 200 };
 
@@ -22,6 +23,7 @@ struct store {
     DB_ENV *env;
     DB *tables[TABLE_END];
     struct fence fence;
+    struct turn turn;
     bool panicked; /* joining failed though nobody died: to be recovered */
     bool opened;   /* once: from then on no table is made */
     pthread_t watchdog, keeper;
