@@ -123,6 +123,10 @@ check: packages-check
 check-all:
 	tests/run.sh
 
+# What more than one step of tests/run.sh needs, or one that has another beside it.
+.PHONY: test-programs
+test-programs: $(BUILD)/crash/points.so $(BUILD)/web/seed
+
 check-unit: $(UNIT_PROGRAMS)
 	tests/run-unit.sh $(UNIT_PROGRAMS)
 

@@ -6,8 +6,9 @@ cd "$(dirname "$0")/.." || exit 1
 logs=build/check
 mkdir -p "$logs"
 
+# What a script has in the background ignores interrupts, unless it is told not to.
 run() { # NAME
-    /usr/bin/python3 -m pytest -q -s -p no:cacheprovider "tests/integration/test_$1.py" >"$logs/crash-$1.log" 2>&1
+    env --default-signal=INT /usr/bin/python3 -m pytest -q -s -p no:cacheprovider "tests/integration/test_$1.py" >"$logs/crash-$1.log" 2>&1
 }
 
 run signals &
