@@ -20,6 +20,7 @@ enum exit_status {
     EXIT_FAILED = 1,     /* it was tried and did not work */
     EXIT_USAGE = 64,     /* sysexits.h: the command line is wrong */
     EXIT_NOT_FOUND = 66, /* no such pull request */
+    EXIT_LATER = 75,     /* sysexits.h: it is stored, and will be done later */
     EXIT_CONFIG = 78     /* the configuration cannot be used */
 };
 
@@ -38,6 +39,7 @@ struct cli {
 typedef enum exit_status command_fn(const struct cli *cli);
 
 command_fn cmd_app_manifest;
+command_fn cmd_approve;
 command_fn cmd_backup;
 command_fn cmd_restore;
 command_fn cmd_recover;
@@ -48,6 +50,7 @@ command_fn cmd_dead;
 command_fn cmd_drain;
 command_fn cmd_explain;
 command_fn cmd_replay;
+command_fn cmd_retrigger;
 command_fn cmd_simulate;
 command_fn cmd_status;
 command_fn cmd_tail;

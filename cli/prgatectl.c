@@ -37,6 +37,10 @@ static const struct command commands[] = {
     {"check", "[configuration]", 0, 1, "look whether all is in place and whole, here and on GitHub",
      cmd_check, true},
     {"drain", "", 0, 0, "work off everything that is due, once (from cron, in CGI mode)", cmd_drain, true},
+    {"approve", "OWNER/REPO#N [SHA]", 1, 2, "let CI run for the head, or for SHA if that is the head",
+     cmd_approve, true},
+    {"retrigger", "OWNER/REPO#N", 1, 1, "start CI once more for the head that it was started for",
+     cmd_retrigger, true},
     {"dead", "list|retry|drop [WHICH [SEQ]]", 1, 3, "what was given up: list it, try it again, drop it",
      cmd_dead, true},
     {"simulate", "EVENT FILE", 2, 2, "what a webhook would lead to, offline; FILE has its payload",
@@ -63,7 +67,8 @@ static void print_usage(FILE *out)
             "                     simulate: what GitHub would say of author and pusher, and of the sender\n"
             "  -V, --version      print the version\n"
             "  -h, --help         print this\n\n"
-            "Exit status: 0 done, 1 failed, 64 wrong usage, 66 no such pull request, 78 configuration.\n",
+            "Exit status: 0 done, 1 failed, 64 wrong usage, 66 no such pull request, 75 not done yet, 78 "
+            "configuration.\n",
             CONFIG_DEFAULT_PATH);
 }
 

@@ -70,12 +70,18 @@ static bool is_push_of_head(const struct event *event, const struct snapshot *vi
 
 static bool is_rerun(const struct event *event)
 {
-    return event->action == EVENT_RERUN;
+    return event->action == EVENT_RERUN || event->action == EVENT_OPERATOR_RETRIGGER;
 }
 
 static bool is_button(const struct event *event)
 {
     return event->action == EVENT_BUTTON;
+}
+
+/* Somebody says yes to the commit that the event names, otherwise than by the label or a comment. */
+static bool is_named_yes(const struct event *event)
+{
+    return is_button(event) || event->action == EVENT_OPERATOR_APPROVE;
 }
 
 static bool is_gate_labeled(const struct event *event)
@@ -111,6 +117,8 @@ static bool is_new_opening(const struct record *record, const struct event *even
     case EVENT_UNQUEUED:
     case EVENT_DEQUEUED:
     case EVENT_WAKE:
+    case EVENT_OPERATOR_APPROVE:
+    case EVENT_OPERATOR_RETRIGGER:
         return false;
     }
     return false;
@@ -315,6 +323,11 @@ static bool is_settled_label(const struct record *record, const struct event *ev
     return facts->settle_s == 0 || (known && decide_is_settled(head, event->pr.updated_at, facts));
 }
 
+static enum fact needs_sender(const struct event *event, const struct facts *facts)
+{
+    return event_is_operators(event) ? (enum fact)0 : unless_known(facts, FACT_SENDER);
+}
+
 static enum fact gate_needs(const struct record *record, const struct event *event, const struct facts *facts,
                             int64_t now_ms)
 {
@@ -326,9 +339,8 @@ static enum fact gate_needs(const struct record *record, const struct event *eve
     if (event->action == EVENT_COMMAND)
         return decide_command_needs(record, event, facts);
     if (is_rerun(event))
-        return !view.closed && judge_rerun(record, event, &view) == RULE_RERUN
-                   ? unless_known(facts, FACT_SENDER)
-                   : (enum fact)0;
+        return !view.closed && judge_rerun(record, event, &view) == RULE_RERUN ? needs_sender(event, facts)
+                                                                               : (enum fact)0;
     const struct head *head = record_find_head(record, &view.head);
     if (head != NULL && head_is_triggered(head)) {
         bool may_want_label = is_new_opening(record, event) && !view.closed && !view.draft && !view.labelled;
@@ -344,10 +356,10 @@ static enum fact gate_needs(const struct record *record, const struct event *eve
         if (!facts->sender_is_prgate && view.labelled && !decide_knows(facts, FACT_LABEL))
             return FACT_LABEL;
     }
-    if (is_button(event)) {
-        enum fact sender =
-            decide_is_about_head(event, &view) ? unless_known(facts, FACT_SENDER) : (enum fact)0;
-        if (sender != 0 || !decide_is_about_head(event, &view) || facts->sender_may_approve || view.closed)
+    if (is_named_yes(event)) {
+        bool counts = decide_is_about_head(event, &view);
+        enum fact sender = counts ? needs_sender(event, facts) : (enum fact)0;
+        if (sender != 0 || !counts || decide_may_approve(event, facts) || view.closed)
             return sender;
     }
     enum fact need = needs_pusher(record, event, &view, facts);
@@ -463,8 +475,9 @@ static enum rule judge_approval(struct record *record, struct head *head, const 
                                 const struct facts *facts, int64_t now_ms)
 {
     enum rule rule = judge_label(record, head, event, facts, now_ms);
-    if (is_button(event)) {
-        rule = decide_approve(record, head, event, facts, MEANS_BUTTON, now_ms);
+    if (is_named_yes(event)) {
+        rule = decide_approve(record, head, event, facts, is_button(event) ? MEANS_BUTTON : MEANS_OPERATOR,
+                              now_ms);
         if (rule == RULE_NOT_APPROVER)
             rule = RULE_BUTTON_REFUSED;
     }
@@ -547,7 +560,8 @@ void decide_complete_check(struct head *head, struct decision *out)
 
 /*
  * No more CI. What allows it is remembered all the same: it may be of before the closing and have come late,
- * and counts for this commit should the pull request be reopened with the label on.
+ * and counts for this commit should the pull request be reopened with the label on. But for the operator's yes, which
+ * says at once what came of it.
  */
 static void decide_closed(struct record *record, const struct event *event, const struct facts *facts,
                           int64_t now_ms, struct decision *out)
@@ -634,7 +648,7 @@ static void decide_rerun(struct record *record, const struct event *event, const
     out->rule = judge_rerun(record, event, &record->view);
     if (out->rule != RULE_RERUN)
         return;
-    if (decide_knows(facts, FACT_SENDER) && facts->sender_may_approve) {
+    if (decide_may_approve(event, facts)) {
         if (facts->budget_until_ms != 0)
             decide_rerun_budget(head, facts, out);
         else
@@ -800,8 +814,8 @@ static void decide_open(struct record *record, const struct event *event, const 
                         int64_t now_ms, struct decision *out)
 {
     const struct snapshot *view = &record->view;
-    if (is_button(event) && !decide_is_about_head(event, view)) {
-        out->rule = RULE_BUTTON_OLD;
+    if (is_named_yes(event) && !decide_is_about_head(event, view)) {
+        out->rule = is_button(event) ? RULE_BUTTON_OLD : RULE_OPERATOR_OLD;
         return;
     }
     struct head *head = record_add_head(record, &view->head, now_ms);
@@ -812,6 +826,8 @@ static void decide_open(struct record *record, const struct event *event, const 
     }
     decide_refuse(record, head, event, out->rule, out);
     decide_follow(record, head, event, facts, now_ms, out);
+    if (out->rule == RULE_APPROVED && event->action == EVENT_OPERATOR_APPROVE)
+        out->rule = RULE_OPERATOR;
 }
 
 static void decide_gate(struct record *record, const struct event *event, const struct facts *facts,

@@ -18,12 +18,17 @@ static void note_approval(struct record *record, struct head *head, enum approva
     record->approved_head = head->sha;
 }
 
+bool decide_may_approve(const struct event *event, const struct facts *facts)
+{
+    return event_is_operators(event) || (decide_knows(facts, FACT_SENDER) && facts->sender_may_approve);
+}
+
 enum rule decide_approve(struct record *record, struct head *head, const struct event *event,
                          const struct facts *facts, enum approval_means means, int64_t now_ms)
 {
     if (head_is_triggered(head))
         return RULE_ALREADY;
-    if (!decide_knows(facts, FACT_SENDER) || !facts->sender_may_approve) {
+    if (!decide_may_approve(event, facts)) {
         head->refused_approval = true;
         return RULE_NOT_APPROVER;
     }

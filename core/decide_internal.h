@@ -17,6 +17,9 @@ bool decide_is_about_head(const struct event *event, const struct snapshot *view
 /* The last of out->intents is then the one that was added. */
 void decide_add_intent(struct decision *out, enum intent_kind kind, const struct sha *sha);
 
+/* May the event's sender approve, and ask for re-runs? The operator may; of others FACT_SENDER tells. */
+bool decide_may_approve(const struct event *event, const struct facts *facts);
+
 /* The label is on the pull request, or would be had prgate not taken it off itself. */
 bool decide_label_stands(const struct record *record, const struct snapshot *view);
 
@@ -24,7 +27,7 @@ void decide_add_label(struct record *record, const struct head *head, struct dec
 void decide_remove_label(struct record *record, const struct head *head, struct decision *out);
 
 /*
- * The event's sender says yes to `head`, which GitHub shows as the head now, by `means`; FACT_SENDER is known.
+ * The event's sender says yes to `head`, which GitHub shows as the head now, by `means`; decide_may_approve() is known.
  * Whatever the means, this is the one place where an approval is noted. RULE_APPROVED: noted, with the permission that
  * the sender has now; find what follows in decide(): CI, or a conflict. RULE_ALREADY: CI was triggered, and
  * nothing changes. RULE_NOT_APPROVER: the sender may not, which the check is to say; the rest, a comment, is the caller's.

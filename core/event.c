@@ -28,6 +28,8 @@ static const struct {
     {EVENT_UNQUEUED, FROM_QUEUE, "destroyed"},
     {EVENT_DEQUEUED, FROM_PULL, "dequeued"},
     {EVENT_WAKE, FROM_NOTHING, "wake"},
+    {EVENT_OPERATOR_APPROVE, FROM_NOTHING, "operator_approve"},
+    {EVENT_OPERATOR_RETRIGGER, FROM_NOTHING, "operator_retrigger"},
 };
 
 enum { ACTION_COUNT = sizeof actions / sizeof actions[0] };
@@ -92,6 +94,8 @@ bool event_shows_pull(const struct event *event)
     case EVENT_QUEUED:
     case EVENT_UNQUEUED:
     case EVENT_WAKE:
+    case EVENT_OPERATOR_APPROVE:
+    case EVENT_OPERATOR_RETRIGGER:
         return false;
     case EVENT_OPENED:
     case EVENT_REOPENED:
@@ -106,6 +110,11 @@ bool event_shows_pull(const struct event *event)
         return true;
     }
     return true;
+}
+
+bool event_is_operators(const struct event *event)
+{
+    return event->action == EVENT_OPERATOR_APPROVE || event->action == EVENT_OPERATOR_RETRIGGER;
 }
 
 static bool action_from_name(const char *name, enum source source, enum event_action *out)
@@ -294,6 +303,8 @@ static enum err_code read_action(struct event *out, const cJSON *root, const str
     case EVENT_UNQUEUED:
     case EVENT_DEQUEUED:
     case EVENT_WAKE:
+    case EVENT_OPERATOR_APPROVE:
+    case EVENT_OPERATOR_RETRIGGER:
         return ERR_OK;
     }
     return ERR_OK;

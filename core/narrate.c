@@ -47,6 +47,8 @@ static const struct {
     {"destroyed", "The merge queue's group is gone, by "},
     {"dequeued", "Taken out of the merge queue by "},
     {"wake", "prgate looked again, after "},
+    {"operator_approve", "Approved with prgatectl by the operator, "},
+    {"operator_retrigger", "CI asked for once more with prgatectl by the operator, "},
 };
 
 static void tell_label(const cJSON *entry, struct buf *out)

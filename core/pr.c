@@ -24,6 +24,11 @@ bool sha_is_set(const struct sha *sha)
     return sha->hex[0] != '\0';
 }
 
+bool user_is_local(const struct user *user)
+{
+    return user->id == 0 && user->login[0] != '\0';
+}
+
 bool queue_ref_parse(const char *ref, uint64_t *number, char base_ref[REF_SIZE])
 {
     static const char prefix[] = "gh-readonly-queue/";

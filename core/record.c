@@ -394,6 +394,8 @@ const char *approval_means_name(enum approval_means means)
         return "button";
     case MEANS_COMMAND:
         return "command";
+    case MEANS_OPERATOR:
+        return "operator";
     case MEANS_END:
         break;
     }

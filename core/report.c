@@ -60,6 +60,8 @@ static cJSON *describe_head(const struct head *head)
     if (head->reruns > 0) {
         cJSON_AddNumberToObject(object, "reruns", head->reruns);
         cJSON_AddStringToObject(object, "rerun_by", head->rerun_by.login);
+        if (user_is_local(&head->rerun_by))
+            cJSON_AddTrueToObject(object, "rerun_by_operator");
     }
     if (head->rerun_failed)
         cJSON_AddTrueToObject(object, "rerun_failed");

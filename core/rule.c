@@ -64,10 +64,13 @@ static const struct {
     [RULE_COMMAND_SEEN] = {"command_seen",
                            "that comment was answered before, or is older than many that were: nothing"},
     [RULE_COMMAND_OWN] = {"command_own", "prgate's own comment: nothing"},
+    [RULE_OPERATOR] = {"operator", "prgate's operator approved this very commit: CI started"},
+    [RULE_OPERATOR_OLD] = {"operator_old",
+                           "the operator named a commit that is not the head: approves nothing"},
 };
 
 static const size_t rule_count = sizeof rules / sizeof rules[0];
-_Static_assert(sizeof rules / sizeof rules[0] == (size_t)RULE_COMMAND_OWN + 1,
+_Static_assert(sizeof rules / sizeof rules[0] == (size_t)RULE_OPERATOR_OLD + 1,
                "the newest rule has no words");
 
 static bool is_known(enum rule rule)

@@ -104,10 +104,20 @@ static bool may_be_approved(enum wait_reason reason)
     return reason != WAIT_CONFLICT && reason != WAIT_BUDGET;
 }
 
+/* Nobody on GitHub, and no account of that name there is to be told. */
+static void add_person(const struct user *user, struct buf *out)
+{
+    if (user_is_local(user))
+        buf_addf(out, "prgate's operator (`%s`)", user->login);
+    else
+        buf_addf(out, "@%s", user->login);
+}
+
 /* "Approved by @tim (write) with the label **CI**." */
 static void add_approval(const struct policy *policy, const struct head *head, struct buf *summary)
 {
-    buf_addf(summary, "Approved by @%s", head->approver.login);
+    buf_adds(summary, "Approved by ");
+    add_person(&head->approver, summary);
     if (head->approver_permission != PERMISSION_NONE)
         buf_addf(summary, " (%s)", permission_name(head->approver_permission));
     switch (head->means) {
@@ -120,6 +130,7 @@ static void add_approval(const struct policy *policy, const struct head *head, s
     case MEANS_COMMAND:
         buf_adds(summary, " with a comment");
         break;
+    case MEANS_OPERATOR: /* the person says so */
     case MEANS_NONE:
     case MEANS_END:
         break;
@@ -165,9 +176,11 @@ void wording_awaiting(const struct policy *policy, const struct head *head, enum
 static void add_reruns(const struct policy *policy, const struct head *head, struct buf *title,
                        struct buf *summary)
 {
-    if (head->reruns > 0)
-        buf_addf(summary, "\n\nRe-run %" PRIu32 " was asked for by @%s%s", head->reruns, head->rerun_by.login,
-                 head->rerun_failed ? ", and the CI system refused to start." : ".");
+    if (head->reruns > 0) {
+        buf_addf(summary, "\n\nRe-run %" PRIu32 " was asked for by ", head->reruns);
+        add_person(&head->rerun_by, summary);
+        buf_adds(summary, head->rerun_failed ? ", and the CI system refused to start." : ".");
+    }
     if (head->rerun_failed)
         buf_adds(title, "; the re-run could not be started");
     if (head->budget_until_ms != 0) {

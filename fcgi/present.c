@@ -297,6 +297,10 @@ static void present_heads(cJSON *report, int64_t now_ms)
         add_time(head, "approved_at", now_ms);
         add_time(head, "ci_at", now_ms);
         add_until(head, now_ms);
+        if (strcmp(report_text(head, "approved_with"), approval_means_name(MEANS_OPERATOR)) == 0) {
+            cJSON_AddTrueToObject(head, "approved_by_operator"); /* no account of GitHub's to link to */
+            set_text(head, "approved_with", "");
+        }
         cJSON_AddStringToObject(head, "ci_text", ci_text(report_text(head, "ci")));
         cJSON_AddBoolToObject(head, "is_head", is_head);
     }

@@ -2,7 +2,7 @@
 # bash completion of prgatectl; `make install` puts it where bash-completion looks. A test compares it with
 # `prgatectl --help`.
 
-_prgatectl_commands='status explain tail check drain dead simulate replay backup restore recover dump load app-manifest json'
+_prgatectl_commands='status explain tail check drain approve retrigger dead simulate replay backup restore recover dump load app-manifest json'
 _prgatectl_options='--config --json --trusted --untrusted --may-approve --may-not-approve --version --help'
 _prgatectl_events='pull_request check_run check_suite member membership team'
 

@@ -102,7 +102,9 @@ enum rule {
     RULE_COMMAND_UNKNOWN, /* nobody knows what for */
     RULE_COMMAND_REFUSED, /* by somebody who may not, or nothing that could be done now */
     RULE_COMMAND_SEEN,    /* that comment was answered before, or newer ones too long ago */
-    RULE_COMMAND_OWN      /* prgate's own comment */
+    RULE_COMMAND_OWN,     /* prgate's own comment */
+    RULE_OPERATOR,        /* prgate's operator has approved this very commit: CI */
+    RULE_OPERATOR_OLD     /* the operator named a commit that is not the head */
 };
 
 enum { DECISION_INTENTS_MAX = 32 };

@@ -49,7 +49,9 @@ enum event_action {
     EVENT_QUEUED = 13,   /* a merge queue asks for checks on the commit of its group */
     EVENT_UNQUEUED = 14, /* that group is no more */
     EVENT_DEQUEUED = 15, /* the pull request left the merge queue */
-    EVENT_WAKE = 16      /* prgate's own: what the pull request waited for may be there now */
+    EVENT_WAKE = 16,     /* prgate's own: what the pull request waited for may be there now */
+    EVENT_OPERATOR_APPROVE = 17,  /* prgatectl approve: for the commit in pr.head. See event_is_operators() */
+    EVENT_OPERATOR_RETRIGGER = 18 /* prgatectl retrigger: of the start that `attempt` tells */
 };
 
 /* author_association, GitHub's rough and unreliable idea; used only where nothing can be asked. */
@@ -63,7 +65,7 @@ struct event {
     bool label_is_gate;           /* labeled, unlabeled: it is the policy's gate label */
     enum association association; /* of the pull request's author, or a comment's */
     enum visibility visibility;   /* of its repository; for the inbox, and not kept with the delivery */
-    uint32_t attempt; /* EVENT_RERUN: of which start the check tells, head_attempt(); 0 = it does not say */
+    uint32_t attempt;    /* of a re-run: of which start it tells, head_attempt(); 0 = it does not say */
     int64_t received_ms; /* Unix time at the door */
     struct pr_key key;
     char repo[REPO_NAME_SIZE];
@@ -120,6 +122,12 @@ enum err_code event_parse(struct event *out, const char *name, const void *body,
  * is, a read alone tells.
  */
 bool event_shows_pull(const struct event *event);
+
+/*
+ * Was it asked for on prgate's own host? Then the sender is the login of a user there, with id 0 (user_is_local()), who
+ * may do what an approver may. No webhook is ever read as one of these.
+ */
+bool event_is_operators(const struct event *event);
 
 const char *event_action_name(enum event_action action); /* "opened", ... */
 bool event_action_from_number(unsigned number, enum event_action *out);

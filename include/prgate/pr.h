@@ -31,10 +31,14 @@ struct sha {
 };
 
 struct user {
-    uint64_t id; /* 0: nobody, as with a deleted account ("ghost") */
+    uint64_t
+        id; /* 0: nobody, as with a deleted account ("ghost"); with a login, somebody on prgate's own host */
     char login[LOGIN_SIZE];
     bool bot;
 };
+
+/* Not GitHub's account of that name, but prgate's operator. GitHub gives every sender an id. */
+bool user_is_local(const struct user *user);
 
 /* What a collaborator may do, in rising order; see GitHub's repository roles. Stored as numbers. */
 enum permission {

@@ -65,8 +65,9 @@ enum pusher_state {
 enum approval_means {
     MEANS_NONE = 0, /* nobody did */
     MEANS_LABEL = 1,
-    MEANS_BUTTON = 2,  /* of the awaiting check */
-    MEANS_COMMAND = 3, /* in a comment */
+    MEANS_BUTTON = 2,   /* of the awaiting check */
+    MEANS_COMMAND = 3,  /* in a comment */
+    MEANS_OPERATOR = 4, /* on prgate's own host: the approver is local */
     MEANS_END
 };
 

@@ -47,6 +47,10 @@ enum cell_event {
     CELL_BUTTON,
     CELL_BUTTON_REFUSED,
     CELL_BUTTON_OLDER,
+    CELL_OPERATOR,
+    CELL_OPERATOR_OLDER,
+    CELL_RETRIGGER,
+    CELL_RETRIGGER_OLDER,
     CELL_CLOSED,
     CELL_EVENT_END
 };
@@ -76,6 +80,10 @@ static const struct {
     [CELL_BUTTON] = {"button", EVENT_BUTTON},
     [CELL_BUTTON_REFUSED] = {"button:refused", EVENT_BUTTON},
     [CELL_BUTTON_OLDER] = {"button:older", EVENT_BUTTON},
+    [CELL_OPERATOR] = {"operator", EVENT_OPERATOR_APPROVE},
+    [CELL_OPERATOR_OLDER] = {"operator:older", EVENT_OPERATOR_APPROVE},
+    [CELL_RETRIGGER] = {"retrigger", EVENT_OPERATOR_RETRIGGER},
+    [CELL_RETRIGGER_OLDER] = {"retrigger:older", EVENT_OPERATOR_RETRIGGER},
     [CELL_CLOSED] = {"closed", EVENT_CLOSED},
 };
 
@@ -175,7 +183,10 @@ static struct event make_event(const struct cell *cell)
         event.pr.head = sha(sha_old);
         event.pr.updated_at = THEN - 1;
     }
-    bool older = cell->event == CELL_RERUN_OLDER || cell->event == CELL_BUTTON_OLDER;
+    bool older = cell->event == CELL_RERUN_OLDER || cell->event == CELL_BUTTON_OLDER ||
+                 cell->event == CELL_OPERATOR_OLDER || cell->event == CELL_RETRIGGER_OLDER;
+    if (event_is_operators(&event))
+        event.sender.id = 0;
     if (!event_shows_pull(&event))
         event.pr = (struct snapshot){.head = sha(older ? sha_old : sha_a)};
     return event;
@@ -198,6 +209,8 @@ static void learn(const struct cell *cell, enum fact fact, const struct event *e
         facts->sender_is_prgate = false;
         break;
     case FACT_SENDER:
+        if (event_is_operators(event))
+            fail_msg("GitHub is asked about the operator");
         facts->sender_may_approve = cell->event != CELL_LABELED_REFUSED &&
                                     cell->event != CELL_RERUN_REFUSED && cell->event != CELL_BUTTON_REFUSED;
         break;
@@ -1468,15 +1481,15 @@ static void test_pusher_of_an_untrusted_author_s_commit_is_not_asked_about(void 
 static void test_every_rule_has_words_of_its_own(void **state)
 {
     (void)state;
-    for (unsigned a = RULE_LATER; a <= RULE_COMMAND_OWN; a++) {
+    for (unsigned a = RULE_LATER; a <= RULE_OPERATOR_OLD; a++) {
         const char *name = rule_name((enum rule)a);
         assert_string_not_equal(name, "?");
         assert_true(strlen(rule_sentence((enum rule)a)) > 5);
         for (unsigned b = RULE_LATER; b < a; b++)
             assert_string_not_equal(name, rule_name((enum rule)b));
     }
-    assert_string_equal(rule_name((enum rule)(RULE_COMMAND_OWN + 1)), "?");
-    assert_string_equal(rule_sentence((enum rule)(RULE_COMMAND_OWN + 1)), "?");
+    assert_string_equal(rule_name((enum rule)(RULE_OPERATOR_OLD + 1)), "?");
+    assert_string_equal(rule_sentence((enum rule)(RULE_OPERATOR_OLD + 1)), "?");
 }
 
 int main(void)

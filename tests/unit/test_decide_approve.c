@@ -22,6 +22,7 @@ enum { START = 1000000, SETTLE_S = 10, EVENTS_MAX = 8 };
 static const struct user author = {.id = 1, .login = "ann"};
 static const struct user approver = {.id = 2, .login = "tim"};
 static const struct user nobody_special = {.id = 3, .login = "eve"};
+static const struct user operator= {.login = "root"};
 static const struct user gate = {.id = 9, .login = "prgate[bot]", .bot = true};
 
 /* A pull request on GitHub, what has happened to it, and what prgate knows of it. */
@@ -73,7 +74,7 @@ static struct event *happen(struct life *life, enum event_action action, const s
                             .pr = life->github,
                             .sender = *sender,
                             .label_is_gate = action == EVENT_LABELED || action == EVENT_UNLABELED};
-    if (action == EVENT_BUTTON)
+    if (action == EVENT_BUTTON || action == EVENT_OPERATOR_APPROVE)
         event->pr = (struct snapshot){.head = life->github.head};
     return event;
 }
@@ -762,6 +763,64 @@ static void test_button_in_a_conflict_is_shown_by_the_label(void **state)
     }
 }
 
+/* ---- the operator ---- */
+
+static void test_operator_approves_and_nobody_is_asked(void **state)
+{
+    (void)state;
+    struct life life;
+    begin_pushed(&life);
+    happen(&life, EVENT_OPERATOR_APPROVE, &operator, 100);
+    deliver_last(&life);
+    expect(&life, RULE_OPERATOR);
+    assert_int_equal(life.asked & ~(unsigned)FACT_READ, 0);
+    const struct head *head = head_now(&life);
+    assert_int_equal(head->means, MEANS_OPERATOR);
+    assert_int_equal(head->approver_permission, PERMISSION_NONE);
+    assert_true(user_is_local(&head->approver));
+    assert_string_equal(head->approver.login, "root");
+    assert_true(life.github.labelled);
+    deliver_last(&life);
+    expect(&life, RULE_ALREADY);
+    expect_started_once(&life, "twice");
+    record_release(&life.record);
+}
+
+static void test_operator_s_yes_to_an_old_commit_approves_nothing(void **state)
+{
+    (void)state;
+    struct life life;
+    begin_pushed(&life);
+    int from = life.count;
+    happen(&life, EVENT_OPERATOR_APPROVE, &operator, 150);
+    push(&life, sha_a, &author, 151);
+    deliver_in_every_order(&life, from, expect_new_commit_waits);
+    deliver(&life, &life.events[from]);
+    expect(&life, RULE_OPERATOR_OLD);
+    assert_int_equal(life.decision.intent_count, 0);
+    record_release(&life.record);
+}
+
+/* Refused, and said so at once: it does not come back later. */
+static void test_operator_s_yes_while_it_is_closed_is_not_kept(void **state)
+{
+    (void)state;
+    struct life life;
+    begin_pushed(&life);
+    life.github.closed = true;
+    happen(&life, EVENT_CLOSED, &author, 160);
+    deliver_last(&life);
+    happen(&life, EVENT_OPERATOR_APPROVE, &operator, 165);
+    deliver_last(&life);
+    expect(&life, RULE_CLOSED);
+    life.github.closed = false;
+    happen(&life, EVENT_REOPENED, &author, 170);
+    deliver_last(&life);
+    assert_false(head_now(&life)->approved);
+    assert_int_equal(life.triggers, 0);
+    record_release(&life.record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -791,6 +850,9 @@ int main(void)
         cmocka_unit_test(test_button_by_somebody_who_may_not_is_told),
         cmocka_unit_test(test_button_counts_when_reopened),
         cmocka_unit_test(test_button_in_a_conflict_is_shown_by_the_label),
+        cmocka_unit_test(test_operator_approves_and_nobody_is_asked),
+        cmocka_unit_test(test_operator_s_yes_to_an_old_commit_approves_nothing),
+        cmocka_unit_test(test_operator_s_yes_while_it_is_closed_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

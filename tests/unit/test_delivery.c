@@ -170,7 +170,7 @@ static void test_every_action_comes_back_and_no_other_is_taken(void **state)
     encode(&event, &bytes);
     for (unsigned number = 0; number < 256; number++) {
         char row[32];
-        bool known = number >= EVENT_OPENED && number <= EVENT_WAKE;
+        bool known = number >= EVENT_OPENED && number <= EVENT_OPERATOR_RETRIGGER;
         snprintf(row, sizeof row, "action %u", number);
         bytes.data[1] = (unsigned char)number; /* behind the version */
         check_int(row, "code", decode_copy(&back, &bytes, bytes.len), known ? ERR_OK : ERR_CORRUPT);

@@ -298,6 +298,20 @@ static void test_of_no_concern_is_told_apart_from_malformed(void **state)
     }
 }
 
+/* They have names, for the ledger, and no webhook has an action of such a name. */
+static void test_no_webhook_is_the_operator_s_word(void **state)
+{
+    (void)state;
+    static const char *const webhooks[] = {"pull_request", "check_run", "check_suite", "merge_group",
+                                           "issue_comment"};
+    static const enum event_action own[] = {EVENT_OPERATOR_APPROVE, EVENT_OPERATOR_RETRIGGER, EVENT_WAKE};
+    for (size_t i = 0; i < COUNT_OF(webhooks); i++)
+        for (size_t k = 0; k < COUNT_OF(own); k++)
+            check_bool(webhooks[i], event_action_name(own[k]),
+                       event_has_rule(webhooks[i], event_action_name(own[k])), false);
+    check_str("the operator's", "name", event_action_name(EVENT_OPERATOR_APPROVE), "operator_approve");
+}
+
 /* ---- re-runs ---- */
 
 #define RERUN_SHA "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -553,7 +567,7 @@ static void test_actions(void **state)
 
 static void test_numbers_of_no_action_are_refused(void **state)
 {
-    static const unsigned numbers[] = {0, EVENT_WAKE + 1, 255, 256 + 1, UINT32_MAX};
+    static const unsigned numbers[] = {0, EVENT_OPERATOR_RETRIGGER + 1, 255, 256 + 1, UINT32_MAX};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
         enum event_action untouched = EVENT_EDITED;
@@ -1015,6 +1029,7 @@ int main(void)
         cmocka_unit_test(test_of_no_concern_is_told_apart_from_malformed),
         cmocka_unit_test(test_rerun_of_the_check),
         cmocka_unit_test(test_rerun_of_the_suite),
+        cmocka_unit_test(test_no_webhook_is_the_operator_s_word),
         cmocka_unit_test(test_button_of_the_check),
         cmocka_unit_test(test_rerun_has_nothing_to_send_without_a_trigger),
         cmocka_unit_test(test_actions),

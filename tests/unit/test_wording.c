@@ -233,12 +233,13 @@ static void test_approval_is_told_with_its_means_and_permission(void **state)
         {MEANS_BUTTON, PERMISSION_ADMIN, "Approved by @tim (admin) with the button of this check."},
         {MEANS_COMMAND, PERMISSION_WRITE, "Approved by @tim (write) with a comment."},
         {MEANS_LABEL, PERMISSION_NONE, "Approved by @tim with the label **CI/CD ok**."},
+        {MEANS_OPERATOR, PERMISSION_NONE, "Approved by prgate's operator (`tim`)."},
     };
     struct policy policy = make_policy();
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct head head = {.ci = CI_STARTED,
                             .approved = true,
-                            .approver = {.id = 3, .login = "tim"},
+                            .approver = {.id = rows[i].means == MEANS_OPERATOR ? 0 : 3, .login = "tim"},
                             .means = rows[i].means,
                             .approver_permission = rows[i].permission};
         struct texts done, waiting;
@@ -325,19 +326,24 @@ static void test_reruns_are_told(void **state)
         struct head head;
         const char *title, *summary;
     } rows[] = {
-        {{.ci = CI_STARTED, .reruns = 2, .rerun_by.login = "tim"},
+        {{.ci = CI_STARTED, .reruns = 2, .rerun_by = {.id = 3, .login = "tim"}},
          "CI was started again",
          "The author is trusted.\n\nRe-run 2 was asked for by @tim."},
-        {{.ci = CI_STARTED, .reruns = 1, .rerun_by.login = "tim", .rerun_failed = true},
+        {{.ci = CI_STARTED, .reruns = 1, .rerun_by = {.id = 3, .login = "tim"}, .rerun_failed = true},
          "CI was started; the re-run could not be started",
          "Re-run 1 was asked for by @tim, and the CI system refused to start."},
+        {{.ci = CI_STARTED, .reruns = 1, .rerun_by.login = "root"}, /* not GitHub's account of that name */
+         "CI was started again",
+         "Re-run 1 was asked for by prgate's operator (`root`)."},
         {{.ci = CI_STARTED, .rerun_refused = true},
          "CI was started; a re-run was refused",
          "at least *triage* permission"},
-        {{.ci = CI_STARTED, .reruns = 1, .rerun_by.login = "tim", .rerun_refused = true},
+        {{.ci = CI_STARTED, .reruns = 1, .rerun_by = {.id = 3, .login = "tim"}, .rerun_refused = true},
          "CI was started again; a re-run was refused",
          "Re-run 1 was asked for by @tim."},
-        {{.ci = CI_UNKNOWN, .reruns = 1, .rerun_by.login = "tim"}, "CI may have been started again", "@tim"},
+        {{.ci = CI_UNKNOWN, .reruns = 1, .rerun_by = {.id = 3, .login = "tim"}},
+         "CI may have been started again",
+         "@tim"},
         {{.ci = CI_UNKNOWN, .rerun_refused = true},
          "CI may have been started; a re-run was refused",
          "**Refused:**"},
