@@ -38,12 +38,13 @@ CORE = err buf clock pr text log fiber secrecy codec signature key \
 	glob template patch config_check config config_policy command needs event_json event_check event_queue event_comment \
 	event_trust event delivery record intent decide decide_approve decide_budget decide_command decide_cancel decide_queue \
 	decide_policy rule http_hub http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
-	github_check github_actions github_runs github_hooks github_app github_policy trigger wording wording_policy wording_messages \
+	github_check github_actions github_runs github_hooks github_app app_dir github_manifest github_policy manifest \
+	setup trigger wording wording_policy wording_messages \
 	boot fence turn store store_backup tables visible health heads budget contents ledger alive dump claims metrics salvage \
 	shared_tokens gate dead pace repos files trust forget act_runs act_policy act inbox wake drain retain redeliver \
 	reconcile sweep report board next narrate inspect inspect_github
-FCGI = web door page templates query present status monitor routes connections reload serve_fcgi serve_cgi main
-CLI = cli cmd_app_manifest cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_explain cmd_operate cmd_replay cmd_simulate \
+FCGI = web door page templates query present status setup_page monitor routes connections reload serve_fcgi serve_cgi main
+CLI = cli cmd_app_manifest cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_explain cmd_operate cmd_replay cmd_setup cmd_simulate \
 	cmd_status cmd_tail \
 	replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))

@@ -34,6 +34,8 @@ struct cli {
     bool json;
     enum assumed trusted;     /* author and pusher */
     enum assumed may_approve; /* the event's sender */
+    const char *org;          /* whose the App is to be; "" = the person's own */
+    bool manual;              /* setup without the page */
 };
 
 typedef enum exit_status command_fn(const struct cli *cli);
@@ -51,6 +53,7 @@ command_fn cmd_drain;
 command_fn cmd_explain;
 command_fn cmd_replay;
 command_fn cmd_retrigger;
+command_fn cmd_setup;
 command_fn cmd_simulate;
 command_fn cmd_status;
 command_fn cmd_tail;

@@ -51,6 +51,7 @@ static const struct command commands[] = {
     {"recover", "", 0, 0, "recover the store from its log, with the pool stopped", cmd_recover, true},
     {"dump", "", 0, 0, "write all entries to stdout, as lines of JSON", cmd_dump, true},
     {"load", "", 0, 0, "make a store from a dump on stdin", cmd_load, true},
+    {"setup", "[--manual FORM.html]", 0, 1, "make the GitHub App, in a browser", cmd_setup, true},
     {"app-manifest", "[URL]", 0, 1, "the manifest to make the GitHub App from", cmd_app_manifest, false},
     {"json", "[OWNER/REPO[#N]]", 0, 1, "the same as status --json", cmd_status, true},
 };
@@ -65,6 +66,8 @@ static void print_usage(FILE *out)
             "  -j, --json         what is printed to stdout is JSON\n"
             "      --trusted, --untrusted, --may-approve, --may-not-approve\n"
             "                     simulate: what GitHub would say of author and pusher, and of the sender\n"
+            "      --org ORG      setup: the App is to belong to that organization\n"
+            "      --manual       setup: without prgate's page; the form is written to FORM.html\n"
             "  -V, --version      print the version\n"
             "  -h, --help         print this\n\n"
             "Exit status: 0 done, 1 failed, 64 wrong usage, 66 no such pull request, 75 not done yet, 78 "
@@ -113,7 +116,14 @@ static enum exit_status flushed(enum exit_status status)
 
 /* ---- the command line ---------------------------------------------------------------- */
 
-enum { OPTION_TRUSTED = 256, OPTION_UNTRUSTED, OPTION_MAY_APPROVE, OPTION_MAY_NOT_APPROVE };
+enum {
+    OPTION_TRUSTED = 256,
+    OPTION_UNTRUSTED,
+    OPTION_MAY_APPROVE,
+    OPTION_MAY_NOT_APPROVE,
+    OPTION_ORG,
+    OPTION_MANUAL
+};
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -122,6 +132,8 @@ static const struct option options[] = {
     {"untrusted", no_argument, NULL, OPTION_UNTRUSTED},
     {"may-approve", no_argument, NULL, OPTION_MAY_APPROVE},
     {"may-not-approve", no_argument, NULL, OPTION_MAY_NOT_APPROVE},
+    {"org", required_argument, NULL, OPTION_ORG},
+    {"manual", no_argument, NULL, OPTION_MANUAL},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -145,6 +157,12 @@ static bool take_option(int option, struct cli *cli, const char **path, bool *do
     case OPTION_MAY_NOT_APPROVE:
         cli->may_approve = option == OPTION_MAY_APPROVE ? ASSUMED_YES : ASSUMED_NO;
         return true;
+    case OPTION_ORG:
+        cli->org = optarg;
+        return true;
+    case OPTION_MANUAL:
+        cli->manual = true;
+        return true;
     case 'h':
         print_usage(stdout);
         *done = true;
@@ -161,14 +179,15 @@ static bool take_option(int option, struct cli *cli, const char **path, bool *do
 static bool fits(const struct command *command, const struct cli *cli, int count)
 {
     bool assumes = cli->trusted != ASSUMED_NOTHING || cli->may_approve != ASSUMED_NOTHING;
-    return command != NULL && count >= command->min && count <= command->max &&
-           (!assumes || command->run == cmd_simulate);
+    bool sets_up = cli->manual || cli->org[0] != '\0';
+    return count >= command->min && count <= command->max && (!assumes || command->run == cmd_simulate) &&
+           (!sets_up || command->run == cmd_setup);
 }
 
 int main(int argc, char **argv)
 {
     const char *path = config_path();
-    struct cli cli = {.json = false};
+    struct cli cli = {.org = ""};
     bool done = false;
     secrecy_setup();
     cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
@@ -183,7 +202,7 @@ int main(int argc, char **argv)
     }
     const struct command *command = optind < argc ? find_command(argv[optind]) : NULL;
     int count = argc - optind - 1;
-    if (!fits(command, &cli, count)) {
+    if (command == NULL || !fits(command, &cli, count)) {
         print_usage(stderr);
         return EXIT_USAGE;
     }

@@ -444,6 +444,7 @@ static const struct key github_keys[] = {
     {TOP("app_id", NULL, apply_u64, app_id), .min = 1, .max = ID_MAX},
     {TOP("private_key_file", NULL, apply_secret_text, app_key_pem), .check = config_check_pem},
     {TOP("token_file", NULL, apply_secret_text, token), .check = config_check_token},
+    {TOP("app_dir", "", apply_base, app_dir), .check = config_check_state_dir},
     {TOP("request_timeout", "20", apply_int, request_timeout_s), .min = 1, .max = 600},
 };
 
@@ -762,7 +763,13 @@ static enum err_code add_environment_secret(struct config *config, const struct 
         secret->bytes = (unsigned char *)mem_strdup(value);
         secret->len = strlen(value);
     }
-    if (config->webhook_secret_count == 0)
+    return ERR_OK;
+}
+
+static enum err_code check_secrets(const struct config *config, const struct place *top)
+{
+    struct place place = at_key(top, "webhook_secret_file");
+    if (config->webhook_secret_count == 0 && !config->awaits_app)
         return fail(&place, "no secret; name a file with the webhook's secret, or set PRGATE_WEBHOOK_SECRET");
     return ERR_OK;
 }
@@ -802,10 +809,77 @@ static enum err_code check_credentials(const struct config *config, const struct
         return fail(&app_id, "the App's key is missing; set private_key_file or PRGATE_APP_PRIVATE_KEY");
     if (config->app_id == 0 && config->app_key_pem != NULL)
         return fail(&key_file, "a key without an App; set app_id");
-    if (config_credentials(config) == CREDENTIALS_NONE && !config->dry_run)
+    if (config_credentials(config) == CREDENTIALS_NONE && !config->dry_run && !config->awaits_app)
         return fail(github,
-                    "no credentials; set app_id and private_key_file, or token_file, or dry_run = true");
+                    "no credentials; set app_id and private_key_file, or token_file, or dry_run = true; "
+                    "or app_dir, and let prgatectl setup make an App");
     return ERR_OK;
+}
+
+/* One file of app_dir, as the key would have it that names such a file. */
+static enum err_code read_app_file(const struct config *config, const struct place *place, const char *name,
+                                   struct secret *out)
+{
+    struct buf path;
+    buf_init(&path);
+    buf_addf(&path, "%s/%s", config->app_dir, name);
+    enum err_code code = read_secret(place, buf_text(&path), out);
+    buf_release(&path);
+    return code;
+}
+
+static enum err_code take_app_id(struct config *config, const struct place *place)
+{
+    struct secret text = {0};
+    enum err_code code = read_app_file(config, place, "app_id", &text);
+    if (code == ERR_OK &&
+        (!text_to_u64((const char *)text.bytes, ID_MAX, &config->app_id) || config->app_id == 0))
+        code = fail(place, "%s/app_id has no App's number in it", config->app_dir);
+    secret_release(&text);
+    return code;
+}
+
+static enum err_code take_app_key(struct config *config, const struct place *place)
+{
+    struct secret text = {0};
+    enum err_code code = read_app_file(config, place, "private-key.pem", &text);
+    const char *wrong = code == ERR_OK ? config_check_pem((const char *)text.bytes) : NULL;
+    if (wrong != NULL)
+        code = fail(place, "%s/private-key.pem %s", config->app_dir, wrong);
+    if (code == ERR_OK)
+        config->app_key_pem = mem_strdup((const char *)text.bytes);
+    secret_release(&text);
+    return code;
+}
+
+static enum err_code take_app_secret(struct config *config, const struct place *place)
+{
+    if (config->webhook_secret_count == CONFIG_SECRETS_MAX)
+        return fail(place, "with its secret there are more than %d webhook secrets; drop one",
+                    CONFIG_SECRETS_MAX);
+    enum err_code code = read_app_file(config, place, "webhook.secret",
+                                       &config->webhook_secrets[config->webhook_secret_count]);
+    if (code == ERR_OK)
+        config->webhook_secret_count++;
+    return code;
+}
+
+/* It is there whole, or not at all and then prgatectl setup is to make it. */
+static enum err_code take_app_dir(struct config *config, const struct place *github)
+{
+    struct stat st;
+    struct place place = at_key(github, "app_dir");
+    if (config->app_dir[0] == '\0')
+        return ERR_OK;
+    if (config->app_id != 0 || config->app_key_pem != NULL || config->token != NULL)
+        return fail(&place, "another App or a token is given as well; keep one of them");
+    config->awaits_app = lstat(config->app_dir, &st) != 0 && errno == ENOENT;
+    if (config->awaits_app)
+        return ERR_OK;
+    enum err_code code = take_app_id(config, &place);
+    if (code == ERR_OK)
+        code = take_app_key(config, &place);
+    return code == ERR_OK ? take_app_secret(config, &place) : code;
 }
 
 static enum err_code load_github(struct config *config, const struct place *github)
@@ -817,6 +891,8 @@ static enum err_code load_github(struct config *config, const struct place *gith
         code = take_text(config, &key_file, CONFIG_APP_PRIVATE_KEY, &config->app_key_pem);
     if (code == ERR_OK)
         code = take_text(config, &token_file, CONFIG_GITHUB_TOKEN, &config->token);
+    if (code == ERR_OK)
+        code = take_app_dir(config, github);
     return code == ERR_OK ? check_credentials(config, github) : code;
 }
 
@@ -936,6 +1012,8 @@ static enum err_code load(struct config *config, cfg_t *cfg, struct err *err)
         code = check_top(config, &top);
     if (code == ERR_OK)
         code = load_github(config, &github);
+    if (code == ERR_OK)
+        code = check_secrets(config, &top);
     return code == ERR_OK ? load_policies(config, &top) : code;
 }
 
@@ -1034,6 +1112,7 @@ void config_close(struct config *config)
     secret_text_free(config->token);
     for (int i = 0; i < CONFIG_VARIABLE_END; i++)
         secret_text_free(config->variables[i]);
+    free(config->app_dir);
     free(config->api_url);
     free(config->public_url);
     free(config->state_dir);

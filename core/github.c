@@ -12,10 +12,6 @@
 /* GitHub's lists are shorter; what has more pages is a Link header that runs in circles. */
 enum { PAGES_MAX = 200 };
 
-/* GitHub's own type first; plain JSON for proxies and mock servers that know no other. */
-static const char accept_header[] = "Accept: application/vnd.github+json, application/json";
-static const char version_header[] = "X-GitHub-Api-Version: 2022-11-28";
-static const char agent_header[] = "User-Agent: prgate/" PRGATE_VERSION;
 static const char json_header[] = "Content-Type: application/json";
 
 /* ---- the handle ---- */
@@ -235,7 +231,7 @@ static enum err_code fetch_once(struct github *github, const struct github_ask *
         struct http_request request = {
             .method = ask->method,
             .url = ask->url,
-            .headers = {accept_header, version_header, agent_header, buf_text(&authorization),
+            .headers = {GITHUB_ACCEPT, GITHUB_VERSION, GITHUB_AGENT, buf_text(&authorization),
                         body == NULL ? NULL : json_header},
             .body = body,
             .body_len = body == NULL ? 0 : strlen(body),
@@ -397,7 +393,7 @@ static enum err_code call_shown(struct github *github, const struct http_request
     while (i < HTTP_HEADERS_MAX && with_agent.headers[i] != NULL)
         i++;
     if (i < HTTP_HEADERS_MAX)
-        with_agent.headers[i] = agent_header;
+        with_agent.headers[i] = GITHUB_AGENT;
     enum err_code code = exchange(github, &with_agent, call, &reply, err);
     http_reply_release(&reply);
     return code;

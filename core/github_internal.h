@@ -12,6 +12,7 @@
  *   github_actions.c  dispatches, and whether one has become a run
  *   github_runs.c     runs: listing, cancelling, approving
  *   github_hooks.c    webhooks and their deliveries
+ *   github_manifest.c a new App for the code that its manifest led to
  *   github_policy.c   changed files, base branch, reviews, labels by author
  */
 #ifndef PRGATE_GITHUB_INTERNAL_H
@@ -25,6 +26,11 @@
 #ifndef PRGATE_VERSION
 #define PRGATE_VERSION "0"
 #endif
+
+/* GitHub's own type first; plain JSON for proxies and mock servers that know no other. */
+#define GITHUB_ACCEPT "Accept: application/vnd.github+json, application/json"
+#define GITHUB_VERSION "X-GitHub-Api-Version: 2022-11-28"
+#define GITHUB_AGENT ("User-Agent: prgate/" PRGATE_VERSION)
 
 struct github_token {
     uint64_t installation;

@@ -150,19 +150,27 @@ static void look_at_store_file(struct inspection *in, const char *path, const ch
         in->bytes += (uint64_t)st.st_size;
 }
 
+/* app_dir, or what a set-up left beside it. */
+static bool is_of_app(const struct inspection *in, const char *path)
+{
+    const char *dir = in->config->app_dir;
+    size_t len = strlen(dir);
+    return len > 0 && strncmp(path, dir, len) == 0 && (path[len] == '\0' || strcmp(path + len, ".new") == 0);
+}
+
 static void look_at_state_file(struct inspection *in, const char *path, const char *name)
 {
-    static const char *const known[] = {"db", "alive", "metrics", NULL};
+    static const char *const known[] = {"db", "alive", "metrics", "setup", ".setup", NULL};
     static const char *const left[] = {"incomplete", "loading", NULL};
     if (is_one_of(name, left))
         tell(in, FINDING_WARNING,
              "%s was left by a restore or load that did not come to its end: remove it, or do "
              "that again",
              path);
-    else if (!is_one_of(name, known))
+    else if (!is_one_of(name, known) && !is_of_app(in, path))
         tell(in, FINDING_WARNING, "%s is nothing of prgate's", path);
     else
-        look_at_owner(in, path, strcmp(name, "metrics") != 0);
+        look_at_owner(in, path, strcmp(name, "metrics") != 0 && strstr(name, "setup") == NULL);
 }
 
 static void look_at_file_system(struct inspection *in)

@@ -290,6 +290,11 @@ unsigned inspect_github(const struct config *config, inspect_fn *tell_fn, void *
     struct inspection in = {.config = config, .tell = tell_fn, .arg = arg};
     struct http *http = NULL;
     struct err err = {0};
+    if (config->awaits_app) {
+        tell(&in, FINDING_ERROR, "no GitHub App is set up yet, %s is not there: run prgatectl setup",
+             config->app_dir);
+        return in.errors;
+    }
     if (config_credentials(config) == CREDENTIALS_NONE) {
         tell(&in, FINDING_FINE, "no credentials for GitHub: it is not asked anything");
         return in.errors;

@@ -152,6 +152,15 @@ static bool check_signature(struct visit *visit, const struct buf *body)
     return refuse(visit, 401, METRIC_UNSIGNED, "X-Hub-Signature-256 does not match any configured secret");
 }
 
+/* There is no secret to check it with yet, and nobody to act as. GitHub's own ping at the App's birth ends here. */
+static bool check_app(struct visit *visit)
+{
+    if (!visit->gate->config->awaits_app)
+        return true;
+    visit->reply->retry_after_s = RETRY_AFTER_S;
+    return refuse(visit, 503, METRIC_NOT_STORED, "no GitHub App is set up yet: run prgatectl setup");
+}
+
 static bool check_names(struct visit *visit)
 {
     const struct request *request = visit->request;
@@ -251,6 +260,10 @@ void door_webhook(struct gate *gate, const struct request *request, bool may_cla
     if (request->delivery != NULL && text_is_delivery(request->delivery))
         visit.delivery = request->delivery;
     log_about(visit.delivery);
+    if (!check_app(&visit)) {
+        log_about(NULL);
+        return;
+    }
     if (!is_json(request->content_type)) {
         refuse(&visit, 415, METRIC_MALFORMED,
                "Content-Type is not application/json: choose it in the webhook's settings");

@@ -1,6 +1,5 @@
 #include "query.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "prgate/buf.h"
@@ -72,4 +71,22 @@ void query_read(const char *query_string, unsigned per_page, struct board_query 
             take(out, at, name_len, at + name_len + 1, len - name_len - 1);
         at += len + (at[len] == '&');
     }
+}
+
+bool query_get(const char *query_string, const char *name, char *out, size_t size)
+{
+    const char *at = query_string == NULL ? "" : query_string;
+    size_t wanted = strlen(name);
+    out[0] = '\0';
+    while (*at != '\0') {
+        size_t len = strcspn(at, "&"), name_len = strcspn(at, "=&");
+        if (name_len < len && name_len == wanted && strncmp(at, name, wanted) == 0) {
+            /* What is decoded is no longer than before. */
+            if (len - name_len - 1 < size)
+                decode(at + name_len + 1, len - name_len - 1, out, size);
+            return out[0] != '\0';
+        }
+        at += len + (at[len] == '&');
+    }
+    return false;
 }

@@ -5,6 +5,7 @@
 
 #include "door.h"
 #include "monitor.h"
+#include "setup_page.h"
 #include "status.h"
 
 /* A request on its way to a handler. */
@@ -50,6 +51,16 @@ static void answer_pull(const struct call *call, struct reply *reply)
     status_pull(&call->ask, call->rest, reply);
 }
 
+static void answer_setup(const struct call *call, struct reply *reply)
+{
+    setup_page_begin(&call->ask, call->request, reply);
+}
+
+static void answer_setup_done(const struct call *call, struct reply *reply)
+{
+    setup_page_finish(&call->ask, call->request, reply);
+}
+
 enum route_bits {
     ROUTE_GET = 1,  /* GET and HEAD; without it POST */
     ROUTE_JSON = 2, /* also under the same path with ".json" behind */
@@ -67,6 +78,8 @@ static const struct route {
     {"/status", ROUTE_GET | ROUTE_JSON, answer_overview},
     {"/status/style.css", ROUTE_GET, answer_style},
     {"/status/", ROUTE_GET | ROUTE_JSON | ROUTE_REST, answer_pull},
+    {"/setup", ROUTE_GET, answer_setup},
+    {"/setup/done", ROUTE_GET, answer_setup_done},
 };
 
 enum { PATH_SIZE = 512, ROOT_SIZE = 64 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "connections.h"
+#include "prgate/app_dir.h"
 #include "prgate/clock.h"
 #include "prgate/drain.h"
 #include "prgate/log.h"
@@ -24,6 +25,7 @@ struct server {
     struct connections *connections;
     struct acceptor *acceptors;
     int acceptor_count;
+    bool looks_for_app; /* the configuration awaits one: to be read anew when it comes */
     atomic_int acceptors_left;
     atomic_bool closing; /* accept nothing more */
 };
@@ -122,10 +124,13 @@ static void on_wake(int signal)
 /* Also after a failure stop() is to be called. */
 static bool start(struct server *server, const struct config *config, struct err *err)
 {
-    *server = (struct server){.acceptor_count = 0};
+    *server = (struct server){.looks_for_app = config->awaits_app};
     log_setup(config->log_level, config->log_format, config->log_target);
     if (gate_open(&server->gate, config, err) != ERR_OK ||
-        drain_open(&server->drain, &server->gate, config->drain_threads, err) != ERR_OK ||
+        drain_open(&server->drain, &server->gate, config->drain_threads, err) != ERR_OK)
+        return false;
+    /* What is due waits until there is an App to do it as. */
+    if (!config->awaits_app &&
         sweep_open(&server->sweep, &server->gate, server->drain, config->sweep_interval_s, err) != ERR_OK)
         return false;
     server->connections = connections_new(config->accept_threads);
@@ -219,14 +224,28 @@ static void set_up_signals(void)
     pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 }
 
+/* Once: an App that cannot be used is complained of, and then waits for a signal. */
+static bool app_has_come(struct server *server)
+{
+    if (!server->looks_for_app || !app_dir_is_there(server->gate.config->app_dir))
+        return false;
+    server->looks_for_app = false;
+    return true;
+}
+
 /* True: read the configuration anew. False: end. */
 static bool wait_for_reload(struct server *server)
 {
     const struct timespec poll = {.tv_sec = 1};
     const sigset_t awaited = awaited_signals();
     int number;
-    while ((number = sigtimedwait(&awaited, NULL, &poll)) <= 0)
+    while ((number = sigtimedwait(&awaited, NULL, &poll)) <= 0) {
         cut_overdue(server);
+        if (app_has_come(server)) {
+            log_info("a GitHub App was set up: reloading", LOG_STR("app_dir", server->gate.config->app_dir));
+            return true;
+        }
+    }
     bool reload = number == SIGHUP || number == SIGUSR2;
     log_info(reload ? "reloading" : "stopping", LOG_INT("signal", number));
     return reload;

@@ -19,8 +19,8 @@
 
 /* ---- replies ------------------------------------------------------------------ */
 
-static void reply_page(const struct ask *ask, int status, const char *template, cJSON *page,
-                       const char *title, struct reply *reply)
+void status_page(const struct ask *ask, int status, const char *template, cJSON *page, const char *title,
+                 struct reply *reply)
 {
     struct err err = {0};
     present_frame(page, ask->gate->config, ask->root, title);
@@ -60,7 +60,7 @@ void status_error(const struct ask *ask, int status, const char *message, struct
     if (sentence.data[0] >= 'a' && sentence.data[0] <= 'z')
         sentence.data[0] = (unsigned char)(sentence.data[0] - 'a' + 'A');
     cJSON_AddStringToObject(page, "message", buf_text(&sentence));
-    reply_page(ask, status, "error", page, title_of(status), reply);
+    status_page(ask, status, "error", page, title_of(status), reply);
     buf_release(&sentence);
     cJSON_Delete(page);
 }
@@ -96,7 +96,7 @@ void status_overview(const struct ask *ask, struct reply *reply)
         reply_json(reply, 200, report);
     } else {
         present_board(report, &query, clock_now_ms());
-        reply_page(ask, 200, "status", report, "Pull requests at the gate", reply);
+        status_page(ask, 200, "status", report, "Pull requests at the gate", reply);
     }
     cJSON_Delete(report);
 }
@@ -168,7 +168,7 @@ void status_pull(const struct ask *ask, const char *path, struct reply *reply)
         snprintf(title, sizeof title, "%s#%" PRId64, report_text(report, "repository"),
                  report_number(report, "number"));
         present_pull(report, clock_now_ms());
-        reply_page(ask, 200, "pull", report, title, reply);
+        status_page(ask, 200, "pull", report, title, reply);
     }
     cJSON_Delete(report);
 }

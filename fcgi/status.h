@@ -23,6 +23,10 @@ void status_overview(const struct ask *ask, struct reply *reply);
 /* `path` is "OWNER/REPO/N". */
 void status_pull(const struct ask *ask, const char *path, struct reply *reply);
 
+/* A page of that template; what every page has is added to the tree. */
+void status_page(const struct ask *ask, int status, const char *template, cJSON *page, const char *title,
+                 struct reply *reply);
+
 void status_style(struct reply *reply);
 
 /* An error as a page where one is wanted, else door_message()'s JSON. `message` is a sentence without a full stop. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 extern const char template_diagram[], template_error[], template_foot[], template_head[], template_pull[],
-    template_rows[], template_status[], template_style[];
+    template_rows[], template_setup[], template_setup_done[], template_status[], template_style[];
 
 /* Each ends with a NUL, and is a C string. The Makefile knows that this file depends on them. */
 #define EMBED(symbol, file)                                                                                  \
@@ -18,6 +18,8 @@ EMBED("template_foot", "foot.html");
 EMBED("template_head", "head.html");
 EMBED("template_pull", "pull.html");
 EMBED("template_rows", "rows.html");
+EMBED("template_setup", "setup.html");
+EMBED("template_setup_done", "setup-done.html");
 EMBED("template_status", "status.html");
 EMBED("template_style", "style.css");
 
@@ -26,8 +28,10 @@ const char *templates_find(const char *name)
     static const struct {
         const char *name, *text;
     } templates[] = {
-        {"diagram", template_diagram}, {"error", template_error}, {"foot", template_foot},
-        {"head", template_head},       {"pull", template_pull},   {"rows", template_rows},
+        {"diagram", template_diagram}, {"error", template_error},
+        {"foot", template_foot},       {"head", template_head},
+        {"pull", template_pull},       {"rows", template_rows},
+        {"setup", template_setup},     {"setup-done", template_setup_done},
         {"status", template_status},
     };
     for (size_t i = 0; i < sizeof templates / sizeof *templates; i++)

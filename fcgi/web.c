@@ -40,6 +40,7 @@ static const char *phrase(int status)
         {413, "Content Too Large"},
         {415, "Unsupported Media Type"},
         {500, "Internal Server Error"},
+        {502, "Bad Gateway"},
         {503, "Service Unavailable"},
     };
     for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++)
@@ -60,8 +61,10 @@ void reply_head(const struct reply *reply, struct buf *out)
     buf_adds(out, "X-Content-Type-Options: nosniff\r\n");
     /* Pages need their own style sheet and filters, and nothing else: no script runs, wherever it came from. */
     if (strncmp(reply->content_type, "text/html", 9) == 0)
-        buf_adds(out, "Content-Security-Policy: default-src 'none'; style-src 'self'; base-uri 'none'; "
-                      "form-action 'self'; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n");
+        buf_addf(out,
+                 "Content-Security-Policy: default-src 'none'; style-src 'self'; base-uri 'none'; "
+                 "form-action %s; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n",
+                 reply->form_action[0] == '\0' ? "'self'" : reply->form_action);
     if (reply->allow != NULL)
         buf_addf(out, "Allow: %s\r\n", reply->allow);
     if (reply->retry_after_s > 0)

@@ -38,9 +38,10 @@ struct request {
 struct reply {
     int status;
     const char *content_type;
-    const char *allow; /* NULL, or the methods that a 405 names */
-    int retry_after_s; /* 0 = none */
-    int max_age_s;     /* how long a client may keep it; 0 = not at all */
+    const char *allow;     /* NULL, or the methods that a 405 names */
+    int retry_after_s;     /* 0 = none */
+    int max_age_s;         /* how long a client may keep it; 0 = not at all */
+    char form_action[256]; /* where the page's form may lead: an origin; "" = to prgate itself */
     struct buf body;
     size_t unsent; /* HEAD: how much body GET would have got */
 

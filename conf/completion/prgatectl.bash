@@ -2,8 +2,8 @@
 # bash completion of prgatectl; `make install` puts it where bash-completion looks. A test compares it with
 # `prgatectl --help`.
 
-_prgatectl_commands='status explain tail check drain approve retrigger dead simulate replay backup restore recover dump load app-manifest json'
-_prgatectl_options='--config --json --trusted --untrusted --may-approve --may-not-approve --version --help'
+_prgatectl_commands='status explain tail check drain approve retrigger dead simulate replay backup restore recover dump load setup app-manifest json'
+_prgatectl_options='--config --json --trusted --untrusted --may-approve --may-not-approve --org --manual --version --help'
 _prgatectl_events='pull_request check_run check_suite member membership team'
 
 _prgatectl() {
@@ -11,6 +11,7 @@ _prgatectl() {
     local command='' argument=0 i word
     COMPREPLY=()
     case $previous in
+    --org) return ;;
     -c | --config)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
@@ -24,7 +25,7 @@ _prgatectl() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        -c | --config) ((i++)) ;;
+        -c | --config | --org) ((i++)) ;;
         -*) ;;
         *) if [[ -z $command ]]; then command=$word; else ((argument++)); fi ;;
         esac
@@ -36,6 +37,7 @@ _prgatectl() {
     check:0) mapfile -t COMPREPLY < <(compgen -W 'configuration' -- "$current") ;;
     simulate:0) mapfile -t COMPREPLY < <(compgen -W "$_prgatectl_events" -- "$current") ;;
     simulate:1) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+    setup:0) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
     replay:0 | backup:0 | restore:0) mapfile -t COMPREPLY < <(compgen -d -- "$current") ;;
     esac
 }

@@ -140,6 +140,8 @@ struct config {
     uint64_t app_id;   /* 0: no App */
     char *app_key_pem; /* with app_id */
     char *token;       /* NULL: none */
+    char *app_dir; /* where app_id, key and a webhook secret come from, see app_dir.h; "" = from elsewhere */
+    bool awaits_app; /* app_dir is not there yet: nothing can be decided before `prgatectl setup` */
     int request_timeout_s;
 
     /* What came in variables, by enum config_variable, for config_reopen(). NULL: not set. */

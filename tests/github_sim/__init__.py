@@ -12,5 +12,6 @@ in (control.py); /_ci/hook plays the project's own CI (own_ci.py).
     actions.py  runs and merge queues               actions_rest.py  the routes about runs
     hooks.py    posting deliveries, once more on demand
     own_app.py  what the App asks for, and where its webhook goes
+    manifest_flow.py  an App registered from a manifest
     policy_rest.py  routes for policies: files, changing a pull request, reviews
 """

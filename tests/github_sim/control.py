@@ -11,6 +11,7 @@
               to one that the test posted itself), redeliver, attempts, forget_deliveries
     faults    fault (see faults.py), clear_faults, expire_tokens
     look      calls, overlaps, violations, state, outbox (drains it), triggers, load
+    manifest  manifest_apps, manifest_answer, expire_manifest_codes (see manifest_flow.py)
     batch     [[name, arguments], ...] in one go, returns the list of results
 
 Looking works with GET as well, arguments in the query.

@@ -7,7 +7,7 @@ import urllib.parse
 
 from aiohttp import web
 
-from . import actions_rest, control, faults, own_ci, payload, policy_rest, reactions, rest  # noqa: F401 (routes)
+from . import actions_rest, control, faults, manifest_flow, own_ci, payload, policy_rest, reactions, rest  # noqa: F401 (routes)
 from .auth import Doorkeeper
 from .journal import Journal
 from .reply import Refusal, Reply
@@ -46,6 +46,8 @@ class Sim:
             if violation:
                 self.journal.violation("ci", violation, call)
             return reply
+        if manifest_flow.is_one(call.path.partition("?")[0]):
+            return self._answer_manifest(request, call, raw)
         credential = None
         try:
             _check_headers(self.journal, request, call)
@@ -58,6 +60,19 @@ class Sim:
             reply = refusal.reply()
         reply.headers = {**self._rate_headers(credential), **(reply.headers or {})}
         return reply
+
+    def _answer_manifest(self, request, call, raw):
+        """Without credentials. The pages are for a browser; only the conversion is a call of the API."""
+        try:
+            if call.path.startswith("/app-manifests/"):
+                _check_headers(self.journal, request, call)
+                if request.headers.get("Authorization") is not None:
+                    self.journal.violation("header", "credentials for a manifest's conversion", call)
+            return manifest_flow.answer(self, request, call, raw)
+        except Refusal as refusal:
+            if refusal.violation:
+                self.journal.violation(str(refusal.status), refusal.violation, call)
+            return refusal.reply()
 
     def _answer_rest(self, request, call, raw, plan, credential):
         path, _, query = call.path.partition("?")
@@ -207,6 +222,8 @@ class Server(web.Server):
 def _response(reply):
     if reply.status is None:  # the connection is closed already
         return web.Response(status=500)
+    if isinstance(reply.body, bytes):  # a page
+        return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
     body = b"" if reply.body is None and reply.status == 204 else payload.dumps(reply.body).encode()
     response = web.Response(status=reply.status, body=body, headers=reply.headers)
     if body:

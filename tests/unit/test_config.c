@@ -370,7 +370,8 @@ static size_t commented_key(const char *line, const char **key)
 /* These cannot be added to what the file already sets, only take its place. */
 static bool takes_the_place_of_another(const char *key, size_t len)
 {
-    return strncmp(key, "webhook_secret_file", len) == 0 || strncmp(key, "token_file", len) == 0;
+    return strncmp(key, "webhook_secret_file", len) == 0 || strncmp(key, "token_file", len) == 0 ||
+           strncmp(key, "app_dir", len) == 0;
 }
 
 /* They are good together with the lines that follow directly, which is how the file shows them. */
