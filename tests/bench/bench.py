@@ -71,7 +71,7 @@ def main():
     BUILD.mkdir(exist_ok=True)
     text = f"{where}.\n\n{markdown(rows)}"
     (BUILD / "bench.md").write_text(text)
-    (BUILD / "bench.json").write_text(f'{{"machine": "{where}", "rows": {as_json(rows)}}}\n')
+    (BUILD / "bench.json").write_text(as_json(where, rows))
     print(f"{where}\n\n{plain(rows)}", end="")
     return 0 if whole else 1
 

@@ -90,8 +90,9 @@ def markdown(rows):
     return "\n".join(lines + ["| " + " | ".join(cells(row)) + " |" for row in rows]) + "\n"
 
 
-def as_json(rows):
-    return json.dumps([dataclasses.asdict(row) for row in rows], indent=1, ensure_ascii=False)
+def as_json(machine, rows):
+    return json.dumps({"machine": machine, "rows": [dataclasses.asdict(row) for row in rows]}, indent=1,
+                      ensure_ascii=False) + "\n"
 
 
 def plain(rows):

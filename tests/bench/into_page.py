@@ -16,11 +16,18 @@ def placed(page, table):
     return f"{before}{BEGIN}\n{table.strip()}\n{END}{after}"
 
 
+def missing(table):
+    """What keeps the table from being one of a whole run, or None."""
+    gap = re.search(r"failed: |not measured|not there: |left out", table)
+    groups = "".join(letter for letter in "abcdefghi" if f"| ({letter}) |" not in table)
+    return gap.group().strip(" :") if gap else f"without {groups}" if groups else None
+
+
 def main():
     table, page = map(pathlib.Path, sys.argv[1:])
     text = table.read_text()
-    if re.search(r"failed: |not measured", text):
-        sys.exit(f"into_page.py: {table} is not of a whole run; run: make bench")
+    if missing(text):
+        sys.exit(f"into_page.py: {table} is not of a whole run ({missing(text)}); run: make bench-peers bench")
     page.write_text(placed(page.read_text(), text))
 
 

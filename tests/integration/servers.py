@@ -297,7 +297,7 @@ class Cgi:
         self.log = workspace.dir / "cgi.log"
 
     def request(self, method, path, headers=(), body=b"", length=True):
-        variables = self._variables(method, path, dict(headers))
+        variables = self.variables(method, path, dict(headers))
         if length is not False and (body or method == "POST"):
             variables["CONTENT_LENGTH"] = str(len(body) if length is True else length)
         with self.log.open("ab") as log:
@@ -305,7 +305,7 @@ class Cgi:
                                  timeout=PROMPT_S, env=variables, cwd="/", **as_server_user())
         return _parse_cgi(ran.stdout)
 
-    def _variables(self, method, path, headers):
+    def variables(self, method, path, headers):
         path, _, query = path.partition("?")
         variables = {"GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_METHOD": method,
                      "SERVER_NAME": "localhost", "SERVER_PORT": "80", "REMOTE_ADDR": "127.0.0.1",

@@ -58,8 +58,9 @@ def test_table():
         "| (a) | acknowledged | 500/s | 0.500 × the null responder | ≥ 60 % | not met |",
         "| (d) | idle | 20 MiB |  |  |  |"]
     assert [line.split() for line in plain(ROWS).splitlines()][2] == ["(d)", "idle", "20", "MiB"]
-    first = json.loads(as_json(ROWS))[0]
-    assert first["ratio"] == 0.5 and first["target"]["met"] is False
+    told = json.loads(as_json('a "machine"', ROWS))
+    assert told["machine"] == 'a "machine"'
+    assert told["rows"][0]["ratio"] == 0.5 and told["rows"][0]["target"]["met"] is False
 
 
 def test_growth_is_read():
@@ -86,6 +87,13 @@ def test_table_goes_between_its_marks():
     assert into_page.placed(once, "new") == once
     with pytest.raises(ValueError):
         into_page.placed("no marks", "new")
+
+
+@pytest.mark.parametrize("groups, more, wanted", [
+    ("abcdefghi", "", None), ("abcdefgi", "", "without h"), ("abcdefghi", "failed: OSError", "failed"),
+    ("abcdefghi", "left out", "left out"), ("abcdefghi", "not there: make bench-peers", "not there")])
+def test_only_a_whole_run_goes_into_the_page(groups, more, wanted):
+    assert into_page.missing("".join(f"| ({one}) | x {more} |\n" for one in groups)) == wanted
 
 
 def test_page_has_the_marks():
