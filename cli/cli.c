@@ -187,6 +187,13 @@ enum err_code cli_check_owner(const char *state_dir, struct err *err)
         state_dir, name, (unsigned)st.st_uid, (unsigned)geteuid(), name);
 }
 
+bool cli_awaits_app(const struct config *config)
+{
+    if (config->awaits_app)
+        fputs("prgatectl: no GitHub App is set up yet: run prgatectl setup\n", stderr);
+    return config->awaits_app;
+}
+
 enum err_code cli_open_store(struct store **out, const struct config *config, struct err *err)
 {
     enum err_code code = cli_check_owner(config->state_dir, err);

@@ -94,6 +94,9 @@ void progress_end(struct progress *progress); /* wipes it away */
  */
 enum err_code cli_check_owner(const char *state_dir, struct err *err);
 
+/* True, and it says so: there is no GitHub App to act as yet. */
+bool cli_awaits_app(const struct config *config);
+
 /* The store that is there: of the right user, and not made anew. */
 enum err_code cli_open_store(struct store **out, const struct config *config, struct err *err);
 

@@ -13,10 +13,8 @@ enum exit_status cmd_drain(const struct cli *cli)
     struct worker worker = {0};
     struct err err = {0};
     enum exit_status status = EXIT_OK;
-    if (cli->config->awaits_app) {
-        fputs("prgatectl: no GitHub App is set up yet: run prgatectl setup\n", stderr);
+    if (cli_awaits_app(cli->config))
         return EXIT_FAILED;
-    }
     if (gate_open(&gate, cli->config, &err) != ERR_OK || worker_open(&worker, &gate, &err) != ERR_OK) {
         status = cli_complain(&err);
     } else {

@@ -353,6 +353,8 @@ static enum err_code run(struct order *order, uint64_t number, struct err *err)
 
 static enum exit_status operate(const struct cli *cli, const char *word, enum event_action action)
 {
+    if (cli_awaits_app(cli->config))
+        return EXIT_FAILED;
     struct order *order = mem_alloc(sizeof *order);
     *order = (struct order){.cli = cli, .word = word, .action = action};
     struct err err = {0};

@@ -146,6 +146,9 @@ static bool start(struct server *server, const struct config *config, struct err
             return false;
         }
     }
+    if (config->awaits_app)
+        log_warning("no GitHub App is set up yet, webhooks are answered with 503: run prgatectl setup",
+                    LOG_STR("app_dir", config->app_dir));
     log_info("ready", LOG_INT("accept_threads", config->accept_threads),
              LOG_INT("drain_threads", config->drain_threads), LOG_STR("state_dir", config->state_dir));
     return true;

@@ -621,6 +621,13 @@ static void test_mistakes_about_github_are_named(void **state)
          "a key without an App", "set app_id"},
         {"key that is none", TOP "github { app_id = 1 private_key_file = \"@/nokey\" }\n" REPO, 3,
          "private_key_file", "is no PEM file", "use the key that GitHub let you download"},
+        {"app_dir and an App",
+         TOP "github { app_dir = \"/a\" app_id = 1 private_key_file = \"@/key\" }\n" REPO, 3, "app_dir",
+         "another App or a token is given as well", "keep one of them"},
+        {"app_dir and a token", TOP "github { app_dir = \"/a\" token_file = \"@/token\" }\n" REPO, 3,
+         "app_dir", "another App or a token is given as well", "keep one of them"},
+        {"relative app_dir", TOP "github { app_dir = \"app\" }\n" REPO, 3, "app_dir",
+         "must be an absolute path", "begin it with a slash"},
         {"app_id of 0", TOP "github { app_id = 0 }\n" REPO, 3, "app_id", "\"0\"", "from 1 to"},
         {"timeout", TOP "github { request_timeout = 601 }\n" REPO, 3, "request_timeout", "\"601\"",
          "from 1 to 600"},
@@ -629,6 +636,87 @@ static void test_mistakes_about_github_are_named(void **state)
     };
     (void)state;
     check_mistakes(rows, COUNT_OF(rows));
+}
+
+#define APP_DIR "github { app_dir = \"@/app\" }\n"
+
+/* app_dir with the files of these texts; NULL: without that one. */
+static void make_app_dir(const char *id, const char *key, const char *secret)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/app", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    if (id != NULL)
+        write_file(path, "app_id", id);
+    if (key != NULL)
+        write_file(path, "private-key.pem", key);
+    if (secret != NULL)
+        write_file(path, "webhook.secret", secret);
+}
+
+static void remove_app_dir(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/app", dir);
+    nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+#define PEM "-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----\n"
+
+static void test_app_dir_takes_the_place_of_all_that_it_holds(void **state)
+{
+    (void)state;
+    make_app_dir("12345\n", PEM, "from-set-up\n");
+    struct config *config = must_open("app_dir", "state_dir = \"/s\"\n" APP_DIR REPO);
+    check_u64("app_dir", "App", config->app_id, 12345);
+    check_int("app_dir", "credentials", config_credentials(config), CREDENTIALS_APP);
+    check_bool("app_dir", "awaited", config->awaits_app, false);
+    check_u64("app_dir", "secrets", config->webhook_secret_count, 1);
+    check_secret("app_dir", &config->webhook_secrets[0], "from-set-up");
+    config_close(config);
+    config = must_open("with another secret", TOP APP_DIR REPO);
+    check_u64("with another secret", "secrets", config->webhook_secret_count, 2);
+    config_close(config);
+    remove_app_dir();
+}
+
+static void test_app_dir_that_is_not_there_is_awaited(void **state)
+{
+    (void)state;
+    struct config *config = must_open("awaited", "state_dir = \"/s\"\n" APP_DIR REPO);
+    check_bool("awaited", "awaited", config->awaits_app, true);
+    check_int("awaited", "credentials", config_credentials(config), CREDENTIALS_NONE);
+    check_u64("awaited", "secrets", config->webhook_secret_count, 0);
+    config_close(config);
+    config = must_open("none", TOP GITHUB REPO);
+    check_bool("none", "awaited", config->awaits_app, false);
+    config_close(config);
+}
+
+static void test_app_dir_that_is_not_whole_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *id, *key, *secret, *part;
+    } rows[] = {
+        {"no id", NULL, PEM, "s\n", "app_id cannot be read"},
+        {"no key", "1\n", NULL, "s\n", "private-key.pem cannot be read"},
+        {"no secret", "1\n", PEM, NULL, "webhook.secret cannot be read"},
+        {"odd id", "1x\n", PEM, "s\n", "has no App's number in it"},
+        {"id of 0", "0\n", PEM, "s\n", "has no App's number in it"},
+        {"odd key", "1\n", "x\n", "s\n", "is no PEM file"},
+        {"empty secret", "1\n", PEM, "\n", "nothing but newlines"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct config *config = NULL;
+        struct err err = {0};
+        make_app_dir(rows[i].id, rows[i].key, rows[i].secret);
+        check_int(rows[i].name, "code", open_text(&config, "state_dir = \"/s\"\n" APP_DIR REPO, &err),
+                  ERR_REJECT);
+        check_contains(rows[i].name, "message", err.text, rows[i].part);
+        check_contains(rows[i].name, "message", err.text, "app_dir: ");
+        remove_app_dir();
+    }
 }
 
 static void test_mistakes_about_repositories_are_named(void **state)
@@ -922,6 +1010,9 @@ int main(void)
         cmocka_unit_test(test_as_many_secrets_as_there_is_room_for),
         cmocka_unit_test(test_secrets_come_from_the_environment_too),
         cmocka_unit_test(test_secrets_are_wiped_from_the_environment),
+        cmocka_unit_test(test_app_dir_takes_the_place_of_all_that_it_holds),
+        cmocka_unit_test(test_app_dir_that_is_not_there_is_awaited),
+        cmocka_unit_test(test_app_dir_that_is_not_whole_is_refused),
         cmocka_unit_test(test_missing_file_is_named),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);

@@ -53,10 +53,36 @@ static void test_long_text_is_cut_between_characters(void **state)
     check_int("long", "last byte", (unsigned char)out.text[strlen(out.text) - 1], 0xbc);
 }
 
+static void test_single_value(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *query, *want;
+    } rows[] = {
+        {"none", NULL, ""},
+        {"empty", "", ""},
+        {"alone", "code=abc", "abc"},
+        {"among others", "xcode=1&codex=2&code=abc&state=d", "abc"},
+        {"the first counts", "code=a&code=b", "a"},
+        {"given as nothing", "code=&code=b", ""},
+        {"without a value", "code&x=1", ""},
+        {"decoded", "code=%61+b", "a b"},
+        {"as long as it fits", "code=1234567", "1234567"},
+        {"too long", "code=12345678", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char got[8] = "before";
+        check_bool(rows[i].name, "given", query_get(rows[i].query, "code", got, sizeof got),
+                   rows[i].want[0] != '\0');
+        check_str(rows[i].name, "value", got, rows[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_query_is_read),
+        cmocka_unit_test(test_single_value),
         cmocka_unit_test(test_long_text_is_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

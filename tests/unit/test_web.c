@@ -92,6 +92,12 @@ static void test_page_may_do_next_to_nothing(void **state)
                  "Status: 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 0\r\n" PLAIN
                  "Content-Security-Policy: default-src 'none'; style-src 'self'; base-uri 'none'; "
                  "form-action 'self'; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n\r\n");
+    strcpy(reply.form_action, "https://github.com");
+    check_header(
+        "page with a form that leads elsewhere", &reply,
+        "Status: 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 0\r\n" PLAIN
+        "Content-Security-Policy: default-src 'none'; style-src 'self'; base-uri 'none'; "
+        "form-action https://github.com; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n\r\n");
     reply.content_type = "text/css; charset=utf-8";
     reply.max_age_s = 60;
     check_header("sheet", &reply,
@@ -116,6 +122,7 @@ static void test_every_status_of_the_contract_has_its_phrase(void **state)
         {411, "Status: 411 Length Required\r\n"},
         {413, "Status: 413 Content Too Large\r\n"},
         {415, "Status: 415 Unsupported Media Type\r\n"},
+        {502, "Status: 502 Bad Gateway\r\n"},
         {503, "Status: 503 Service Unavailable\r\n"},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
