@@ -38,8 +38,19 @@ end() {
         tries=$((tries - 1))
         sleep 0.2
     done
-    for job in $running; do pkill -KILL -s "${job#*:}"; done
+    # Servers have sessions of their own.
+    for job in $running; do
+        family "${job#*:}" | xargs -r kill -KILL 2>/dev/null
+    done
     exit 130
+}
+
+family() { # PID...: and all that descend from them
+    for pid in "$@"; do
+        echo "$pid"
+        # shellcheck disable=SC2046 # a list of numbers
+        family $(pgrep -P "$pid")
+    done
 }
 
 any_runs() {
