@@ -80,7 +80,7 @@ $(BUILD)/bench/guard: $(BUILD)/tests/bench/guard.o $(CORE_OBJECTS) $(EDGE_OBJECT
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
-$(BUILD)/web/seed: $(BUILD)/tests/web/seed.o $(CORE_OBJECTS)
+$(BUILD)/web/seed: $(BUILD)/tests/web/seed.o $(BUILD)/tests/web/states.o $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES)
 
@@ -98,7 +98,7 @@ $(BUILD)/crash/%.so: tests/crash/%.c
 
 -include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/bench/growth.d \
 	$(BUILD)/tests/bench/guard.d \
-	$(BUILD)/tests/web/seed.d
+	$(BUILD)/tests/web/seed.d $(BUILD)/tests/web/states.d
 
 # ---- running ------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "prgate/event.h"
 #include "prgate/intent.h"
 #include "prgate/record.h"
 #include "prgate/report.h"
@@ -41,7 +42,6 @@ static const struct {
     {"edited", "Edited by "},
     {"closed", "Closed by "},
     {"rerequested", "Re-run asked for by "},
-    {"command", "Command in a comment by "},
     {"requested_action", "Button of the check pressed by "},
     {"checks_requested", "Checks asked for by the merge queue, for "},
     {"destroyed", "The merge queue's group is gone, by "},
@@ -57,6 +57,16 @@ static void tell_label(const cJSON *entry, struct buf *out)
     buf_addf(out, "Label %s %s by ", report_text(entry, "label"), set ? "set" : "taken off");
 }
 
+/* "Command approve 1a2b3c4 in a comment by ". */
+static void tell_command(const cJSON *entry, struct buf *out)
+{
+    const char *command = report_text(entry, "command");
+    buf_addf(out, "Command%s%s", command[0] == '\0' ? "" : " ", command);
+    if (has(entry, "named"))
+        buf_addf(out, " %.10s", report_text(entry, "named"));
+    buf_adds(out, " in a comment by ");
+}
+
 static void tell_event(const cJSON *entry, struct buf *out)
 {
     const char *event = report_text(entry, "event");
@@ -64,6 +74,8 @@ static void tell_event(const cJSON *entry, struct buf *out)
     size_t before = out->len;
     if (strcmp(event, "labeled") == 0 || strcmp(event, "unlabeled") == 0)
         tell_label(entry, out);
+    if (strcmp(event, event_action_name(EVENT_COMMAND)) == 0)
+        tell_command(entry, out);
     for (size_t i = 0; i < sizeof events / sizeof *events && out->len == before; i++)
         if (strcmp(events[i].event, event) == 0)
             buf_adds(out, events[i].before);
@@ -74,7 +86,7 @@ static void tell_event(const cJSON *entry, struct buf *out)
 
 /* ---- facts ------------------------------------------------------------------------- */
 
-enum about { THE_SENDER, THE_AUTHOR };
+enum about { THE_SENDER, THE_AUTHOR, NOBODY };
 
 static const struct {
     const char *name, *why;
@@ -85,6 +97,10 @@ static const struct {
     {"author_trusted", "author_why", THE_AUTHOR, "is trusted", "is not trusted"},
     {"pusher_trusted", "pusher_why", THE_SENDER, "is trusted", "is not trusted"},
     {"sender_is_prgate", "", THE_SENDER, "is prgate itself", "is not prgate itself"},
+    {"sender_may_emergency", "emergency_why", THE_SENDER, "may use the emergency label",
+     "may not use the emergency label"},
+    {"tests_missing", "", NOBODY, "its files have code without tests",
+     "its files have the tests that they need"},
 };
 
 static bool is_known_fact(const char *name)
@@ -115,10 +131,29 @@ static void add_fact(cJSON *list, struct buf *sentence)
 
 static void tell_person(const cJSON *entry, const char *author, enum about about, struct buf *out)
 {
-    if (about == THE_AUTHOR)
-        buf_addf(out, "the author %s", author);
-    else
-        buf_adds(out, has(entry, "sender") ? report_text(entry, "sender") : "nobody known");
+    switch (about) {
+    case THE_AUTHOR:
+        buf_addf(out, "the author %s ", author);
+        return;
+    case THE_SENDER:
+        buf_addf(out, "%s ", has(entry, "sender") ? report_text(entry, "sender") : "nobody known");
+        return;
+    case NOBODY:
+        return;
+    }
+}
+
+/* A yes that was noted with this decision, and what the person was allowed then. */
+static void tell_approval(const cJSON *entry, cJSON *list, struct buf *sentence)
+{
+    const cJSON *approval = member(entry, "approval");
+    if (!has(approval, "by"))
+        return;
+    buf_addf(sentence, "noted as %s's approval of %.10s by %s", report_text(approval, "by"),
+             report_text(approval, "sha"), report_text(approval, "with"));
+    if (has(approval, "permission") && strcmp(report_text(approval, "permission"), "none") != 0)
+        buf_addf(sentence, ", with %s permission", report_text(approval, "permission"));
+    add_fact(list, sentence);
 }
 
 static void tell_facts(const cJSON *entry, const char *author, cJSON *list, struct buf *sentence)
@@ -131,7 +166,7 @@ static void tell_facts(const cJSON *entry, const char *author, cJSON *list, stru
         if (!cJSON_IsBool(value))
             continue;
         tell_person(entry, author, facts[i].about, sentence);
-        buf_addf(sentence, " %s", cJSON_IsTrue(value) ? facts[i].yes : facts[i].no);
+        buf_adds(sentence, cJSON_IsTrue(value) ? facts[i].yes : facts[i].no);
         if (has(known, facts[i].why))
             buf_addf(sentence, " (%s)", report_text(known, facts[i].why));
         add_fact(list, sentence);
@@ -218,7 +253,9 @@ static void tell_entry(cJSON *entry, const char *author, struct buf *sentence)
     cJSON *told = cJSON_CreateObject();
     (is_decision ? tell_event : tell_action)(entry, sentence);
     add_sentence(told, "what", sentence);
-    tell_facts(entry, author, cJSON_AddArrayToObject(told, "facts"), sentence);
+    cJSON *list = cJSON_AddArrayToObject(told, "facts");
+    tell_facts(entry, author, list, sentence);
+    tell_approval(entry, list, sentence);
     buf_adds(sentence, report_text(entry, "sentence"));
     add_sentence(told, "why", sentence);
     (is_decision ? tell_intents : tell_outcome)(entry, sentence);
@@ -233,6 +270,17 @@ static void tell_actions(cJSON *list)
     cJSON_ArrayForEach(item, list)
     {
         cJSON_AddStringToObject(item, "action_text", action_text(report_text(item, "action")));
+    }
+}
+
+static void tell_deliveries(cJSON *list, struct buf *sentence)
+{
+    cJSON *item;
+    cJSON_ArrayForEach(item, list)
+    {
+        if (has(item, "event"))
+            tell_event(item, sentence);
+        add_sentence(item, "event_text", sentence);
     }
 }
 
@@ -258,25 +306,26 @@ static void tell_way(cJSON *report)
 }
 
 /* What is no entry, whatever it is, is left out. */
-static void tell_ledger(cJSON *report)
+static void tell_ledger(cJSON *report, struct buf *sentence)
 {
-    struct buf sentence;
     cJSON *ledger = member(report, "ledger");
     cJSON *entry = ledger == NULL ? NULL : ledger->child, *next;
-    buf_init(&sentence);
     for (; entry != NULL; entry = next) {
         next = entry->next;
         if (cJSON_IsObject(entry))
-            tell_entry(entry, report_text(report, "author"), &sentence);
+            tell_entry(entry, report_text(report, "author"), sentence);
         else
             cJSON_Delete(cJSON_DetachItemViaPointer(ledger, entry));
     }
-    buf_release(&sentence);
 }
 
 void narrate_pull(cJSON *report, const struct outlook *outlook)
 {
-    tell_ledger(report);
+    struct buf sentence;
+    buf_init(&sentence);
+    tell_ledger(report, &sentence);
+    tell_deliveries(member(report, "deliveries"), &sentence);
+    buf_release(&sentence);
     tell_actions(member(report, "intents"));
     tell_actions(member(report, "dead"));
     tell_way(report);

@@ -93,6 +93,7 @@ cJSON *report_record(const struct record *record)
     cJSON_AddStringToObject(object, "author", record->view.author.login);
     cJSON_AddStringToObject(object, "state", record_state_name(record_state(record)));
     cJSON_AddStringToObject(object, "head", record->view.head.hex);
+    cJSON_AddStringToObject(object, "ci", ci_state_name(head == NULL ? CI_NONE : head->ci));
     add_wait(object, head == NULL ? WAIT_NOTHING : head->check_reason);
     add_time(object, "until", head == NULL ? 0 : head->budget_until_ms);
     cJSON_AddBoolToObject(object, "draft", record->view.draft);
@@ -264,6 +265,10 @@ static enum err_code list_deliveries(struct store_txn *txn, struct look *look, s
         cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "delivery", event.delivery);
         cJSON_AddStringToObject(object, "event", event_action_name(event.action));
+        if (event.label[0] != '\0')
+            cJSON_AddStringToObject(object, "label", event.label);
+        if (event.action == EVENT_COMMAND)
+            cJSON_AddStringToObject(object, "command", command_name(event.command));
         cJSON_AddStringToObject(object, "sender", event.sender.login);
         cJSON_AddStringToObject(object, "sha", event.pr.head.hex);
         add_time(object, "received", event.received_ms);

@@ -104,6 +104,18 @@ static const char *state_text(const char *state)
     return strcmp(state, record_state_name(RECORD_TRIGGERED)) == 0 ? "CI started" : state;
 }
 
+/* What CI is at tells more than the state does. */
+static void add_state_text(cJSON *pull)
+{
+    const char *text = state_text(report_text(pull, "state")), *ci = report_text(pull, "ci");
+    bool triggered = strcmp(report_text(pull, "state"), record_state_name(RECORD_TRIGGERED)) == 0;
+    if (triggered && (strcmp(ci, ci_state_name(CI_DECIDED)) == 0 || strcmp(ci, ci_state_name(CI_SENT)) == 0))
+        text = "CI starting";
+    else if (triggered && strcmp(ci, ci_state_name(CI_UNKNOWN)) == 0)
+        text = "CI may have started";
+    cJSON_AddStringToObject(pull, "state_text", text);
+}
+
 void present_frame(cJSON *page, const struct config *config, const char *root, const char *title)
 {
     struct buf web;
@@ -167,7 +179,7 @@ static void present_row(cJSON *pull, int64_t now_ms)
     add_short(pull, "head");
     add_time(pull, "since", now_ms);
     add_until(pull, now_ms);
-    cJSON_AddStringToObject(pull, "state_text", state_text(report_text(pull, "state")));
+    add_state_text(pull);
 }
 
 /* Moves the page's pull requests into the groups that they are in. */
@@ -339,7 +351,7 @@ static void present_way(cJSON *report, int64_t now_ms)
     cJSON *way = cJSON_AddObjectToObject(report, "way"), *been = cJSON_AddObjectToObject(report, "been");
     struct buf text;
     buf_init(&text);
-    buf_adds(&text, "It went from new");
+    buf_adds(&text, "From new");
     cJSON_AddTrueToObject(been, "new");
     cJSON_ArrayForEach(step, steps)
     {
@@ -358,7 +370,7 @@ static void present_way(cJSON *report, int64_t now_ms)
         buf_clear(&text);
     else
         buf_adds(&text, ". ");
-    buf_addf(&text, "It is %s now.", state_text(state));
+    buf_addf(&text, "The state now: %s.", state_text(state));
     cJSON_AddTrueToObject(cJSON_AddObjectToObject(report, "is"), state);
     cJSON_AddStringToObject(report, "way_text", buf_text(&text));
     cJSON_AddBoolToObject(report, "has_way", cJSON_GetArraySize(steps) > 0);
@@ -373,7 +385,7 @@ void present_pull(cJSON *report, int64_t now_ms)
     add_parts(report);
     add_short(report, "head");
     add_time(report, "emergency_at", now_ms);
-    cJSON_AddStringToObject(report, "state_text", state_text(report_text(report, "state")));
+    add_state_text(report);
     cJSON_ArrayForEach(step, member(report, "next"))
     {
         split_emphasis(step);

@@ -13,7 +13,7 @@
 /*
  * Adds
  *   to each entry of "ledger" "told": {"what", "facts": [...], "why", "done"}, plain sentences, "" where there is nothing;
- *   to each of "intents" and "dead" "action_text";
+ *   to each of "deliveries" "event_text", of "intents" and "dead" "action_text";
  *   "way": [{"from", "to", "time", "what"}], the states that the ledger's decisions led through, in order;
  *   "next": see next.h.
  */

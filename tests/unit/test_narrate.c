@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "fixture.h"
+#include "prgate/event.h"
 #include "prgate/narrate.h"
 #include "prgate/record.h"
 #include "prgate/report.h"
@@ -70,6 +71,18 @@ static void test_entry_is_told_in_sentences(void **state)
         {"{\"kind\":\"decision\",\"event\":\"synchronize\",\"sender\":\"\",\"facts\":{\"pusher_trusted\":"
          "false}}",
          "Pushed to by nobody known | nobody known is not trusted; |  | "},
+        {"{\"kind\":\"decision\",\"event\":\"created\",\"command\":\"approve\",\"named\":"
+         "\"0123456789abcdef\","
+         "\"sender\":\"tim\",\"facts\":{\"sender_may_emergency\":true,\"emergency_why\":\"permission admin\","
+         "\"tests_missing\":true},\"approval\":{\"sha\":\"aaaaaaaaaaaaaaaa\",\"by\":\"tim\",\"with\":"
+         "\"command\","
+         "\"permission\":\"write\"}}",
+         "Command approve 0123456789 in a comment by tim | tim may use the emergency label (permission "
+         "admin); "
+         "its files have code without tests; noted as tim's approval of aaaaaaaaaa by command, with write "
+         "permission; |  | "},
+        {"{\"kind\":\"decision\",\"event\":\"created\",\"sender\":\"tim\",\"approval\":{\"by\":\"tim\"}}",
+         "Command in a comment by tim | noted as tim's approval of  by ; |  | "},
         {"{\"kind\":\"decision\",\"event\":\"juggled\",\"sender\":\"x\",\"facts\":{\"new\":1,\"other\":"
          "\"so\",\"flag\":true}}",
          "Juggled by x | new: 1; other: so; flag: yes; |  | "},
@@ -88,6 +101,29 @@ static void test_entry_is_told_in_sentences(void **state)
     fixture_configure(&f, "", "");
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         check_entry(&f, rows[i].entry, rows[i].want);
+    fixture_close(&f);
+}
+
+/* Every event that there is has words of its own, in the ledger and in the queue. */
+static void test_every_event_has_words(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    enum event_action action;
+    fixture_configure(&f, "", "");
+    for (unsigned number = EVENT_OPENED; event_action_from_number(number, &action); number++) {
+        char parts[200];
+        const char *name = event_action_name(action);
+        snprintf(parts, sizeof parts,
+                 "\"ledger\":[{\"kind\":\"decision\",\"event\":\"%s\"}],\"deliveries\":[{\"event\":\"%s\"}]",
+                 name, name);
+        cJSON *report = narrate(&f, parts);
+        const char *what = report_text(member(member(report, "ledger")->child, "told"), "what");
+        check_bool(name, "has words",
+                   strchr(what, '_') == NULL && strcasestr(what, "created") == NULL && what[0] != '\0', true);
+        check_str(name, "queued", report_text(member(report, "deliveries")->child, "event_text"), what);
+        cJSON_Delete(report);
+    }
     fixture_close(&f);
 }
 
@@ -141,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_entry_is_told_in_sentences),
+        cmocka_unit_test(test_every_event_has_words),
         cmocka_unit_test(test_every_action_has_words),
         cmocka_unit_test(test_way_is_that_of_the_states),
     };

@@ -275,7 +275,7 @@ static void test_pull_request_is_told_whole(void **state)
     check_json(
         "pull request", pull(&f, "octo/repo", 7),
         "{\"repository\":\"octo/repo\",\"number\":7,\"title\":\"a \\\"title\\\"\",\"author\":\"ann\","
-        "\"state\":\"conflict\",\"head\":\"" SHA_B_TEXT "\",\"waits_for\":\"conflict\","
+        "\"state\":\"conflict\",\"head\":\"" SHA_B_TEXT "\",\"ci\":\"none\",\"waits_for\":\"conflict\","
         "\"waits_for_text\":\"conflicts to be resolved\",\"until\":null,\"draft\":false,\"labelled\":true,"
         "\"mergeable\":\"no\",\"being_worked_on\":false,\"put_off_until\":1700000009999,\"failures\":2,"
         "\"approved_head\":\"" SHA_A_TEXT

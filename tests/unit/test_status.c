@@ -132,14 +132,14 @@ static void test_page_tells_people_what_is_known(void **state)
         {"/status/octo/repo/7", "<strong>triage</strong> permission sets the label <strong>CICD</strong>"},
         {"/status/octo/repo/7",
          "<p class=\"quiet\">Who can do it: anybody with triage permission or more</p>"},
-        {"/status/octo/repo/7", "<li>To decide: opened by tim, <time datetime=\""},
-        {"/status/octo/repo/7", "<td>the label: the author is not trusted</td>"},
+        {"/status/octo/repo/7", "<li>To decide: Opened by tim, <time datetime=\""},
+        {"/status/octo/repo/7", "data-label=\"Waits for\">the label: the author is not trusted</td>"},
         {"/status/octo/repo/7", "<time datetime=\"2023-11-14T22:13:21Z\">2023-11-14 22:13</time>\n"
                                 "<p class=\"what\">Setting the label <code>aaaaaaaaaa</code></p>\n"
                                 "<p class=\"done\">Given up: "},
         {"/status/octo/repo/7", "<g class=\"node been current\"><rect x=\"218\" y=\"44\""},
         {"/status/octo/repo/7",
-         "<desc id=\"diagram-text\">It went from new to awaiting. It is awaiting now.</desc>"},
+         "<desc id=\"diagram-text\">From new to awaiting. The state now: awaiting.</desc>"},
         {"/status/octo/repo/7.json", "\"state\":\"awaiting\""},
         {"/status.json", "\"repository\":\"octo/repo\",\"number\":7"},
     };

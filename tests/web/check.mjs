@@ -4,16 +4,20 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
+import { breaches, contract } from "./contract.mjs";
 import { serve } from "./gateway.mjs";
+import { GONE, STATES } from "./states.mjs";
 
 const [build, scratch, countText] = process.argv.slice(2);
 const COUNT = Number(countText);
-const OPEN = COUNT + 2; // and octo/widgets#7 and #8
+const STATES_OPEN = STATES.filter(([title]) => title !== "closed").length;
+const OPEN = COUNT + 2 + STATES_OPEN + 1; // octo/widgets#7 and #8, those of octo/states, and gone/repo#1
 const axe = fs.readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp; \u202egnp.exe javascript:alert(3)";
 
 const site = await serve(`${build}/prgate.fcgi`, `${scratch}/prgate.conf`);
 const shown = await serve(`${build}/prgate.fcgi`, `${scratch}/private.conf`);
+const dry = await serve(`${build}/prgate.fcgi`, `${scratch}/dry.conf`);
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 
 // Whatever no page may do, looked for on all of them.
@@ -140,7 +144,7 @@ const checks = {
         assert.deepEqual((await page.locator("svg .been text").allTextContents()).sort(), ["CI started", "awaiting", "new"]);
         assert.equal(await page.locator("svg .edge.taken").count(), 3);
         assert.match(await page.getByRole("img").evaluate((svg) => svg.querySelector("desc").textContent),
-            /It went from new to awaiting to CI started to awaiting\. It is awaiting now\./);
+            /From new to awaiting to CI started to awaiting\. The state now: awaiting\./);
         const [taken, other] = await page.evaluate(() => [".edge.taken", ".edge:not(.taken)"]
             .map((selector) => getComputedStyle(document.querySelector(selector)).stroke));
         assert.notEqual(taken, other);
@@ -165,12 +169,12 @@ const checks = {
     },
 
     async "private repositories are hidden, by list, by search and by name"() {
-        for (const path of ["/status?q=nobody", "/status?repo=octo%2Fsecret"])
+        for (const path of ["/status?q=nobody+is+to+know", "/status?repo=octo%2Fsecret"])
             assert.doesNotMatch(await (await open(path)).locator("table").allInnerTexts().then((all) => all.join()), /secret/);
         await open("/status/octo/secret/1", { status: 404 });
-        for (const path of ["/status.json?q=nobody", "/status/octo/secret/1.json"])
+        for (const path of ["/status.json?q=nobody+is+to+know", "/status/octo/secret/1.json"])
             assert.doesNotMatch(await (await fetch(site.url + path)).text(), /octo\/secret|What nobody/);
-        const page = await open("/status?q=nobody", { base: shown.url });
+        const page = await open("/status?q=nobody+is+to+know", { base: shown.url });
         assert.match(await page.locator(PULLS).innerText(), /octo\/secret#1\s+What nobody is to know/);
         await open("/status/octo/secret/1", { base: shown.url });
     },
@@ -197,6 +201,52 @@ const checks = {
         const page = await open("/status/octo/widgets/7");
         await page.getByRole("link", { name: "JSON" }).click();
         assert.match(page.url(), /\/status\/octo\/widgets\/7\.json$/);
+    },
+
+    async "every state has a page of its own, without a barrier, that says what comes next"() {
+        const list = await (await fetch(`${site.url}/status.json?repo=octo%2Fstates&per_page=1000`)).json();
+        assert.equal(list.matching, STATES_OPEN);
+        for (const [index, [title, wanted]] of STATES.entries()) {
+            const path = `/status/octo/states/${index + 1}`;
+            const page = await open(path, index % 2 ? { colorScheme: "dark" } : PHONE);
+            assert.equal(await page.locator(".lead").innerText(), title);
+            assert.match(await page.locator(".next").innerText(), wanted, title);
+            assert.deepEqual(await barriers(page), [], title);
+            assert.ok(await page.evaluate(() => document.scrollingElement.scrollWidth <= window.innerWidth), `${title} is too wide`);
+            await picture(page, `state-${String(index + 1).padStart(2, "0")}-${title.replaceAll(/\W+/g, "-")}`, { fullPage: true });
+            await page.close();
+        }
+        const gone = await open("/status/gone/repo/1");
+        assert.match(await gone.locator(".next").innerText(), GONE);
+    },
+
+    async "merge queues' commits and cancelled starts are told apart"() {
+        const row = async (title) => {
+            const page = await open(`/status/octo/states/${STATES.findIndex(([name]) => name === title) + 1}`);
+            return page.locator("table tbody tr").last().innerText();
+        };
+        assert.match(await row("merging, and CI runs"), /merge queue[^]*started/);
+        assert.match(await row("cancelled"), /started,[^]*cancelled/);
+        assert.match(await row("a re-run that CI refused"), /2 re-runs[^]*refused to start the re-run/);
+    },
+
+    async "in a dry run nothing is said to have been started"() {
+        const page = await open(`/status/octo/states/${STATES.findIndex(([title]) => title === "started") + 1}`, { base: dry.url });
+        assert.match(await page.locator(".next").innerText(), /Were it not a dry run, CI would have been started[^]*This is a dry run/);
+        assert.match(await page.getByRole("banner").innerText(), /Dry run/);
+        assert.deepEqual(await barriers(page), []);
+    },
+
+    async "JSON is what docs/status-json.md says, and all of that is there"() {
+        const rules = contract(fs.readFileSync(new URL("../../docs/status-json.md", import.meta.url), "utf8"));
+        const paths = ["/status.json", "/status.json?state=trouble&per_page=1000", "/status/octo/widgets/7.json", "/status/octo/widgets/8.json",
+            "/status/gone/repo/1.json", ...STATES.map((_, index) => `/status/octo/states/${index + 1}.json`)];
+        const seen = new Set(), wrong = [];
+        for (const path of paths)
+            wrong.push(...breaches(rules, path, await (await fetch(site.url + path)).json(), seen));
+        assert.deepEqual(wrong, []);
+        assert.deepEqual(rules.all.filter((field) => !seen.has(field)), [], "documented, and never there");
+        assert.ok(rules.all.length > 100, `${rules.all.length} fields`);
     },
 
     async "headers let no page be used against its reader"() {
@@ -229,6 +279,9 @@ const checks = {
             const page = await open(path, PHONE);
             const width = await page.evaluate(() => document.scrollingElement.scrollWidth);
             assert.ok(width <= 390, `${path} is ${width} wide`);
+            const wide = await page.evaluate(() => [...document.querySelectorAll(".wide")].filter((one) => one.scrollWidth > one.clientWidth).length);
+            assert.equal(wide, 0, `${path}: a table has to be scrolled`);
+            assert.equal(await page.getByRole("table").first().getByRole("columnheader").count(), 5, "a card is still a row");
             assert.deepEqual(await barriers(page), []);
             await picture(page, name);
         }
@@ -287,5 +340,6 @@ for (const [name, check] of Object.entries(checks)) {
 await browser.close();
 site.close();
 shown.close();
+dry.close();
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -37,5 +37,6 @@ END
 }
 configure prgate.conf ""
 configure private.conf "status_private = true"
+configure dry.conf "dry_run = true"
 "$BUILD/web/seed" "$scratch/prgate.conf" "${WEB_N:-10000}"
 timeout 300 node check.mjs "$BUILD" "$scratch" "${WEB_N:-10000}"

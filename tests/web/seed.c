@@ -1,6 +1,7 @@
 /*
  * seed CONF COUNT: fills a state directory for the browser tests: COUNT open pull requests in three public repositories,
- * one in a private one, and one with a life of its own, octo/widgets#7. Everything through the modules that prgate uses.
+ * one in a private one, one with a life of its own, octo/widgets#7, and one in each state; see states.h. Everything
+ * through the modules that prgate uses.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "prgate/tables.h"
 #include "prgate/text.h"
 #include "prgate/visible.h"
+#include "states.h"
 
 static const int64_t minute_ms = 60000;
 
@@ -22,7 +24,7 @@ static void stop(const struct err *err)
     exit(1);
 }
 
-static void make_sha(struct sha *sha, uint64_t number)
+void make_sha(struct sha *sha, uint64_t number)
 {
     char hex[SHA_SIZE];
     uint64_t mixed = (number + 1) * 0x9e3779b97f4a7c15u;
@@ -118,6 +120,12 @@ static enum err_code names_body(struct store_txn *txn, void *arg, struct err *er
     enum err_code code = name_repo(txn, "octo/secret", 14, VISIBILITY_PRIVATE, err);
     for (size_t i = 0; i < sizeof repos / sizeof *repos && code == ERR_OK; i++)
         code = name_repo(txn, repos[i].name, repos[i].id, VISIBILITY_PUBLIC, err);
+    if (code == ERR_OK)
+        code = name_repo(txn, "octo/states", STATES_REPO_ID, VISIBILITY_PUBLIC, err);
+    if (code == ERR_OK)
+        code = name_repo(txn, "gone/repo", GONE_REPO_ID, VISIBILITY_PUBLIC, err);
+    if (code == ERR_OK)
+        code = states_put(txn, *now_ms, err);
     struct record record;
     record_init(&record);
     make_one(&record, 1, *now_ms);
