@@ -206,15 +206,15 @@ const checks = {
     async "every state has a page of its own, without a barrier, that says what comes next"() {
         const list = await (await fetch(`${site.url}/status.json?repo=octo%2Fstates&per_page=1000`)).json();
         assert.equal(list.matching, STATES_OPEN);
+        const pages = [await open("/status", { ...PHONE, deviceScaleFactor: 1 }), await open("/status", { colorScheme: "dark" })];
         for (const [index, [title, wanted]] of STATES.entries()) {
-            const path = `/status/octo/states/${index + 1}`;
-            const page = await open(path, index % 2 ? { colorScheme: "dark" } : PHONE);
+            const page = pages[index % 2];
+            assert.equal((await page.goto(`${site.url}/status/octo/states/${index + 1}`)).status(), 200);
             assert.equal(await page.locator(".lead").innerText(), title);
             assert.match(await page.locator(".next").innerText(), wanted, title);
             assert.deepEqual(await barriers(page), [], title);
             assert.ok(await page.evaluate(() => document.scrollingElement.scrollWidth <= window.innerWidth), `${title} is too wide`);
             await picture(page, `state-${String(index + 1).padStart(2, "0")}-${title.replaceAll(/\W+/g, "-")}`, { fullPage: true });
-            await page.close();
         }
         const gone = await open("/status/gone/repo/1");
         assert.match(await gone.locator(".next").innerText(), GONE);
@@ -227,6 +227,7 @@ const checks = {
         };
         assert.match(await row("merging, and CI runs"), /merge queue[^]*started/);
         assert.match(await row("cancelled"), /started,[^]*cancelled/);
+        assert.match(await row("by the operator"), /by prgate's operator, root \(write\)[^]*asked for by prgate's operator, root/);
         assert.match(await row("a re-run that CI refused"), /2 re-runs[^]*refused to start the re-run/);
     },
 
@@ -325,10 +326,11 @@ const checks = {
 
 let passed = 0, failed = 0;
 for (const [name, check] of Object.entries(checks)) {
+    const start = performance.now();
     try {
         await check();
         assert.deepEqual(complaints.splice(0), [], "what the browser complained of");
-        console.log(`ok    ${name}`);
+        console.log(`ok    ${name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
         passed++;
     } catch (error) {
         console.log(`FAIL  ${name}: ${error.message}\n${error.stack.split("\n").filter((line) => line.includes("check.mjs")).join("\n")}`);

@@ -27,6 +27,7 @@ enum more {
     EMERGENCY = 32768,
     QUEUED = 65536, /* and a merge queue's commit */
     HELD = 131072,
+    OPERATOR = 262144, /* says yes, and asks for re-runs */
 };
 
 static const struct state {
@@ -67,6 +68,7 @@ static const struct state {
      .more = APPROVED | QUEUED,
      .queue_ci = CI_UNKNOWN},
     {.title = "merging, and CI refused", .ci = CI_STARTED, .more = APPROVED | QUEUED, .queue_ci = CI_REFUSED},
+    {.title = "by the operator", .ci = CI_STARTED, .more = APPROVED | RERUN | OPERATOR},
     {.title = "closed", .ci = CI_STARTED, .more = APPROVED | CLOSED},
 };
 
@@ -77,6 +79,15 @@ static void name_user(struct user *user, uint64_t id, const char *login)
 }
 
 /* ---- the commit -------------------------------------------------------------------------- */
+
+/* Who is not GitHub's has no number. */
+static void name_approver(struct user *user, const struct state *state)
+{
+    if (state->more & OPERATOR)
+        name_user(user, 0, "root");
+    else
+        name_user(user, 8, "tim");
+}
 
 static void add_commit(struct record *record, const struct state *state, int64_t now_ms)
 {
@@ -92,14 +103,16 @@ static void add_commit(struct record *record, const struct state *state, int64_t
         head_set_ci(head, state->ci, now_ms - 20 * MINUTE);
     if (state->more & APPROVED) {
         head->approved = true;
-        head->means = MEANS_COMMAND;
+        head->means = state->more & OPERATOR ? MEANS_OPERATOR : MEANS_COMMAND;
         head->approved_at_ms = now_ms - 21 * MINUTE;
         head->approver_permission = PERMISSION_WRITE;
-        name_user(&head->approver, 8, "tim");
+        name_approver(&head->approver, state);
         record->approved_head = head->sha;
     }
-    head->reruns = state->more & RERUN ? 2 : 0;
-    name_user(&head->rerun_by, 8, state->more & RERUN ? "tim" : "");
+    if (state->more & RERUN) {
+        head->reruns = 2;
+        name_approver(&head->rerun_by, state);
+    }
     head->rerun_failed = state->more & RERUN_FAILED;
     head->rerun_refused = state->more & RERUN_REFUSED;
     head->cancelled = state->more & CANCELLED ? head_attempt(head) : 0;

@@ -30,6 +30,7 @@ export const STATES = [
     ["merging, and CI runs", /Nothing at the gate/],
     ["merging, and nobody knows", /See whether CI runs for the merge queue's commit/],
     ["merging, and CI refused", /refused to start for the merge queue's commit[^]*whoever may merge/],
+    ["by the operator", /Nothing at the gate/],
     ["closed", /Nothing: the pull request is closed/],
 ];
 
