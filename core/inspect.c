@@ -139,8 +139,8 @@ static void each_name(struct inspection *in, const char *dir, look_fn *look)
 
 static void look_at_store_file(struct inspection *in, const char *path, const char *name)
 {
-    static const char *const known[] = {"__db.", "log.",  "boot",       "archive.lock", "synced", "opening",
-                                        "use",   "user.", "recovering", "turn",         NULL};
+    static const char *const known[] = {"__db.", "log.",  "boot",       "archive.lock", "synced",   "opening",
+                                        "use",   "user.", "recovering", "turn",         "unsynced", NULL};
     struct stat st;
     size_t len = strlen(name);
     bool is_table = len > 3 && strcmp(name + len - 3, ".db") == 0;

@@ -443,7 +443,8 @@ static enum err_code check_synced(const char *home, struct err *err)
 static enum err_code must_recover(struct store *store, const struct boot_mark *mark, bool *out,
                                   struct err *err)
 {
-    *out = store->panicked || !boot_mark_is_set(mark) || region_inode(store->home) == 0;
+    *out = store->panicked || !boot_mark_is_set(mark) || region_inode(store->home) == 0 ||
+           store_is_unsynced(store->home);
     return *out ? ERR_OK : fence_someone_died(&store->fence, out, err);
 }
 
@@ -454,11 +455,16 @@ static enum err_code recover_env(struct store *store, const struct boot_mark *ma
     if (code != ERR_OK)
         return code;
     code = boot_mark_clear(mark, err);
+    bool unsynced = store_is_unsynced(store->home);
+    if (code == ERR_OK && unsynced)
+        code = store_rewrite_files(store->home, err);
     /* A crash or a failure before the end leaves it cleared, and the next one begins anew. */
     atomic_store(&store->alone, true);
     if (code == ERR_OK)
         code = open_env(store, DB_RECOVER, err);
     atomic_store(&store->alone, false);
+    if (code == ERR_OK && unsynced)
+        code = store_end_unsynced(store->home, err);
     if (code != ERR_OK)
         return code;
     boot_mark_set(mark);
@@ -486,6 +492,9 @@ static enum err_code open_recovered_env(struct store *store, int64_t give_up_ms,
     enum err_code code = boot_mark_open(&mark, store->home, err);
     if (code == ERR_OK)
         code = check_synced(store->home, err);
+    /* A failure that the mark does not tell of yet, or any more: rather one recovery too many. */
+    if (code == ERR_OK && store_sync_failed())
+        code = store_mark_unsynced(store->home, err);
     if (code == ERR_OK)
         code = must_recover(store, &mark, &needed, err);
     if (code == ERR_OK)
@@ -902,6 +911,7 @@ enum err_code store_open(struct store **out, const char *state_dir, struct err *
     store->home = mem_strdup(buf_text(&home));
     buf_release(&home);
     fence_init(&store->fence, store->home);
+    store_watch_syncs();
     init_guard(&store->guard);
     pthread_mutex_init(&store->message_mutex, NULL);
 
@@ -994,6 +1004,18 @@ static enum attempt run_body(struct store_txn *txn, store_body *body, void *arg,
     return commit_error(txn->store, txn->txn->commit(txn->txn, DB_TXN_WRITE_NOSYNC), code, err);
 }
 
+/* Where not even the mark can be made, none of this process's syncs succeeds all the same. */
+static enum attempt break_off(struct store *store, enum err_code *code, struct err *err)
+{
+    *code = store_mark_unsynced(store->home, err);
+    if (*code != ERR_OK) {
+        *code = ERR_RETRY;
+        return ATTEMPT_DONE;
+    }
+    store->env->set_flags(store->env, DB_PANIC_ENVIRONMENT, 1);
+    return ATTEMPT_RECOVER;
+}
+
 /*
  * One run of the body. The caller holds the guard shared.
  *
@@ -1013,6 +1035,8 @@ static enum attempt attempt(struct store *store, store_body *body, void *arg, en
     /* A crash before this sync undoes all of the body, after it none. */
     if (result == ATTEMPT_DONE)
         result = commit_error(store, store->env->log_flush(store->env, NULL), code, err);
+    if (store_sync_failed())
+        return break_off(store, code, err);
     if (result != ATTEMPT_DONE || *code != ERR_OK)
         return result;
     if (!home_is_there(store)) { /* into files that have no name any more */

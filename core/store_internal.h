@@ -2,6 +2,7 @@
  * store_internal: what the store*.c files share, and nobody else includes.
  *
  *   store.c          the environment, its recovery, transactions, access
+ *   store_sync.c     a sync that failed stays failed
  *   store_backup.c   a copy of a store in use, recovered and verified; putting one in place
  */
 #ifndef PRGATE_STORE_INTERNAL_H
@@ -53,6 +54,19 @@ enum err_code store_fatal(struct store *store, int code, const char *verb, const
 
 /* Refuses what Berkeley DB's regions do not work on; `dir` exists. */
 enum err_code store_refuse_network(const char *dir, struct err *err);
+
+/* Has Berkeley DB sync by way of store_sync.c, which see. For each store_open(). */
+void store_watch_syncs(void);
+bool store_sync_failed(void);
+
+/* Of the mark that says so to all processes. Before the environment panics, so that who recovers finds it. */
+enum err_code store_mark_unsynced(const char *home, struct err *err);
+bool store_is_unsynced(const char *home);
+
+/* While nobody has the environment open: the files of log and tables are on disk afterwards. ERR_FATAL: they are not. */
+enum err_code store_rewrite_files(const char *home, struct err *err);
+/* The recovery from them is over, too: takes the mark away. ERR_FATAL: a sync of it failed, the mark stays. */
+enum err_code store_end_unsynced(const char *home, struct err *err);
 
 /* Is all there of the log that a page with this number needs? `end`: where the log ends. */
 bool store_log_reaches(const char *home, const DB_LSN *lsn, const DB_LSN *end);
