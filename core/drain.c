@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +21,7 @@ enum {
     BACKOFF_LAST_MS = 300000,
     RETRY_AT_MOST_MS = 3600000, /* no Retry-After is believed beyond this */
     APPEARS_MS = 60000,         /* a pull request is to be read this long after its webhook at the latest */
-    ATTEMPTS_AT_LEAST = 5,      /* before an intent that is old already, since nobody ran, is given up */
-    QUEUE_MAX = 256             /* claimed and not yet worked on, in one process */
+    ATTEMPTS_AT_LEAST = 5       /* before an intent that is old already, since nobody ran, is given up */
 };
 
 enum step_kind {
@@ -712,149 +710,4 @@ void drain_run(struct worker *worker, const struct pr_key *pr, const struct clai
     record_release(&run.record);
     /* Off the list last: a claim that an error left in the record is free from here on. */
     claims_forget(worker->gate->claims, claim);
-}
-
-/* ---- the threads --------------------------------------------------------------- */
-
-struct job {
-    struct pr_key pr;
-    struct claim claim;
-};
-
-struct drain {
-    struct gate *gate;
-    pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    pthread_cond_t idle;
-    struct job queue[QUEUE_MAX]; /* ring */
-    size_t first;
-    size_t count;
-    unsigned busy;  /* threads in drain_run() */
-    unsigned ready; /* threads that can work */
-    bool closing;
-    pthread_t *threads;
-    int thread_count;
-};
-
-static bool next_job(struct drain *drain, struct job *job)
-{
-    pthread_mutex_lock(&drain->mutex);
-    while (drain->count == 0 && !drain->closing)
-        pthread_cond_wait(&drain->wake, &drain->mutex);
-    bool found = drain->count > 0;
-    if (found) {
-        *job = drain->queue[drain->first];
-        drain->first = (drain->first + 1) % QUEUE_MAX;
-        drain->count--;
-        drain->busy++;
-    }
-    pthread_mutex_unlock(&drain->mutex);
-    return found;
-}
-
-static void job_is_done(struct drain *drain)
-{
-    pthread_mutex_lock(&drain->mutex);
-    drain->busy--;
-    if (drain->busy == 0 && drain->count == 0)
-        pthread_cond_broadcast(&drain->idle);
-    pthread_mutex_unlock(&drain->mutex);
-}
-
-void drain_wait(struct drain *drain)
-{
-    if (drain == NULL)
-        return;
-    pthread_mutex_lock(&drain->mutex);
-    while (drain->busy > 0 || (drain->count > 0 && drain->ready > 0))
-        pthread_cond_wait(&drain->idle, &drain->mutex);
-    pthread_mutex_unlock(&drain->mutex);
-}
-
-static void cannot_work(struct drain *drain, const struct err *err)
-{
-    log_error("a working thread cannot start", LOG_STR("error", err->text));
-    pthread_mutex_lock(&drain->mutex);
-    drain->ready--;
-    pthread_cond_broadcast(&drain->idle);
-    pthread_mutex_unlock(&drain->mutex);
-}
-
-static void *work(void *arg)
-{
-    struct drain *drain = arg;
-    struct err err;
-    struct worker worker;
-    struct job job;
-    if (worker_open(&worker, drain->gate, &err) != ERR_OK) {
-        cannot_work(drain, &err);
-        worker_close(&worker);
-        return NULL;
-    }
-    /* While stopping, drain_run() gives each queued claim up without working on it. */
-    while (next_job(drain, &job)) {
-        drain_run(&worker, &job.pr, &job.claim);
-        job_is_done(drain);
-    }
-    worker_close(&worker);
-    return NULL;
-}
-
-enum err_code drain_open(struct drain **out, struct gate *gate, int threads, struct err *err)
-{
-    struct drain *drain = mem_alloc(sizeof *drain);
-    *drain = (struct drain){.gate = gate, .ready = (unsigned)threads};
-    pthread_mutex_init(&drain->mutex, NULL);
-    pthread_cond_init(&drain->wake, NULL);
-    pthread_cond_init(&drain->idle, NULL);
-    drain->threads = mem_alloc((size_t)threads * sizeof *drain->threads);
-    while (drain->thread_count < threads) {
-        int code = pthread_create(&drain->threads[drain->thread_count], NULL, work, drain);
-        if (code != 0) {
-            drain_close(drain);
-            return err_set(err, ERR_FATAL, code, "cannot start a working thread: %s", strerror(code));
-        }
-        drain->thread_count++;
-    }
-    *out = drain;
-    return ERR_OK;
-}
-
-void drain_close(struct drain *drain)
-{
-    if (drain == NULL)
-        return;
-    pthread_mutex_lock(&drain->mutex);
-    drain->closing = true;
-    pthread_cond_broadcast(&drain->wake);
-    pthread_mutex_unlock(&drain->mutex);
-    for (int i = 0; i < drain->thread_count; i++)
-        pthread_join(drain->threads[i], NULL);
-    pthread_cond_destroy(&drain->wake);
-    pthread_cond_destroy(&drain->idle);
-    pthread_mutex_destroy(&drain->mutex);
-    free(drain->threads);
-    free(drain);
-}
-
-/* Half of the ring is kept for submissions by callers that asked at the same moment. */
-bool drain_has_room(struct drain *drain)
-{
-    pthread_mutex_lock(&drain->mutex);
-    bool room = drain->count < QUEUE_MAX / 2 && !drain->closing && !atomic_load(&drain->gate->stopping);
-    pthread_mutex_unlock(&drain->mutex);
-    return room;
-}
-
-void drain_submit(struct drain *drain, const struct pr_key *pr, const struct claim *claim)
-{
-    pthread_mutex_lock(&drain->mutex);
-    bool fits = drain->count < QUEUE_MAX;
-    if (fits)
-        drain->queue[(drain->first + drain->count++) % QUEUE_MAX] = (struct job){.pr = *pr, .claim = *claim};
-    pthread_cond_signal(&drain->wake);
-    pthread_mutex_unlock(&drain->mutex);
-    /* Off the list the claim in the record is free: the sweeper of any process finds it. */
-    if (!fits)
-        claims_forget(drain->gate->claims, claim);
 }

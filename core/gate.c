@@ -2,7 +2,6 @@
 
 #include "prgate/clock.h"
 #include "prgate/log.h"
-#include "prgate/shared_tokens.h"
 
 enum { RATE_WAIT_AT_MOST_MS = 3600000 }; /* no answer is believed beyond this */
 
@@ -19,6 +18,8 @@ enum err_code gate_open(struct gate *gate, const struct config *config, struct e
     if (code == ERR_OK)
         gate->health = health_open(gate->store);
     if (code == ERR_OK)
+        gate->tokens = shared_tokens_open(gate->store);
+    if (code == ERR_OK)
         code = alive_open(&gate->alive, config->state_dir, err);
     if (code == ERR_OK)
         code = metrics_open(&gate->metrics, config->state_dir, err);
@@ -31,6 +32,7 @@ void gate_close(struct gate *gate)
 {
     claims_close(gate->claims);
     metrics_close(gate->metrics);
+    shared_tokens_close(gate->tokens);
     health_close(gate->health);
     store_close(gate->store);
     /* Last: until here this process's claims must not look free. */
@@ -82,7 +84,7 @@ static void note_call(void *arg, const struct github_call *call)
 
 enum err_code worker_open(struct worker *worker, struct gate *gate, struct err *err)
 {
-    *worker = (struct worker){.gate = gate, .tokens = shared_tokens(gate->store)};
+    *worker = (struct worker){.gate = gate, .tokens = shared_tokens_use(gate->tokens)};
     enum err_code code = http_open(&worker->http, gate->config->request_timeout_s, err);
     if (code == ERR_OK)
         code = github_open(&worker->github, gate->config, worker->http, &worker->tokens, err);

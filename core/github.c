@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "github_internal.h"
 #include "prgate/clock.h"
+#include "prgate/fiber.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
 
@@ -16,13 +16,7 @@ static const char json_header[] = "Content-Type: application/json";
 
 /* ---- the handle ---- */
 
-static void system_sleep_ms(int ms)
-{
-    struct timespec wait = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-    nanosleep(&wait, NULL);
-}
-
-static const struct github_clock system_clock = {clock_now_ms, system_sleep_ms};
+static const struct github_clock system_clock = {clock_now_ms, fiber_sleep_ms};
 
 enum err_code github_open(struct github **out, const struct config *config, struct http *http,
                           const struct github_tokens *tokens, struct err *err)
@@ -41,6 +35,12 @@ void github_close(struct github *github)
         return;
     explicit_bzero(github, sizeof *github);
     free(github);
+}
+
+void github_learn_from(struct github *github, const struct github *other)
+{
+    if (github->me.login[0] == '\0')
+        github->me = other->me;
 }
 
 void github_set_clock(struct github *github, const struct github_clock *clock)

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "prgate/clock.h"
+#include "prgate/drain.h"
 #include "prgate/log.h"
 #include "prgate/reconcile.h"
 #include "prgate/redeliver.h"
@@ -194,7 +195,7 @@ unsigned sweep_catch_up(struct worker *worker)
 
 struct sweep {
     struct gate *gate;
-    struct drain *drain;
+    struct crew *crew;
     int interval_s;
     pthread_t thread;
     pthread_t catch_up_thread;
@@ -202,6 +203,7 @@ struct sweep {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     bool closing;
+    bool has_room;      /* the crew has, after it had none */
     struct pr_key from; /* where the last look ended, if it did not come to the end */
     int64_t tidied_ms;
     struct store_stats told; /* what of the store's counts the pool's have by now */
@@ -215,8 +217,8 @@ static void hand_out(struct sweep *sweep)
     bool found = true;
     if (gate_is_rate_blocked(sweep->gate, clock_now_ms()))
         return;
-    while (drain_has_room(sweep->drain) && (found = next_due(sweep->gate, &pr, &claim, &looks))) {
-        drain_submit(sweep->drain, &pr, &claim);
+    while (crew_has_room(sweep->crew) && (found = next_due(sweep->gate, &pr, &claim, &looks))) {
+        crew_submit(sweep->crew, &pr, &claim);
         pr.number++;
     }
     bool at_the_end = !found && looks < LOOKS_MAX;
@@ -243,19 +245,30 @@ static void tell_counts(struct sweep *sweep)
     sweep->told = now;
 }
 
-/* False: the process is closing. */
-static bool wait_for_turn(struct sweep *sweep)
+/* False: the process is closing. `called`, if not NULL, ends the wait early and is reset. */
+static bool wait_for_turn(struct sweep *sweep, bool *called)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += sweep->interval_s;
     pthread_mutex_lock(&sweep->mutex);
     int code = 0;
-    while (!sweep->closing && code != ETIMEDOUT)
+    while (!sweep->closing && code != ETIMEDOUT && (called == NULL || !*called))
         code = pthread_cond_timedwait(&sweep->wake, &sweep->mutex, &until);
+    if (called != NULL)
+        *called = false;
     bool closing = sweep->closing;
     pthread_mutex_unlock(&sweep->mutex);
     return !closing;
+}
+
+static void on_room(void *arg)
+{
+    struct sweep *sweep = arg;
+    pthread_mutex_lock(&sweep->mutex);
+    sweep->has_room = true;
+    pthread_cond_broadcast(&sweep->wake);
+    pthread_mutex_unlock(&sweep->mutex);
 }
 
 static void *run_sweep(void *arg)
@@ -274,7 +287,7 @@ static void *run_sweep(void *arg)
             sweep->tidied_ms = clock_now_ms();
         }
         tell_counts(sweep);
-    } while (wait_for_turn(sweep));
+    } while (wait_for_turn(sweep, &sweep->has_room));
     tell_counts(sweep);
     return NULL;
 }
@@ -299,7 +312,7 @@ static void *run_catch_up(void *arg)
     }
     /* It only reads, or asks for what may be asked for twice: a call need not be waited for. */
     http_stop_when(worker.http, &sweep->gate->stopping);
-    for (bool starting = true; starting || wait_for_turn(sweep); starting = false) {
+    for (bool starting = true; starting || wait_for_turn(sweep, NULL); starting = false) {
         join_pool(sweep->gate, starting);
         sweep_catch_up(&worker);
     }
@@ -321,11 +334,11 @@ static int start_threads(struct sweep *sweep)
     return 0;
 }
 
-enum err_code sweep_open(struct sweep **out, struct gate *gate, struct drain *drain, int interval_s,
+enum err_code sweep_open(struct sweep **out, struct gate *gate, struct crew *crew, int interval_s,
                          struct err *err)
 {
     struct sweep *sweep = mem_alloc(sizeof *sweep);
-    *sweep = (struct sweep){.gate = gate, .drain = drain, .interval_s = interval_s};
+    *sweep = (struct sweep){.gate = gate, .crew = crew, .interval_s = interval_s};
     pthread_mutex_init(&sweep->mutex, NULL);
     pthread_cond_init(&sweep->wake, NULL);
     int code = start_threads(sweep);
@@ -333,6 +346,7 @@ enum err_code sweep_open(struct sweep **out, struct gate *gate, struct drain *dr
         free(sweep);
         return err_set(err, ERR_FATAL, code, "cannot start the sweeper: %s", strerror(code));
     }
+    crew_on_room(crew, on_room, sweep);
     *out = sweep;
     return ERR_OK;
 }
@@ -341,6 +355,7 @@ void sweep_close(struct sweep *sweep)
 {
     if (sweep == NULL)
         return;
+    crew_on_room(sweep->crew, NULL, NULL);
     pthread_mutex_lock(&sweep->mutex);
     sweep->closing = true;
     pthread_cond_broadcast(&sweep->wake);

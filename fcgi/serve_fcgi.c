@@ -10,7 +10,7 @@
 #include "connections.h"
 #include "prgate/app_dir.h"
 #include "prgate/clock.h"
-#include "prgate/drain.h"
+#include "prgate/crew.h"
 #include "prgate/log.h"
 #include "prgate/sweep.h"
 #include "reload.h"
@@ -20,7 +20,7 @@
 
 struct server {
     struct gate gate;
-    struct drain *drain;
+    struct crew *crew;
     struct sweep *sweep;
     struct connections *connections;
     struct acceptor *acceptors;
@@ -71,14 +71,14 @@ static void answer(struct server *server, FCGX_Request *fcgi, int64_t accepted_u
     struct reply reply;
     request_fill(&request, get_param, fcgi);
     reply_init(&reply);
-    routes_answer(&server->gate, &request, drain_has_room(server->drain), &reply);
+    routes_answer(&server->gate, &request, crew_has_room(server->crew), &reply);
     send_reply(fcgi, &reply);
     /* GitHub has its answer, and the delivery is on disk, before anything else happens. */
     FCGX_Finish_r(fcgi);
     if (reply.is_acknowledgement)
         metrics_observe(server->gate.metrics, HISTOGRAM_ACKNOWLEDGEMENT, clock_monotonic_us() - accepted_us);
     if (reply.has_work)
-        drain_submit(server->drain, &reply.pr, &reply.claim);
+        crew_submit(server->crew, &reply.pr, &reply.claim);
     reply_release(&reply);
 }
 
@@ -127,11 +127,12 @@ static bool start(struct server *server, const struct config *config, struct err
     *server = (struct server){.looks_for_app = config->awaits_app};
     log_setup(config->log_level, config->log_format, config->log_target);
     if (gate_open(&server->gate, config, err) != ERR_OK ||
-        drain_open(&server->drain, &server->gate, config->drain_threads, err) != ERR_OK)
+        crew_open(&server->crew, &server->gate, config->drain_threads, config->pulls_in_progress, err) !=
+            ERR_OK)
         return false;
     /* What is due waits until there is an App to do it as. */
     if (!config->awaits_app &&
-        sweep_open(&server->sweep, &server->gate, server->drain, config->sweep_interval_s, err) != ERR_OK)
+        sweep_open(&server->sweep, &server->gate, server->crew, config->sweep_interval_s, err) != ERR_OK)
         return false;
     server->connections = connections_new(config->accept_threads);
     server->acceptors = mem_alloc((size_t)config->accept_threads * sizeof *server->acceptors);
@@ -150,7 +151,9 @@ static bool start(struct server *server, const struct config *config, struct err
         log_warning("no GitHub App is set up yet, webhooks are answered with 503: run prgatectl setup",
                     LOG_STR("app_dir", config->app_dir));
     log_info("ready", LOG_INT("accept_threads", config->accept_threads),
-             LOG_INT("drain_threads", config->drain_threads), LOG_STR("state_dir", config->state_dir));
+             LOG_INT("drain_threads", config->drain_threads),
+             LOG_INT("pulls_in_progress", config->pulls_in_progress),
+             LOG_STR("state_dir", config->state_dir));
     return true;
 }
 
@@ -186,9 +189,9 @@ static void stop(struct server *server)
 {
     atomic_store(&server->gate.stopping, true);
     sweep_close(server->sweep);
-    drain_wait(server->drain);
+    crew_wait(server->crew);
     stop_accepting(server);
-    drain_close(server->drain);
+    crew_close(server->crew);
     gate_close(&server->gate);
     connections_free(server->connections);
     free(server->acceptors);

@@ -124,6 +124,7 @@ struct config {
     int trust_ttl_s;  /* how long what GitHub said of a person's rights counts */
     int accept_threads;
     int drain_threads;
+    int pulls_in_progress; /* at once, in a process */
     int sweep_interval_s;
     int give_up_after_s;      /* an action that has been failing for that long becomes a dead letter */
     int keep_seen_days;       /* ids of deliveries */

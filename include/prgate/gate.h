@@ -1,9 +1,9 @@
 /*
- * gate: what one process holds open to do the gate's work, and one thread's share of it.
+ * gate: what one process holds open to do the gate's work, and what each that calls GitHub has of it.
  *
  *     struct gate gate;
  *     gate_open(&gate, config, &err);
- *     struct worker worker;            one per thread that talks to GitHub
+ *     struct worker worker;            one per thread, or fiber, that talks to GitHub
  *     worker_open(&worker, &gate, &err);
  *     ...
  *     worker_close(&worker);
@@ -21,6 +21,7 @@
 #include "prgate/github.h"
 #include "prgate/health.h"
 #include "prgate/metrics.h"
+#include "prgate/shared_tokens.h"
 #include "prgate/store.h"
 
 /* Shared by all threads of the process. */
@@ -28,6 +29,7 @@ struct gate {
     const struct config *config; /* borrowed */
     struct store *store;
     struct health *health;
+    struct shared_tokens *tokens;
     struct alive *alive;
     struct claims *claims;
     struct metrics *metrics;
@@ -50,7 +52,7 @@ bool gate_is_rate_blocked(const struct gate *gate, int64_t now_ms);
 /* Neither told to end nor to wait: another call may be begun. */
 bool gate_may_call(const struct gate *gate);
 
-/* One thread's connection to GitHub. */
+/* What a thread, or a pull request in progress, needs to call GitHub. */
 struct worker {
     struct gate *gate;
     struct http *http;

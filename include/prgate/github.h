@@ -85,6 +85,9 @@ enum err_code github_open(struct github **out, const struct config *config, stru
                           const struct github_tokens *tokens, struct err *err);
 void github_close(struct github *github);
 
+/* Who prgate is at GitHub: what `other`, of the same configuration, was told need not be asked for. */
+void github_learn_from(struct github *github, const struct github *other);
+
 /* The system's clock until then. `clock` is borrowed until github_close(). */
 void github_set_clock(struct github *github, const struct github_clock *clock);
 

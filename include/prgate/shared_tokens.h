@@ -11,7 +11,16 @@
 #include "prgate/github.h"
 #include "prgate/store.h"
 
-/* `store` is borrowed by the result. Thread-safe. */
-struct github_tokens shared_tokens(struct store *store);
+struct shared_tokens;
+
+/* `store` is borrowed until shared_tokens_close(). */
+struct shared_tokens *shared_tokens_open(struct store *store);
+void shared_tokens_close(struct shared_tokens *tokens); /* NULL is allowed */
+
+/*
+ * For any number of handles, which borrow `tokens`. Thread-safe. Of all that wait for a token, one asks the store for
+ * the lease, twenty times a second; the others get a no without.
+ */
+struct github_tokens shared_tokens_use(struct shared_tokens *tokens);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "prgate/drain.h"
+#include "prgate/crew.h"
 #include "prgate/gate.h"
 
 /* Takes the claim of the next one from *pr on and sets *pr to it; false: there is none. */
@@ -30,7 +30,7 @@ unsigned sweep_catch_up(struct worker *worker);
 struct sweep;
 
 /* Threads that look every `interval_s` seconds and hand what they find to `drain`, and that catch up. */
-enum err_code sweep_open(struct sweep **out, struct gate *gate, struct drain *drain, int interval_s,
+enum err_code sweep_open(struct sweep **out, struct gate *gate, struct crew *crew, int interval_s,
                          struct err *err);
 void sweep_close(struct sweep *sweep);
 

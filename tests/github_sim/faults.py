@@ -12,6 +12,7 @@ it lets pass first (`skip`) and how many it hits (`count`, -1 = all), and what t
                             are refused until the time is over, and whoever repeats a
                             refused one before is recorded as a violation
     hang                    no answer until the caller or the test gives up
+    hold                    no answer until so many calls wait for theirs, or the faults are cleared; then all have it
     drop                    "before" or "after" it takes effect the connection is closed
 """
 import asyncio
@@ -29,12 +30,13 @@ CROSSING_S = 0.1  # two workers may ask the same, the one before the other's ref
 
 class Fault:
     def __init__(self, id_, route, count=1, skip=0, latency_ms=0, jitter_ms=0, stale_ms=0, status=None, after=False,
-                 rate_limit=None, seconds=1, hang=False, drop=None):
+                 rate_limit=None, seconds=1, hang=False, drop=None, hold=0):
         self.id, self.route, self.count, self.skip = id_, route, count, skip
         self.latency, self.jitter, self.stale = latency_ms / 1000, jitter_ms / 1000, stale_ms / 1000
         self.status, self.after, self.rate_limit, self.seconds = status, after, rate_limit, seconds
         self.hang, self.drop = hang, drop
         self.hits = 0
+        self.hold, self._held, self._all_there = hold, 0, asyncio.Event()
         self.until = None
         self._pattern = re.compile(fnmatch.translate(route))
 
@@ -56,6 +58,15 @@ class Fault:
             self.until = math.ceil(time.time() + self.seconds)
         return True
 
+    async def hold_back(self):
+        self._held += 1
+        if self._held >= self.hold:
+            self.let_go()
+        await self._all_there.wait()
+
+    def let_go(self):
+        self._all_there.set()
+
     @property
     def ends_the_call(self):
         return bool(self.status or self.rate_limit or self.hang or self.drop)
@@ -71,11 +82,11 @@ class Fault:
 
 class Plan:
     """What is to go wrong with one call."""
-    __slots__ = ("latency", "stale", "end")
+    __slots__ = ("latency", "stale", "end", "hold")
 
     def __init__(self):
         self.latency = self.stale = 0.0
-        self.end = None
+        self.end = self.hold = None
 
 
 NOTHING = Plan()
@@ -87,6 +98,8 @@ class Faults:
         self.clear()
 
     def clear(self):
+        for fault in getattr(self, "faults", []):
+            fault.let_go()
         self.faults = []
         self.latency = self.jitter = 0.0
         self._refused = {}
@@ -108,6 +121,7 @@ class Faults:
                 plan.latency += self._with_jitter(fault.latency, fault.jitter)
                 plan.stale = max(plan.stale, fault.stale)
                 plan.end = fault if fault.ends_the_call else plan.end
+                plan.hold = fault if fault.hold else plan.hold
         return plan
 
     def _with_jitter(self, latency, jitter):

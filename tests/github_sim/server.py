@@ -196,6 +196,8 @@ class Server(web.Server):
         end = plan.end
         if end is not None:
             call.fault = end.route
+        if plan.hold is not None:
+            await plan.hold.hold_back()
         if plan.latency:
             await asyncio.sleep(plan.latency / 2)
         if end is not None and not end.after and end.drop != "after":

@@ -29,11 +29,12 @@ LONG = N >= 10_000
 PER_PULL = 20
 SLOW = N // 3
 ONE_PULL = N // 10 if LONG else N // 5
-PROCESSES, ACCEPT_THREADS, DRAIN_THREADS = 4, 4, 8
+PROCESSES, ACCEPT_THREADS, DRAIN_THREADS, PULLS_IN_PROGRESS = 4, 4, 3, 128
 IDLE_S = 600
 
-# docs/architecture.md, "Overload": itself, large bodies and the strings parsed from them, a share for each thread.
-BOUND_MIB = 32 + 2 * 50 + 10 * ACCEPT_THREADS + DRAIN_THREADS
+# docs/architecture.md, "Overload": itself, large bodies and the strings parsed from them, a share for each thread
+# and each pull request in progress.
+BOUND_MIB = 32 + 2 * 50 + 10 * ACCEPT_THREADS + DRAIN_THREADS + PULLS_IN_PROGRESS // 4
 THREADS = 4 + ACCEPT_THREADS + DRAIN_THREADS
 
 

@@ -125,7 +125,8 @@ static void check_default_top(const struct config *config)
     check_str("default", "public_url", config->public_url, "");
     check_int("default", "trust_ttl", config->trust_ttl_s, 300);
     check_int("default", "accept_threads", config->accept_threads, 4);
-    check_int("default", "drain_threads", config->drain_threads, 8);
+    check_int("default", "drain_threads", config->drain_threads, 3);
+    check_int("default", "pulls_in_progress", config->pulls_in_progress, 128);
     check_int("default", "sweep_interval", config->sweep_interval_s, 1);
     check_int("default", "give_up_after", config->give_up_after_s, 259200);
     check_int("default", "keep_seen_days", config->keep_seen_days, 7);
@@ -168,7 +169,7 @@ static void test_defaults(void **state)
 static const char every_key[] =
     "state_dir = \"/s\"\nwebhook_secret_file = {\"@/secret\", \"@/old\"}\ndry_run = true\n"
     "status_private = true\npublic_url = \"https://p.example\"\ntrust_ttl = 0\naccept_threads = "
-    "256\ndrain_threads = 3\n"
+    "256\ndrain_threads = 5\npulls_in_progress = 2048\n"
     "sweep_interval = 3600\ngive_up_after = 60\nkeep_seen_days = 4\nkeep_ledger_days = 1\n"
     "keep_closed_days = 3650\nredeliver_interval = 0\nreconcile_interval = 86400\n"
     "health_max_age = 0\n"
@@ -198,7 +199,8 @@ static void check_every_top_key(const struct config *config)
     check_str("set", "public_url", config->public_url, "https://p.example");
     check_int("set", "trust_ttl", config->trust_ttl_s, 0);
     check_int("set", "accept_threads", config->accept_threads, 256);
-    check_int("set", "drain_threads", config->drain_threads, 3);
+    check_int("set", "drain_threads", config->drain_threads, 5);
+    check_int("set", "pulls_in_progress", config->pulls_in_progress, 2048);
     check_int("set", "sweep_interval", config->sweep_interval_s, 3600);
     check_int("set", "give_up_after", config->give_up_after_s, 60);
     check_int("set", "keep_seen_days", config->keep_seen_days, 4);
@@ -546,6 +548,8 @@ static void test_mistakes_at_the_top_are_named(void **state)
         {"no number", TOP "trust_ttl = \"\"\n" GITHUB REPO, 3, "trust_ttl", "\"\"", "a whole number"},
         {"one too much", TOP "trust_ttl = 86401\n" GITHUB REPO, 3, "trust_ttl", "\"86401\"", "to 86400"},
         {"no threads", TOP "accept_threads = 0\n" GITHUB REPO, 3, "accept_threads", "\"0\"", "from 1 to 256"},
+        {"no pull requests", TOP "pulls_in_progress = 0\n" GITHUB REPO, 3, "pulls_in_progress", "\"0\"",
+         "from 1 to 2048"},
         {"too many threads", TOP "drain_threads = 257\n" GITHUB REPO, 3, "drain_threads", "\"257\"",
          "from 1 to 256"},
         {"no pause", TOP "sweep_interval = 0\n" GITHUB REPO, 3, "sweep_interval", "\"0\"", "from 1 to 3600"},

@@ -472,80 +472,6 @@ static void test_sweeper_leaves_alone_what_is_claimed_or_not_due(void **state)
     fixture_close(&f);
 }
 
-static void test_threads_work_off_what_is_submitted(void **state)
-{
-    (void)state;
-    struct fixture f = {0};
-    struct err err = {0};
-    struct drain *drain;
-    fixture_configure(&f, "dry_run = true", "");
-    fixture_open_gate(&f);
-    assert_int_equal(drain_open(&drain, &f.gate, 3, &err), ERR_OK);
-    assert_true(drain_has_room(drain));
-    for (int i = 0; i < 20; i++) {
-        char delivery[16];
-        snprintf(delivery, sizeof delivery, "d%d", i);
-        struct event event = make_event(EVENT_CLOSED, delivery);
-        event.key.number = (uint64_t)(i % 5 + 1);
-        event.pr.updated_at += i; /* newer each time: nothing to ask GitHub */
-        event.pr.closed = true;
-        struct receipt receipt = put_event(&f, &event, true);
-        if (receipt.claimed)
-            drain_submit(drain, &event.key, &receipt.claim);
-    }
-    for (int i = 0; i < 500 && count_table(&f, TABLE_INBOX) > 0; i++)
-        usleep(10000);
-    drain_close(drain);
-    assert_int_equal(count_table(&f, TABLE_INBOX), 0);
-    assert_int_equal(count_table(&f, TABLE_LEDGER), 20);
-    assert_int_equal(claims_count(f.gate.claims), 0);
-    fixture_close(&f);
-}
-
-static void test_stopping_threads_give_up_what_is_queued_and_claim_no_more(void **state)
-{
-    (void)state;
-    struct err err = {0};
-    struct fixture f = {0};
-    struct drain *drain;
-    fixture_open(&f, "");
-    struct event event = make_event(EVENT_OPENED, "d1");
-    struct receipt receipt = put_event(&f, &event, true);
-    assert_true(receipt.claimed);
-    assert_int_equal(drain_open(&drain, &f.gate, 2, &err), ERR_OK);
-    atomic_store(&f.gate.stopping, true);
-    assert_false(drain_has_room(drain));
-    /* One that was claimed just before; there may be as many of these as threads that accept. */
-    drain_submit(drain, &event.key, &receipt.claim);
-    drain_wait(drain);
-    struct record record = get_record(&f);
-    check_bool("record", "claimed", record.claim.held, false);
-    check_u64("process", "claims", claims_count(f.gate.claims), 0);
-    check_u64("inbox", "deliveries", count_table(&f, TABLE_INBOX), 1);
-    record_release(&record);
-    drain_close(drain);
-    drain_wait(NULL);
-    fixture_close(&f);
-}
-
-static void test_waiting_ends_where_no_thread_can_work(void **state)
-{
-    (void)state;
-    struct err err = {0};
-    struct fixture f = {0};
-    struct drain *drain;
-    fixture_open(&f, "");
-    assert_int_equal(drain_open(&drain, &f.gate, 0, &err), ERR_OK);
-    struct pr_key pr = {.repo_id = 5, .number = 7};
-    struct claim claim = claims_new(f.gate.claims);
-    drain_submit(drain, &pr, &claim);
-    alarm(20);
-    drain_wait(drain);
-    alarm(0);
-    drain_close(drain);
-    fixture_close(&f);
-}
-
 /* ---- what is stored ---------------------------------------------------------------- */
 
 static enum err_code first_intent_body(struct store_txn *txn, void *arg, struct err *err)
@@ -1538,38 +1464,9 @@ static void test_intent_that_is_done_at_last_ends_the_back_off(void **state)
     fixture_close(&f);
 }
 
-/* No thread takes anything off: the queue fills up. */
-static void test_claim_that_finds_no_place_in_the_queue_is_free_again(void **state)
-{
-    (void)state;
-    struct fixture f;
-    struct err err = {0};
-    struct drain *drain;
-    struct claim claims[300];
-    size_t room = 0, kept = 0;
-    fixture_open(&f, "");
-    assert_int_equal(drain_open(&drain, &f.gate, 0, &err), ERR_OK);
-    for (size_t i = 0; i < COUNT_OF(claims); i++) {
-        struct pr_key pr = {.repo_id = 5, .number = i + 1};
-        room += drain_has_room(drain);
-        claims[i] = claims_new(f.gate.claims);
-        drain_submit(drain, &pr, &claims[i]);
-        kept += !claims_is_free(f.gate.claims, &claims[i]);
-    }
-    check_bool("queue", "room is denied long before it is full", room > 0 && room <= kept / 2, true);
-    check_bool("queue", "was full", kept < COUNT_OF(claims), true);
-    check_u64("process", "claims", claims_count(f.gate.claims), kept);
-    check_bool("first", "free", claims_is_free(f.gate.claims, &claims[0]), false);
-    check_bool("last", "free", claims_is_free(f.gate.claims, &claims[COUNT_OF(claims) - 1]), true);
-    drain_close(drain);
-    fixture_close(&f);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stopping_threads_give_up_what_is_queued_and_claim_no_more),
-        cmocka_unit_test(test_waiting_ends_where_no_thread_can_work),
         cmocka_unit_test(test_opened_by_a_trusted_author_is_done_in_order),
         cmocka_unit_test(test_what_was_done_and_how_long_it_took_is_counted),
         cmocka_unit_test(test_a_check_that_may_be_there_is_looked_for),
@@ -1585,7 +1482,6 @@ int main(void)
         cmocka_unit_test(test_lost_claim_stops_the_work),
         cmocka_unit_test(test_entry_that_cannot_be_decoded_is_set_aside_and_the_rest_goes_on),
         cmocka_unit_test(test_sweeper_leaves_alone_what_is_claimed_or_not_due),
-        cmocka_unit_test(test_threads_work_off_what_is_submitted),
         cmocka_unit_test(test_back_off_ends_at_minutes_and_success_ends_it),
         cmocka_unit_test(test_retry_after_of_an_outage_concerns_one_pull_request),
         cmocka_unit_test(test_limit_of_an_own_ci_does_not_block_calls_to_github),
@@ -1620,7 +1516,6 @@ int main(void)
         cmocka_unit_test(test_retry_after_is_not_believed_beyond_an_hour),
         cmocka_unit_test(test_longer_block_of_the_pool_is_not_cut_short),
         cmocka_unit_test(test_intent_that_is_done_at_last_ends_the_back_off),
-        cmocka_unit_test(test_claim_that_finds_no_place_in_the_queue_is_free_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,121 +3,20 @@
  */
 #include "check.h"
 
-#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "crowd_server.h"
 #include "prgate/fiber.h"
 #include "prgate/http.h"
 #include "prgate/http_hub.h"
 
-enum { MANY = 100 };
+enum { MANY = CROWD_MAX };
 
-/* ---- a server that answers all once enough have asked ---- */
-
-struct server {
-    int listener;
-    int port;
-    int enough; /* so many requests are there at once before any is answered */
-    atomic_bool stop;
-    atomic_int accepted;
-    atomic_int most; /* requests that were there at once */
-    pthread_t thread;
-    struct pollfd fds[1 + MANY];
-    int waiting[MANY]; /* asked, and not answered yet */
-    int waiting_count;
-};
-
-static void answer_all(struct server *server)
-{
-    static const char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-    if (server->waiting_count > atomic_load(&server->most))
-        atomic_store(&server->most, server->waiting_count);
-    if (server->waiting_count < server->enough)
-        return;
-    for (int i = 0; i < server->waiting_count; i++)
-        send(server->waiting[i], reply, sizeof reply - 1, MSG_NOSIGNAL);
-    server->waiting_count = 0;
-}
-
-static void receive(struct server *server, struct pollfd *slot)
-{
-    char request[2048];
-    ssize_t got = recv(slot->fd, request, sizeof request - 1, 0);
-    if (got <= 0) {
-        close(slot->fd);
-        slot->fd = -1;
-        return;
-    }
-    request[got] = '\0';
-    if (strncmp(request, "GET /silent", 11) != 0)
-        server->waiting[server->waiting_count++] = slot->fd;
-}
-
-static void take(struct server *server)
-{
-    int fd = accept(server->listener, NULL, NULL);
-    atomic_fetch_add(&server->accepted, 1);
-    for (int i = 1; i <= MANY; i++) {
-        if (server->fds[i].fd < 0) {
-            server->fds[i] = (struct pollfd){.fd = fd, .events = POLLIN};
-            return;
-        }
-    }
-    close(fd);
-}
-
-static void *serve(void *arg)
-{
-    struct server *server = arg;
-    server->fds[0] = (struct pollfd){.fd = server->listener, .events = POLLIN};
-    for (int i = 1; i <= MANY; i++)
-        server->fds[i].fd = -1;
-    while (!atomic_load(&server->stop)) {
-        poll(server->fds, 1 + MANY, 20);
-        for (int i = 1; i <= MANY; i++)
-            if (server->fds[i].fd >= 0 && server->fds[i].revents != 0)
-                receive(server, &server->fds[i]);
-        if (server->fds[0].revents != 0)
-            take(server);
-        answer_all(server);
-    }
-    for (int i = 1; i <= MANY; i++)
-        if (server->fds[i].fd >= 0)
-            close(server->fds[i].fd);
-    return NULL;
-}
-
-static struct server *server_start(int enough)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof at;
-    struct server *server = mem_alloc(sizeof *server);
-    memset(server, 0, sizeof *server);
-    server->enough = enough;
-    server->listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(server->listener, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(listen(server->listener, MANY), 0);
-    assert_int_equal(getsockname(server->listener, (struct sockaddr *)&at, &len), 0);
-    server->port = ntohs(at.sin_port);
-    assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
-    return server;
-}
-
-static void server_stop(struct server *server)
-{
-    atomic_store(&server->stop, true);
-    pthread_join(server->thread, NULL);
-    close(server->listener);
-}
+static const char OK_REPLY[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /* ---- names ---- */
 
@@ -218,7 +117,7 @@ static void expect_ok(struct crowd *crowd, int count)
 static void test_all_at_once(void **state)
 {
     (void)state;
-    struct server *server = server_start(MANY);
+    struct crowd_server *server = crowd_server_start(MANY, OK_REPLY);
     struct crowd *crowd = crowd_open(MANY, 30);
     snprintf(crowd->url, sizeof crowd->url, "http://127.0.0.1:%d/", server->port);
     for (int round = 0; round < 3; round++) {
@@ -226,7 +125,7 @@ static void test_all_at_once(void **state)
         expect_ok(crowd, MANY);
     }
     crowd_close(crowd);
-    server_stop(server);
+    crowd_server_stop(server);
     check_int("at once", "requests", atomic_load(&server->most), MANY);
     check_int("kept", "connections", atomic_load(&server->accepted), MANY);
     free(server);
@@ -236,7 +135,7 @@ static void test_all_at_once(void **state)
 static void test_connections_are_bounded(void **state)
 {
     (void)state;
-    struct server *server = server_start(4);
+    struct crowd_server *server = crowd_server_start(4, OK_REPLY);
     struct crowd *crowd = crowd_open(4, 30);
     snprintf(crowd->url, sizeof crowd->url, "http://127.0.0.1:%d/", server->port);
     all_ask(crowd, 4);
@@ -246,7 +145,7 @@ static void test_connections_are_bounded(void **state)
     all_ask(crowd, 4);
     expect_ok(crowd, 4);
     crowd_close(crowd);
-    server_stop(server);
+    crowd_server_stop(server);
     check_int("bounded", "connections in all", atomic_load(&server->accepted), 8);
     free(server);
 }
@@ -255,7 +154,7 @@ static void test_one_that_gets_no_answer(void **state)
 {
     (void)state;
     char silent[128];
-    struct server *server = server_start(1);
+    struct crowd_server *server = crowd_server_start(1, OK_REPLY);
     struct crowd *crowd = crowd_open(MANY, 1);
     snprintf(crowd->url, sizeof crowd->url, "http://127.0.0.1:%d/", server->port);
     snprintf(silent, sizeof silent, "http://127.0.0.1:%d/silent", server->port);
@@ -271,7 +170,7 @@ static void test_one_that_gets_no_answer(void **state)
     for (int i = 4; i < 20; i++)
         check_str("the others", crowd->askers[i].err.text, err_code_name(crowd->askers[i].code), "ok");
     crowd_close(crowd);
-    server_stop(server);
+    crowd_server_stop(server);
     free(server);
 }
 
@@ -284,7 +183,7 @@ static void count_lookups_anew(void)
 static void test_name_is_looked_up_once(void **state)
 {
     (void)state;
-    struct server *server = server_start(30);
+    struct crowd_server *server = crowd_server_start(30, OK_REPLY);
     struct crowd *crowd = crowd_open(MANY, 30);
     count_lookups_anew();
     snprintf(crowd->url, sizeof crowd->url, "http://user@hub.test:%d/", server->port);
@@ -293,7 +192,7 @@ static void test_name_is_looked_up_once(void **state)
     check_int("found", "look-ups at once", atomic_load(&lookups_at_most), 1);
     check_int("found", "look-ups", atomic_load(&lookups), 1);
     crowd_close(crowd);
-    server_stop(server);
+    crowd_server_stop(server);
     free(server);
 }
 

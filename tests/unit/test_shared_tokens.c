@@ -12,7 +12,7 @@
 static struct github_tokens open_tokens(struct fixture *f)
 {
     fixture_open(f, "");
-    return shared_tokens(f->gate.store);
+    return shared_tokens_use(f->gate.tokens);
 }
 
 static bool lease(const struct github_tokens *tokens, uint64_t installation)
@@ -58,19 +58,22 @@ static void put_raw(struct fixture *f, struct raw *raw)
     buf_release(&raw->value);
 }
 
-/* As if a lease that ends then had been taken. */
-static void put_lease(struct fixture *f, int64_t until_ms)
+/* As if a lease that ends then had been taken, and nobody here had asked for it yet. */
+static void put_lease(struct fixture *f, int64_t until_ms, struct github_tokens *tokens)
 {
     struct raw raw = {.name = "lease/7"};
     encode_i64(&raw.value, until_ms);
     put_raw(f, &raw);
+    shared_tokens_close(f->gate.tokens);
+    f->gate.tokens = shared_tokens_open(f->gate.store);
+    *tokens = shared_tokens_use(f->gate.tokens);
 }
 
 static void test_token_is_found_by_all_until_another_replaces_it(void **state)
 {
     (void)state;
     struct fixture f;
-    struct github_tokens tokens = open_tokens(&f), others = shared_tokens(f.gate.store);
+    struct github_tokens tokens = open_tokens(&f), others = shared_tokens_use(f.gate.tokens);
     expect_token(&tokens, 7, NULL, 0);
     put(&tokens, 7, "ghs_first", 1234);
     expect_token(&others, 7, "ghs_first", 1234);
@@ -84,7 +87,7 @@ static void test_one_at_a_time_has_the_lease_and_putting_ends_it(void **state)
 {
     (void)state;
     struct fixture f;
-    struct github_tokens tokens = open_tokens(&f), others = shared_tokens(f.gate.store);
+    struct github_tokens tokens = open_tokens(&f), others = shared_tokens_use(f.gate.tokens);
     check_bool("first", "lease", lease(&tokens, 7), true);
     check_bool("second", "lease", lease(&others, 7), false);
     check_bool("holder again", "lease", lease(&tokens, 7), false);
@@ -112,7 +115,7 @@ static void test_lease_ends_by_itself(void **state)
     struct fixture f;
     struct github_tokens tokens = open_tokens(&f);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        put_lease(&f, clock_now_ms() + rows[i].from_now_ms);
+        put_lease(&f, clock_now_ms() + rows[i].from_now_ms, &tokens);
         check_bool(rows[i].name, "lease", lease(&tokens, 7), rows[i].taken);
         if (rows[i].taken)
             check_bool(rows[i].name, "a second one", lease(&tokens, 7), false);
@@ -156,6 +159,27 @@ static void test_token_that_does_not_fit_is_refused_whole(void **state)
     fixture_close(&f);
 }
 
+/* Hundreds may wait for a token: the store is not asked for each of them each time. */
+static void test_one_asks_the_store_for_all_who_wait(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct github_tokens tokens = open_tokens(&f);
+    put_lease(&f, clock_now_ms() + 4000, &tokens);
+    for (int round = 1; round <= 2; round++) {
+        uint64_t before = store_get_stats(f.gate.store).transactions;
+        int64_t start_ms = clock_monotonic_ms();
+        for (int i = 0; i < 100; i++)
+            check_bool("taken", "lease", lease(&tokens, 7), false);
+        uint64_t asked = store_get_stats(f.gate.store).transactions - before;
+        uint64_t at_most = (uint64_t)(clock_monotonic_ms() - start_ms) / 45 + 1;
+        check_bool("asked", "at all", asked >= 1, true);
+        check_bool("asked", "no more often than once in a while", asked <= at_most, true);
+        usleep(50000);
+    }
+    fixture_close(&f);
+}
+
 static void *take_lease(void *arg)
 {
     return lease(arg, 7) ? arg : NULL;
@@ -181,7 +205,7 @@ static void test_one_of_many_threads_gets_the_lease(void **state)
 
 static void take_lease_and_die(struct fixture *f)
 {
-    struct github_tokens tokens = shared_tokens(f->gate.store);
+    struct github_tokens tokens = shared_tokens_use(f->gate.tokens);
     if (lease(&tokens, 7))
         kill(getpid(), SIGKILL);
 }
@@ -191,9 +215,9 @@ static void test_lease_of_the_dead_holds_until_its_end_and_no_longer(void **stat
     (void)state;
     struct fixture f;
     fixture_open_after_kill(&f, take_lease_and_die);
-    struct github_tokens tokens = shared_tokens(f.gate.store);
+    struct github_tokens tokens = shared_tokens_use(f.gate.tokens);
     check_bool("at once", "lease", lease(&tokens, 7), false);
-    put_lease(&f, clock_now_ms() - 1); /* as if its time were over */
+    put_lease(&f, clock_now_ms() - 1, &tokens); /* as if its time were over */
     check_bool("later", "lease", lease(&tokens, 7), true);
     fixture_close(&f);
 }
@@ -206,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_lease_ends_by_itself),
         cmocka_unit_test(test_damaged_rows_are_minted_over),
         cmocka_unit_test(test_token_that_does_not_fit_is_refused_whole),
+        cmocka_unit_test(test_one_asks_the_store_for_all_who_wait),
         cmocka_unit_test(test_one_of_many_threads_gets_the_lease),
         cmocka_unit_test(test_lease_of_the_dead_holds_until_its_end_and_no_longer),
     };

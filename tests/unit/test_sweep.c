@@ -255,12 +255,12 @@ static void test_run_works_off_all_that_are_due(void **state)
 static void look_once(struct fixture *f)
 {
     struct err err = {0};
-    struct drain *drain;
+    struct crew *crew;
     struct sweep *sweep;
-    assert_int_equal(drain_open(&drain, &f->gate, 2, &err), ERR_OK);
-    assert_int_equal(sweep_open(&sweep, &f->gate, drain, 3600, &err), ERR_OK);
+    assert_int_equal(crew_open(&crew, &f->gate, 2, 128, &err), ERR_OK);
+    assert_int_equal(sweep_open(&sweep, &f->gate, crew, 3600, &err), ERR_OK);
     sweep_close(sweep);
-    drain_close(drain);
+    crew_close(crew);
 }
 
 static void test_thread_hands_out_what_it_finds(void **state)
@@ -298,7 +298,7 @@ static void test_thread_looks_at_a_part_and_goes_on_there(void **state)
     (void)state;
     struct fixture f;
     struct err err = {0};
-    struct drain *drain;
+    struct crew *crew;
     struct sweep *sweep;
     fixture_open(&f, "");
     assert_int_equal(store_txn(f.gate.store, put_off_many_body, NULL, &err), ERR_OK);
@@ -306,13 +306,13 @@ static void test_thread_looks_at_a_part_and_goes_on_there(void **state)
     look_once(&f);
     check_bool("one look", "is bounded", store_get_stats(f.gate.store).transactions - before < 3200, true);
     check_u64("one look", "ledger", count_table(&f, TABLE_LEDGER), 0);
-    assert_int_equal(drain_open(&drain, &f.gate, 1, &err), ERR_OK);
-    assert_int_equal(sweep_open(&sweep, &f.gate, drain, 1, &err), ERR_OK);
+    assert_int_equal(crew_open(&crew, &f.gate, 1, 128, &err), ERR_OK);
+    assert_int_equal(sweep_open(&sweep, &f.gate, crew, 1, &err), ERR_OK);
     for (int i = 0; i < 300 && count_table(&f, TABLE_LEDGER) == 0; i++)
         usleep(50000);
     check_u64("next look", "ledger", count_table(&f, TABLE_LEDGER), 1);
     sweep_close(sweep);
-    drain_close(drain);
+    crew_close(crew);
     fixture_close(&f);
 }
 
@@ -357,11 +357,11 @@ static void test_thread_looks_again_after_its_interval(void **state)
     (void)state;
     struct fixture f;
     struct err err = {0};
-    struct drain *drain;
+    struct crew *crew;
     struct sweep *sweep;
     fixture_open(&f, "");
-    assert_int_equal(drain_open(&drain, &f.gate, 1, &err), ERR_OK);
-    assert_int_equal(sweep_open(&sweep, &f.gate, drain, 1, &err), ERR_OK);
+    assert_int_equal(crew_open(&crew, &f.gate, 1, 128, &err), ERR_OK);
+    assert_int_equal(sweep_open(&sweep, &f.gate, crew, 1, &err), ERR_OK);
     for (int round = 0; round < 2; round++) { /* whichever it finds at once, the other is found later */
         put_off_work(&f, 5, (uint64_t)round + 1);
         for (int i = 0; i < 1000 && count_table(&f, TABLE_INBOX) > 0; i++)
@@ -369,7 +369,7 @@ static void test_thread_looks_again_after_its_interval(void **state)
         assert_int_equal(count_table(&f, TABLE_INBOX), 0);
     }
     sweep_close(sweep);
-    drain_close(drain);
+    crew_close(crew);
     fixture_close(&f);
 }
 

@@ -1,0 +1,310 @@
+/*
+ * One mutex guards the queue and the counts, and is never held while a fiber runs. A thread without work waits in its
+ * hub; whoever has work for it rouses it there.
+ */
+#include "prgate/crew.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "prgate/drain.h"
+#include "prgate/fiber.h"
+#include "prgate/http_hub.h"
+#include "prgate/log.h"
+
+/*
+ * Several may have asked for room at the same moment: one for each thread that accepts, at most, and the sweeper. What
+ * they submit is worked on, too, lest it waits here while others have nothing to do.
+ */
+enum { SUBMITTERS_MAX = 257 };
+
+struct job {
+    struct pr_key pr;
+    struct claim claim;
+};
+
+/* What one pull request in progress needs, kept for the next one. */
+struct task {
+    struct member *member;
+    struct worker worker;
+    struct job job;
+    struct task *next; /* idle */
+};
+
+/* One thread. */
+struct member {
+    struct crew *crew;
+    pthread_t thread;
+    struct http_hub *hub;
+    struct fibers *fibers;
+    struct task *idle;
+    struct github *example; /* of the task that worked last: what it learnt others need not ask for */
+    int busy;               /* under the crew's mutex */
+};
+
+struct crew {
+    struct gate *gate;
+    pthread_mutex_t mutex;
+    pthread_cond_t idle;
+    struct job *queue; /* ring */
+    size_t size, first, count;
+    size_t pulls; /* in progress at once, but for a few */
+    size_t busy;  /* in progress */
+    bool refused; /* crew_has_room() said no since on_room was last called */
+    void (*on_room)(void *arg);
+    void *on_room_arg;
+    bool closing;
+    struct member *members;
+    int member_count;
+    int pulls_each;
+};
+
+/* ---- handing out ---- */
+
+/* The least busy thread gets to look at the queue. The caller holds the mutex. */
+static void rouse_one(struct crew *crew)
+{
+    struct member *best = NULL;
+    for (int i = 0; i < crew->member_count; i++) {
+        struct member *member = &crew->members[i];
+        if (member->busy < crew->pulls_each && (best == NULL || member->busy < best->busy))
+            best = member;
+    }
+    if (best != NULL)
+        http_hub_rouse(best->hub);
+}
+
+/* One at a time: the others are to have their share. */
+static bool next_job(struct member *member, struct job *job)
+{
+    struct crew *crew = member->crew;
+    pthread_mutex_lock(&crew->mutex);
+    bool found = crew->count > 0 && member->busy < crew->pulls_each;
+    if (found) {
+        *job = crew->queue[crew->first];
+        crew->first = (crew->first + 1) % crew->size;
+        crew->count--;
+        crew->busy++;
+        member->busy++;
+        if (crew->count > 0)
+            rouse_one(crew);
+    }
+    pthread_mutex_unlock(&crew->mutex);
+    return found;
+}
+
+/* The caller holds the mutex. */
+static void tell_of_room(struct crew *crew)
+{
+    if (!crew->refused || crew->on_room == NULL || crew->busy + crew->count > crew->pulls - crew->pulls / 4)
+        return;
+    crew->refused = false;
+    crew->on_room(crew->on_room_arg);
+}
+
+static void job_is_done(struct member *member)
+{
+    struct crew *crew = member->crew;
+    pthread_mutex_lock(&crew->mutex);
+    member->busy--;
+    crew->busy--;
+    if (crew->count > 0)
+        http_hub_rouse(member->hub);
+    if (crew->busy == 0 && crew->count == 0)
+        pthread_cond_broadcast(&crew->idle);
+    tell_of_room(crew);
+    pthread_mutex_unlock(&crew->mutex);
+}
+
+/* ---- one thread ---- */
+
+static void free_task(struct task *task)
+{
+    worker_close(&task->worker);
+    free(task);
+}
+
+static struct task *take_task(struct member *member, struct err *err)
+{
+    struct task *task = member->idle;
+    if (task != NULL) {
+        member->idle = task->next;
+        return task;
+    }
+    task = mem_alloc(sizeof *task);
+    *task = (struct task){.member = member};
+    if (worker_open(&task->worker, member->crew->gate, err) != ERR_OK) {
+        free_task(task);
+        return NULL;
+    }
+    http_join(task->worker.http, member->hub);
+    return task;
+}
+
+/* The fiber's whole life. */
+static void work_on(void *arg)
+{
+    struct task *task = arg;
+    struct member *member = task->member;
+    if (member->example != NULL)
+        github_learn_from(task->worker.github, member->example);
+    /* While stopping, drain_run() gives a claim up without working on it. */
+    drain_run(&task->worker, &task->job.pr, &task->job.claim);
+    member->example = task->worker.github;
+    task->next = member->idle;
+    member->idle = task;
+    job_is_done(member);
+}
+
+static void begin(struct member *member, const struct job *job)
+{
+    struct err err = {0};
+    struct task *task = take_task(member, &err);
+    if (task != NULL) {
+        task->job = *job;
+        if (fibers_start(member->fibers, work_on, task, &err) == ERR_OK)
+            return;
+        task->next = member->idle;
+        member->idle = task;
+    }
+    /* Off the list the claim in the record is free: the sweeper of any process finds it. */
+    log_error("a pull request cannot be worked on now", LOG_STR("error", err.text));
+    claims_forget(member->crew->gate->claims, &job->claim);
+    job_is_done(member);
+}
+
+/* Nothing more comes, and nothing is left. */
+static bool is_over(struct member *member)
+{
+    struct crew *crew = member->crew;
+    pthread_mutex_lock(&crew->mutex);
+    bool over = crew->closing && crew->count == 0 && member->busy == 0;
+    pthread_mutex_unlock(&crew->mutex);
+    return over;
+}
+
+static void *work(void *arg)
+{
+    struct member *member = arg;
+    struct job job;
+    member->fibers = fibers_new();
+    while (!is_over(member)) {
+        bool found = next_job(member, &job);
+        if (found)
+            begin(member, &job);
+        int wait_ms = fibers_run(member->fibers);
+        if (!is_over(member))
+            http_hub_run(member->hub, found ? 0 : wait_ms);
+    }
+    fibers_free(member->fibers);
+    while (member->idle != NULL) {
+        struct task *task = member->idle;
+        member->idle = task->next;
+        free_task(task);
+    }
+    return NULL;
+}
+
+/* ---- all of them ---- */
+
+static enum err_code start_member(struct crew *crew, struct err *err)
+{
+    struct member *member = &crew->members[crew->member_count];
+    *member = (struct member){.crew = crew};
+    enum err_code code = http_hub_open(&member->hub, crew->pulls_each, err);
+    if (code != ERR_OK)
+        return code;
+    int number = pthread_create(&member->thread, NULL, work, member);
+    if (number != 0) {
+        http_hub_close(member->hub);
+        return err_set(err, ERR_FATAL, number, "cannot start a working thread: %s", strerror(number));
+    }
+    pthread_mutex_lock(&crew->mutex);
+    crew->member_count++;
+    pthread_mutex_unlock(&crew->mutex);
+    return ERR_OK;
+}
+
+enum err_code crew_open(struct crew **out, struct gate *gate, int threads, int pulls, struct err *err)
+{
+    struct crew *crew = mem_alloc(sizeof *crew);
+    *crew = (struct crew){.gate = gate, .pulls = (size_t)pulls, .size = (size_t)pulls + SUBMITTERS_MAX};
+    crew->pulls_each = threads == 0 ? 0 : ((int)crew->size + threads - 1) / threads;
+    pthread_mutex_init(&crew->mutex, NULL);
+    pthread_cond_init(&crew->idle, NULL);
+    crew->queue = mem_alloc(crew->size * sizeof *crew->queue);
+    crew->members = mem_alloc((size_t)threads * sizeof *crew->members);
+    enum err_code code = ERR_OK;
+    while (code == ERR_OK && crew->member_count < threads)
+        code = start_member(crew, err);
+    if (code == ERR_OK)
+        *out = crew;
+    else
+        crew_close(crew);
+    return code;
+}
+
+void crew_wait(struct crew *crew)
+{
+    if (crew == NULL)
+        return;
+    pthread_mutex_lock(&crew->mutex);
+    while (crew->busy > 0 || (crew->count > 0 && crew->member_count > 0))
+        pthread_cond_wait(&crew->idle, &crew->mutex);
+    pthread_mutex_unlock(&crew->mutex);
+}
+
+void crew_close(struct crew *crew)
+{
+    if (crew == NULL)
+        return;
+    pthread_mutex_lock(&crew->mutex);
+    crew->closing = true;
+    for (int i = 0; i < crew->member_count; i++)
+        http_hub_rouse(crew->members[i].hub);
+    pthread_mutex_unlock(&crew->mutex);
+    for (int i = 0; i < crew->member_count; i++)
+        pthread_join(crew->members[i].thread, NULL);
+    /* Only now: until the last one was done it may have roused the others. */
+    for (int i = 0; i < crew->member_count; i++)
+        http_hub_close(crew->members[i].hub);
+    pthread_cond_destroy(&crew->idle);
+    pthread_mutex_destroy(&crew->mutex);
+    free(crew->members);
+    free(crew->queue);
+    free(crew);
+}
+
+bool crew_has_room(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->mutex);
+    bool open = !crew->closing && !atomic_load(&crew->gate->stopping);
+    bool room = crew->busy + crew->count < crew->pulls;
+    if (open && !room)
+        crew->refused = true;
+    pthread_mutex_unlock(&crew->mutex);
+    return open && room;
+}
+
+void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim *claim)
+{
+    pthread_mutex_lock(&crew->mutex);
+    bool fits = crew->count < crew->size;
+    if (fits) {
+        crew->queue[(crew->first + crew->count++) % crew->size] = (struct job){.pr = *pr, .claim = *claim};
+        rouse_one(crew);
+    }
+    pthread_mutex_unlock(&crew->mutex);
+    /* Off the list the claim in the record is free: the sweeper of any process finds it. */
+    if (!fits)
+        claims_forget(crew->gate->claims, claim);
+}
+
+void crew_on_room(struct crew *crew, void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&crew->mutex);
+    crew->on_room = fn;
+    crew->on_room_arg = arg;
+    pthread_mutex_unlock(&crew->mutex);
+}

@@ -1,0 +1,50 @@
+/*
+ * crew: a process's threads that work off pull requests, and the queue of those that it has claimed.
+ *
+ *     struct crew *crew;
+ *     crew_open(&crew, gate, threads, pulls, &err);
+ *     if (crew_has_room(crew))
+ *         ... claim a pull request
+ *         crew_submit(crew, &pr, &claim);
+ *     crew_close(crew);
+ *
+ * Each thread has many pull requests in progress, each in a fiber: while one waits for GitHub the thread goes on with another.
+ * So `pulls`, which bounds them, costs memory and connections, but no threads. Thread-safe.
+ */
+#ifndef PRGATE_CREW_H
+#define PRGATE_CREW_H
+
+#include <stdbool.h>
+
+#include "prgate/gate.h"
+
+struct crew;
+
+/* *out is yours to close, and is to be closed before the gate. */
+enum err_code crew_open(struct crew **out, struct gate *gate, int threads, int pulls, struct err *err);
+
+/* With gate->stopping set: waits until no call is under way and what is queued is given up. NULL is allowed. */
+void crew_wait(struct crew *crew);
+
+/*
+ * Waits until all that was submitted is worked off. With gate->stopping set, that is after the step that each is at, and
+ * what is queued is given up. NULL is allowed.
+ */
+void crew_close(struct crew *crew);
+
+/*
+ * May another pull request be claimed? Only one that can be worked on at once, so that none waits here while another
+ * process of the pool has nothing to do. False also while stopping: what comes in is for whoever works next.
+ */
+bool crew_has_room(struct crew *crew);
+
+/* Takes the claim over. */
+void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim *claim);
+
+/*
+ * Once crew_has_room() has said no, `fn` is called when a quarter of all places is free again: there may be work that
+ * nobody has claimed. It must not call the crew. NULL: nobody is called from the return on.
+ */
+void crew_on_room(struct crew *crew, void (*fn)(void *arg), void *arg);
+
+#endif
