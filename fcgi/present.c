@@ -295,6 +295,16 @@ static const char *ci_text(const char *ci)
     return ci;
 }
 
+/* CI was started for it though nobody said yes: who pushed it is trusted. */
+static bool is_cleared(const cJSON *head)
+{
+    static const enum ci_state cleared[] = {CI_DECIDED, CI_SENT, CI_STARTED, CI_UNKNOWN};
+    for (size_t i = 0; i < sizeof cleared / sizeof *cleared; i++)
+        if (strcmp(report_text(head, "ci"), ci_state_name(cleared[i])) == 0)
+            return cJSON_IsTrue(member(head, "pusher_trusted"));
+    return false;
+}
+
 static void present_heads(cJSON *report, int64_t now_ms)
 {
     cJSON *head;
@@ -315,6 +325,7 @@ static void present_heads(cJSON *report, int64_t now_ms)
         }
         cJSON_AddStringToObject(head, "ci_text", ci_text(report_text(head, "ci")));
         cJSON_AddBoolToObject(head, "is_head", is_head);
+        cJSON_AddBoolToObject(head, "needed_no_approval", is_cleared(head));
     }
 }
 

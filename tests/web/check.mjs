@@ -227,6 +227,7 @@ const checks = {
         };
         assert.match(await row("merging, and CI runs"), /merge queue[^]*started/);
         assert.match(await row("cancelled"), /started,[^]*cancelled/);
+        assert.match(await row("trusted"), /not needed: who pushed it is trusted/);
         assert.match(await row("by the operator"), /by prgate's operator, root \(write\)[^]*asked for by prgate's operator, root/);
         assert.match(await row("a re-run that CI refused"), /2 re-runs[^]*refused to start the re-run/);
     },
@@ -272,6 +273,24 @@ const checks = {
         assert.equal(await page.locator(PULLS).count(), 1);
         const ring = await page.getByLabel("Search").evaluate((input) => { input.focus(); return getComputedStyle(input).outlineStyle; });
         assert.equal(ring, "solid");
+    },
+
+    async "focus goes through a page in the order of its text, and is seen on each stop"() {
+        for (const path of ["/status?state=trouble", "/status/octo/widgets/7"]) {
+            const page = await open(path);
+            const stops = await page.locator("a[href], input, select, button, [tabindex='0']").count();
+            let before = -1;
+            for (let i = 0; i < stops; i++) {
+                await page.keyboard.press("Tab");
+                const [at, ring] = await page.evaluate(() => {
+                    const all = [...document.querySelectorAll("a[href], input, select, button, [tabindex='0']")];
+                    return [all.indexOf(document.activeElement), getComputedStyle(document.activeElement).outlineStyle];
+                });
+                assert.equal(at, before + 1, `${path}: stop ${i}`);
+                assert.equal(ring, "solid", `${path}: stop ${i}`);
+                before = at;
+            }
+        }
     },
 
     async "a phone shows it without scrolling sideways"() {

@@ -28,6 +28,7 @@ enum more {
     QUEUED = 65536, /* and a merge queue's commit */
     HELD = 131072,
     OPERATOR = 262144, /* says yes, and asks for re-runs */
+    TRUSTED = 524288,
 };
 
 static const struct state {
@@ -69,6 +70,7 @@ static const struct state {
      .queue_ci = CI_UNKNOWN},
     {.title = "merging, and CI refused", .ci = CI_STARTED, .more = APPROVED | QUEUED, .queue_ci = CI_REFUSED},
     {.title = "by the operator", .ci = CI_STARTED, .more = APPROVED | RERUN | OPERATOR},
+    {.title = "trusted", .ci = CI_STARTED, .more = TRUSTED},
     {.title = "closed", .ci = CI_STARTED, .more = APPROVED | CLOSED},
 };
 
@@ -97,6 +99,8 @@ static void add_commit(struct record *record, const struct state *state, int64_t
     head->check = state->reason == WAIT_NOTHING ? CHECK_DONE : CHECK_AWAITING;
     name_user(&head->pushed_by, 7, state->reason == WAIT_PUSHER_UNKNOWN ? "" : "bob");
     head->pusher = state->reason == WAIT_PUSHER_UNKNOWN ? PUSHER_UNKNOWN : PUSHER_UNTRUSTED;
+    if (state->more & TRUSTED)
+        head->pusher = PUSHER_TRUSTED;
     head->came_at = now_ms / 1000 - (state->more & SETTLING ? -86400 : 30 * 60);
     head->came_known = true;
     if (state->ci != CI_NONE)

@@ -31,6 +31,7 @@ export const STATES = [
     ["merging, and nobody knows", /See whether CI runs for the merge queue's commit/],
     ["merging, and CI refused", /refused to start for the merge queue's commit[^]*whoever may merge/],
     ["by the operator", /Nothing at the gate/],
+    ["trusted", /Nothing at the gate/],
     ["closed", /Nothing: the pull request is closed/],
 ];
 
