@@ -72,7 +72,7 @@ def answer(sim, request, call, raw):
 
 
 def _page(status, text, headers=None):
-    body = f"<!doctype html><html lang=en><title>GitHub</title><body>{text}</body></html>".encode()
+    body = f"<!doctype html><html lang=en><title>GitHub</title><link rel=icon href=data:,><body>{text}</body></html>".encode()
     return Reply(status, body, {"Content-Type": "text/html; charset=utf-8", **(headers or {})})
 
 

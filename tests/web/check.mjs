@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { breaches, contract } from "./contract.mjs";
 import { serve } from "./gateway.mjs";
+import { openSetup, startGithub } from "./setup.mjs";
 import { GONE, STATES } from "./states.mjs";
 
 const [build, scratch, countText] = process.argv.slice(2);
@@ -18,13 +19,17 @@ const HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&amp; \
 const site = await serve(`${build}/prgate.fcgi`, `${scratch}/prgate.conf`);
 const shown = await serve(`${build}/prgate.fcgi`, `${scratch}/private.conf`);
 const dry = await serve(`${build}/prgate.fcgi`, `${scratch}/dry.conf`);
+const fresh = await serve(`${build}/prgate.fcgi`, `${scratch}/setup.conf`);
+const github = await startGithub();
+for (const [word, url] of [["PUBLIC_URL", fresh.url], ["GITHUB_URL", github.url]])
+    fs.writeFileSync(`${scratch}/setup.conf`, fs.readFileSync(`${scratch}/setup.conf`, "utf8").replace(word, url));
 const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 
 // Whatever no page may do, looked for on all of them.
 const complaints = [];
 
 async function open(path, options = {}) {
-    const { base = site.url, status = 200, ...rest } = options;
+    const { base = site.url, status = 200, others, ...rest } = options;
     const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...rest });
     const page = await context.newPage();
     page.on("console", (message) => {
@@ -36,7 +41,7 @@ async function open(path, options = {}) {
     page.on("dialog", (dialog) => { complaints.push(`${path}: a dialog: ${dialog.message()}`); dialog.dismiss(); });
     page.on("requestfailed", (request) => complaints.push(`${path}: failed: ${request.url()}`));
     page.on("request", (request) => {
-        if (!request.url().startsWith(base))
+        if (!request.url().startsWith(base) && !(others && request.url().startsWith(others)))
             complaints.push(`${path}: somebody else's: ${request.url()}`);
     });
     const response = await page.goto(base + path);
@@ -327,6 +332,29 @@ const checks = {
         assert.deepEqual(await barriers(await open("/nothing", { status: 404 })), []);
     },
 
+    async "the GitHub App is made without a script, and axe finds no barrier on the way"() {
+        const setup = await openSetup(build, `${scratch}/setup.conf`);
+        const path = setup.url.slice(fresh.url.length);
+        for (const [options, name] of [[{}, "setup-light"], [{ colorScheme: "dark" }, "setup-dark"], [PHONE, "setup-phone"]]) {
+            const page = await open(path, { base: fresh.url, ...options });
+            assert.deepEqual(await barriers(page), [], name);
+            assert.equal(await page.evaluate(() => document.scrollingElement.scrollWidth <= innerWidth), true, name);
+            await picture(page, name, { fullPage: true });
+        }
+        const page = await open(path, { base: fresh.url, others: github.url, javaScriptEnabled: false });
+        assert.equal(await page.locator("script, img, iframe, object").count(), 0);
+        assert.match(await page.getByRole("main").innerText(), /checks\s+write\s+the check that waits/);
+        await page.getByRole("button", { name: "Go on to GitHub" }).click();
+        assert.ok(page.url().startsWith(`${github.url}/settings/apps/new?state=`));
+        await page.getByRole("button", { name: "Create GitHub App" }).click();
+        assert.ok(page.url().startsWith(`${fresh.url}/setup/done?code=`));
+        assert.deepEqual(await texts(page, "h1"), ["The GitHub App is set up"]);
+        assert.ok((await page.getByRole("link", { name: "Install the App" }).getAttribute("href")).startsWith(`${github.url}/apps/`));
+        await picture(page, "setup-done", { fullPage: true });
+        assert.equal(await setup.ended, 0);
+        await open(path, { base: fresh.url, status: 404 });
+    },
+
     async "10,000 are as fast as a few"() { // told, and not held against a machine that is busy
         for (const path of ["/status", "/status?q=german&page=3", "/status/octo/widgets/7", "/status/style.css"]) {
             const times = [];
@@ -362,5 +390,7 @@ await browser.close();
 site.close();
 shown.close();
 dry.close();
+fresh.close();
+github.stop();
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;

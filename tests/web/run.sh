@@ -38,5 +38,17 @@ END
 configure prgate.conf ""
 configure private.conf "status_private = true"
 configure dry.conf "dry_run = true"
+# No App yet: the page that makes one. GitHub is the simulator.
+cat >"$scratch/setup.conf" <<END
+state_dir = "$scratch/fresh"
+public_url = "PUBLIC_URL"
+log_level = "error"
+github {
+  api_url = "GITHUB_URL"
+  app_dir = "$scratch/app"
+}
+repo "octo/*" { trusted_users = {"ann"} }
+END
+mkdir -m 700 "$scratch/fresh"
 "$BUILD/web/seed" "$scratch/prgate.conf" "${WEB_N:-10000}"
 timeout 300 node check.mjs "$BUILD" "$scratch" "${WEB_N:-10000}"
