@@ -40,6 +40,7 @@
 
 #include "boot.h"
 #include "prgate/clock.h"
+#include "prgate/fiber.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
 
@@ -994,7 +995,9 @@ static enum attempt run_body(struct store_txn *txn, store_body *body, void *arg,
         *code = err_set(err, ERR_RETRY, db, "beginning a transaction: %s", db_strerror(db));
         return db == DB_RUNRECOVERY ? ATTEMPT_RECOVER : ATTEMPT_AGAIN;
     }
+    fiber_hold(); /* page locks: who waits amid a body would stop the whole pool */
     *code = body(txn, arg, err);
+    fiber_release();
     if (*code != ERR_OK || txn->again || txn->recover) {
         db = txn->txn->abort(txn->txn);
         if (txn->recover || db == DB_RUNRECOVERY)

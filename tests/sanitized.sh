@@ -21,6 +21,8 @@ run() { # NAME PYTEST-ARGUMENTS...: NAME is the Makefile's target for the build
             /usr/bin/python3 -m pytest -q -p no:cacheprovider "$@") || return 1
     for report in "$reports/$name".*; do
         [ -e "$report" ] || continue
+        # It says so to whoever switches stacks, also to who tells it of each switch, as core/fiber.c does.
+        grep -qv "WARNING: ASan doesn't fully support makecontext/swapcontext" "$report" || continue
         echo "sanitizer report:"
         head -60 "$report"
         return 1

@@ -7,6 +7,7 @@
 #include "crowd_server.h"
 #include "fixture.h"
 #include "prgate/crew.h"
+#include "prgate/fiber.h"
 
 static void test_threads_work_off_what_is_submitted(void **state)
 {
@@ -165,6 +166,49 @@ static void test_one_thread_has_many_in_progress(void **state)
     close_with_server(&f, server);
 }
 
+/* ---- what must not wait ---- */
+
+static enum err_code wait_in_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    (void)txn, (void)arg, (void)err;
+    fiber_sleep_ms(1);
+    return ERR_OK;
+}
+
+static void wait_in_transaction(void *arg)
+{
+    struct fixture *f = arg;
+    struct err err = {0};
+    store_txn(f->gate.store, wait_in_body, NULL, &err);
+}
+
+/* The next fiber of the thread might want the same page, and never get it. */
+static void test_no_fiber_waits_within_a_transaction(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    int status;
+    fixture_configure(&f, "", "");
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct err err = {0};
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        signal(SIGABRT, SIG_DFL);
+        close(STDERR_FILENO);
+        fixture_open_gate(&f);
+        struct fibers *fibers = fibers_new();
+        fibers_start(fibers, wait_in_transaction, &f, &err);
+        fibers_run(fibers);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    check_bool("within a transaction", "is a panic", WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
+               true);
+    fixture_open_gate(&f);
+    fixture_close(&f);
+}
+
 /* ---- room ---- */
 
 static void count_call(void *arg)
@@ -221,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_waiting_ends_where_no_thread_can_work),
         cmocka_unit_test(test_claim_that_finds_no_place_in_the_queue_is_free_again),
         cmocka_unit_test(test_one_thread_has_many_in_progress),
+        cmocka_unit_test(test_no_fiber_waits_within_a_transaction),
         cmocka_unit_test(test_who_was_refused_is_told_once_there_is_room),
     };
     return cmocka_run_group_tests_name("crew", tests, NULL, NULL);
