@@ -27,7 +27,7 @@
 #include "prgate/sweep.h"
 #include "prgate/tables.h"
 
-enum { OPEN_ONE_IN = 100, CHECKPOINT_EVERY = 1000, REPO_ID = 5 };
+enum { OPEN_ONE_IN = 100, CHECKPOINT_EVERY = 1000, SAMPLE_MIN = 500, REPO_ID = 5 };
 
 static const int64_t day_ms = INT64_C(86400) * 1000;
 static const int64_t log_limit =
@@ -202,10 +202,11 @@ static void deliver(struct bench *bench, enum event_action action, uint64_t numb
     bench->deliveries++;
 }
 
-/* Up to `count` more; returns the seconds that one delivery took, of the last tenth. */
+/* Up to `count` more; returns the seconds that one delivery took, of the last tenth, or of the last 500 pull requests. */
 static double add_pulls(struct bench *bench, uint64_t count)
 {
-    uint64_t mark = count - count / 10, since = 0;
+    uint64_t sample = count / 10 > SAMPLE_MIN ? count / 10 : count < SAMPLE_MIN ? count : SAMPLE_MIN;
+    uint64_t mark = count - sample, since = 0;
     double start = 0;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t number = ++bench->next_number;
