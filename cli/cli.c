@@ -12,6 +12,7 @@
 #include "prgate/report.h"
 #include "prgate/tables.h"
 #include "prgate/text.h"
+#include "prgate/wording.h"
 
 enum { PROGRESS_EACH_MS = 200 };
 
@@ -141,13 +142,25 @@ enum err_code cli_read_record(struct store *store, const char *repo, uint64_t nu
     return store_txn(store, read_record_body, &read, err);
 }
 
+/* "start CI", of an action of a dry run. */
+static const char *would_do(const cJSON *entry)
+{
+    const char *name = report_text(entry, "action");
+    for (int kind = INTENT_TRIGGER; kind < INTENT_KIND_END; kind++)
+        if (strcmp(intent_kind_name((enum intent_kind)kind), name) == 0)
+            return wording_would((enum intent_kind)kind);
+    return name;
+}
+
 void cli_print_entry(const cJSON *entry)
 {
     char time[TEXT_TIME_SIZE];
     bool decision = strcmp(report_text(entry, "kind"), "decision") == 0;
     text_from_time(report_number(entry, "time") / 1000, time);
-    printf("%s%s%s  %s %.10s", cli_color(COLOR_FAINT), time, cli_color(COLOR_PLAIN),
-           report_text(entry, decision ? "event" : "action"), report_text(entry, "sha"));
+    bool would = !decision && strcmp(report_text(entry, "outcome"), "dry_run") == 0;
+    printf("%s%s%s  %s%s %.10s", cli_color(COLOR_FAINT), time, cli_color(COLOR_PLAIN), would ? "would " : "",
+           would ? would_do(entry) : report_text(entry, decision ? "event" : "action"),
+           report_text(entry, "sha"));
     if (decision) {
         fputs(" by ", stdout);
         cli_print(report_text(entry, "sender"));

@@ -249,6 +249,7 @@ static const struct verdict of_rule[] = {
 
 static const struct verdict of_start[] = {
     {"done", EXIT_OK, "CI was started"},
+    {"nothing", EXIT_OK, "cleared: the label starts CI"},
     {"dry_run", EXIT_OK, "CI would have been started: this is a dry run"},
     {"unknown", EXIT_FAILED, "CI may have been started: the request went out, and no answer came back"},
     {"dead", EXIT_FAILED, "CI was not started: it was given up, see prgatectl dead"},

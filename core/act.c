@@ -304,8 +304,8 @@ bool act_will_send(const struct policy *policy, const struct intent *intent)
     return intent->kind == INTENT_TRIGGER && policy->trigger != TRIGGER_NONE && intent->sent_ms == 0;
 }
 
-struct act_result act_perform(struct worker *worker, const struct policy *policy, const struct record *record,
-                              const struct intent *intent)
+static struct act_result perform(struct worker *worker, const struct policy *policy,
+                                 const struct record *record, const struct intent *intent)
 {
     github_use(worker->github, record->repo, record->installation);
     switch (intent->kind) {
@@ -343,4 +343,13 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
     struct err err = {0};
     err_set(&err, ERR_REJECT, (int)intent->kind, "no such kind of intent");
     return (struct act_result){.outcome = ACT_REFUSED, .err = err};
+}
+
+struct act_result act_perform(struct worker *worker, const struct policy *policy, const struct record *record,
+                              const struct intent *intent)
+{
+    unsigned before = github_shown(worker->github);
+    struct act_result result = perform(worker, policy, record, intent);
+    result.shown |= github_shown(worker->github) != before;
+    return result;
 }

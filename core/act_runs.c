@@ -130,6 +130,11 @@ static struct act_result cancel_runs(struct worker *worker, const struct policy 
     if (policy->trigger != TRIGGER_NONE && !policy->trigger_can_be_asked)
         return done_with("not cancelled: without the key in run-name, and trigger_can_be_asked, nobody knows "
                          "which run it is");
+    if (worker->gate->config->dry_run && policy->trigger != TRIGGER_NONE) {
+        struct act_result result = done_with("its run would be looked for by its key");
+        result.shown = true; /* there is none, since none was started */
+        return result;
+    }
     if (!github_can_read(worker->github))
         return done_with("not looked for: there are no credentials");
     if (policy->trigger == TRIGGER_NONE)

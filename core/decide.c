@@ -376,7 +376,7 @@ static enum fact gate_needs(const struct record *record, const struct event *eve
     return unless_known(facts, FACT_AUTHOR);
 }
 
-enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts,
+static enum fact needs(const struct record *record, const struct event *event, const struct facts *facts,
                        int64_t now_ms)
 {
     struct snapshot view;
@@ -386,6 +386,17 @@ enum fact decide_needs(const struct record *record, const struct event *event, c
     if (need != 0 || !decide_view(record, event, facts, now_ms, &view))
         return need;
     return decide_policy_needs(record, event, facts, &view);
+}
+
+enum fact decide_needs(const struct record *record, const struct event *event, const struct facts *facts,
+                       int64_t now_ms)
+{
+    if (!decide_has_shadow(record, event, facts))
+        return needs(record, event, facts, now_ms);
+    struct event shown = *event;
+    struct facts known = *facts;
+    decide_shadow(record, &shown, &known);
+    return needs(record, &shown, &known, now_ms);
 }
 
 void decide_add_intent(struct decision *out, enum intent_kind kind, const struct sha *sha)
@@ -867,8 +878,8 @@ static void decide_beside(struct record *record, const struct event *event, cons
     decide_policies(record, event, facts, now_ms, out);
 }
 
-void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
-            struct decision *out)
+static void decide_shown(struct record *record, const struct event *event, const struct facts *facts,
+                         int64_t now_ms, struct decision *out)
 {
     struct snapshot view;
     if (decide_is_queue(event)) {
@@ -884,4 +895,19 @@ void decide(struct record *record, const struct event *event, const struct facts
     decide_gate(record, event, facts, now_ms, out);
     if (out->rule != RULE_LATER)
         decide_beside(record, event, facts, now_ms, out);
+}
+
+void decide(struct record *record, const struct event *event, const struct facts *facts, int64_t now_ms,
+            struct decision *out)
+{
+    if (decide_has_shadow(record, event, facts)) {
+        struct event shown = *event;
+        struct facts known = *facts;
+        decide_shadow(record, &shown, &known);
+        decide_shown(record, &shown, &known, now_ms, out);
+        return;
+    }
+    decide_shown(record, event, facts, now_ms, out);
+    if (record->shadow_label != SHADOW_NONE && out->rule != RULE_LATER)
+        decide_end_shadow(record);
 }

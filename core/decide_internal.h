@@ -78,6 +78,14 @@ void decide_end_budget_waits(struct record *record);
 bool decide_view(const struct record *record, const struct event *event, const struct facts *facts,
                  int64_t now_ms, struct snapshot *view);
 
+/*
+ * A dry run (decide_shadow.c): would the gate label be another than GitHub shows? Then decide_shadow() makes event and
+ * facts, copies, show it as it would be; else whatever the record says of it is over.
+ */
+bool decide_has_shadow(const struct record *record, const struct event *event, const struct facts *facts);
+void decide_shadow(const struct record *record, struct event *event, struct facts *facts);
+void decide_end_shadow(struct record *record);
+
 /* The policies beside the gate (decide_policy.c): what they need to know, and, once the gate has decided, what they do. */
 enum fact decide_policy_needs(const struct record *record, const struct event *event,
                               const struct facts *facts, const struct snapshot *view);

@@ -425,8 +425,9 @@ static const char *outcome_name(enum act_outcome outcome)
 /* For log and ledger. */
 static const char *told_outcome(const struct run *run)
 {
-    bool only_shown = run->gate->config->dry_run && run->result.outcome == ACT_DONE;
-    return only_shown ? "dry_run" : outcome_name(run->result.outcome);
+    if (run->gate->config->dry_run && run->result.outcome == ACT_DONE)
+        return run->result.shown ? "dry_run" : "nothing";
+    return outcome_name(run->result.outcome);
 }
 
 /* Where the label itself starts CI, one that is refused is a trigger that is. */
@@ -502,11 +503,23 @@ static void note_check(struct run *run)
         head->check_id = run->result.check_id;
 }
 
+/* Of a dry run: the label stays as it is on GitHub, and is from here on looked at as if it had been changed. */
+static void note_shadow(struct run *run)
+{
+    bool adds = run->intent.kind == INTENT_ADD_LABEL;
+    if (!adds && run->intent.kind != INTENT_REMOVE_LABEL)
+        return;
+    enum shadow_label would_be = adds ? SHADOW_SET : SHADOW_OFF;
+    run->record.shadow_label = run->result.shown ? would_be : SHADOW_NONE;
+    run->record.shadow_at = run->result.shown ? run->record.view.updated_at : 0;
+}
+
 /* The intent is over and done with, in one way or another. */
 static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_state ci, struct err *err)
 {
     set_ci(run, ci);
     note_check(run);
+    note_shadow(run);
     record_end_back_off(&run->record);
     enum err_code code = table_remove_intent(txn, &run->pr, run->intent.seq, err);
     const struct head *head = record_find_head(&run->record, &run->intent.sha);

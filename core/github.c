@@ -191,8 +191,9 @@ static enum err_code exchange(struct github *github, const struct http_request *
     return code;
 }
 
-static void show_dry_run(const struct github *github, const struct github_call *call)
+static void show_dry_run(struct github *github, const struct github_call *call)
 {
+    github->shown++;
     log_info("dry-run call", LOG_STR("method", call->method), LOG_STR("url", call->url),
              LOG_STR("body", call->body == NULL ? "" : call->body));
     report(github, call);
@@ -285,7 +286,7 @@ enum err_code github_read(struct github *github, enum github_role role, const ch
     return code;
 }
 
-static void dry_run(const struct github *github, const struct github_ask *ask)
+static void dry_run(struct github *github, const struct github_ask *ask)
 {
     char *body = print_body(ask);
     struct github_call call = shown_call(ask, body);
@@ -379,6 +380,11 @@ enum err_code github_each(struct github *github, const struct github_list *list,
     }
     buf_release(&url);
     return code;
+}
+
+unsigned github_shown(const struct github *github)
+{
+    return github->shown;
 }
 
 /* ---- elsewhere ---- */

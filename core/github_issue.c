@@ -42,6 +42,40 @@ enum err_code github_has_label(struct github *github, uint64_t number, const str
     return code;
 }
 
+struct name_search {
+    const char *name;
+    bool found;
+};
+
+static enum github_seen seek_name(void *arg, const cJSON *item)
+{
+    struct name_search *search = arg;
+    const char *name = github_json_text(item, "name");
+    if (name == NULL)
+        return GITHUB_ODD;
+    search->found = text_equal_fold(name, search->name);
+    return search->found ? GITHUB_ENOUGH : GITHUB_GO_ON;
+}
+
+/* A dry run: is the label `name` there, or not there, as it is to be? Without a look, not. */
+static enum err_code is_so_already(struct github *github, uint64_t number, const char *name, bool wanted,
+                                   bool *out, struct err *err)
+{
+    struct name_search search = {.name = name};
+    struct buf url;
+    *out = false;
+    if (!github->config->dry_run || !github_can_read(github))
+        return ERR_OK;
+    buf_init(&url);
+    add_issue(github, &url, number, "/labels?per_page=100");
+    struct github_list list = {
+        .url = buf_text(&url), .odd = "a label without name", .item = seek_name, .arg = &search};
+    enum err_code code = github_each(github, &list, err);
+    *out = code == ERR_OK && search.found == wanted;
+    buf_release(&url);
+    return code;
+}
+
 /* The reply to adding is all the labels that the issue has now. */
 static enum err_code check_added(const struct github *github, const cJSON *labels,
                                  const struct policy *policy, struct err *err)
@@ -66,6 +100,10 @@ static enum err_code check_added(const struct github *github, const cJSON *label
 enum err_code github_add_label(struct github *github, uint64_t number, const struct policy *policy,
                                struct err *err)
 {
+    bool is_there;
+    enum err_code code = is_so_already(github, number, policy->label, true, &is_there, err);
+    if (code != ERR_OK || is_there)
+        return code;
     cJSON *reply = NULL;
     cJSON *body = cJSON_CreateObject();
     struct buf url;
@@ -73,7 +111,7 @@ enum err_code github_add_label(struct github *github, uint64_t number, const str
     add_issue(github, &url, number, "/labels");
     cJSON_AddItemToArray(cJSON_AddArrayToObject(body, "labels"), cJSON_CreateString(policy->label));
     struct github_ask ask = {.method = "POST", .url = buf_text(&url), .body = body};
-    enum err_code code = github_write(github, &ask, &reply, err);
+    code = github_write(github, &ask, &reply, err);
     if (code == ERR_OK && reply != NULL)
         code = check_added(github, reply, policy, err);
     cJSON_Delete(reply);
@@ -85,12 +123,16 @@ enum err_code github_add_label(struct github *github, uint64_t number, const str
 enum err_code github_remove_named_label(struct github *github, uint64_t number, const char *name,
                                         struct err *err)
 {
+    bool is_gone;
+    enum err_code code = is_so_already(github, number, name, false, &is_gone, err);
+    if (code != ERR_OK || is_gone)
+        return code;
     struct buf url;
     buf_init(&url);
     add_issue(github, &url, number, "/labels/");
     text_add_url(&url, name);
     struct github_ask ask = {.method = "DELETE", .url = buf_text(&url)};
-    enum err_code code = github_write(github, &ask, NULL, err);
+    code = github_write(github, &ask, NULL, err);
     buf_release(&url);
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }

@@ -104,6 +104,8 @@ enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
         add_run(entry, head_attempt(record_find_head(record, &record->view.head)));
     add_facts(entry, what->facts);
     add_approval(entry, record_find_head(record, &record->view.head), now_ms);
+    if (what->facts->dry_run)
+        cJSON_AddTrueToObject(entry, "dry_run");
     cJSON *intents = cJSON_AddArrayToObject(entry, "intents");
     for (unsigned i = 0; i < decision->intent_count; i++)
         cJSON_AddItemToArray(intents, cJSON_CreateString(intent_kind_name(decision->intents[i].kind)));
@@ -170,8 +172,11 @@ static void restore_action(struct record *record, const cJSON *entry)
     static const struct {
         const char *outcome;
         enum ci_state ci;
-    } outcomes[] = {
-        {"done", CI_STARTED}, {"dry_run", CI_STARTED}, {"unknown", CI_UNKNOWN}, {"dead", CI_REFUSED}};
+    } outcomes[] = {{"done", CI_STARTED},
+                    {"dry_run", CI_STARTED},
+                    {"nothing", CI_STARTED},
+                    {"unknown", CI_UNKNOWN},
+                    {"dead", CI_REFUSED}};
     struct sha sha;
     if (strcmp(text_of(entry, "action"), "trigger") != 0 || !sha_parse(&sha, text_of(entry, "sha")))
         return;

@@ -199,17 +199,30 @@ static const char *action_text(const char *name)
     return name;
 }
 
+/* Of a dry run: "start CI". */
+static const char *would_text(const char *name)
+{
+    for (int kind = INTENT_TRIGGER; kind < INTENT_KIND_END; kind++)
+        if (strcmp(intent_kind_name((enum intent_kind)kind), name) == 0)
+            return wording_would((enum intent_kind)kind);
+    return name;
+}
+
 static void tell_intents(const cJSON *entry, struct buf *out)
 {
+    bool dry_run = cJSON_IsTrue(member(entry, "dry_run"));
     const cJSON *intents = member(entry, "intents"), *intent;
     if (cJSON_GetArraySize(intents) == 0)
         return;
-    buf_adds(out, "To do: ");
+    buf_adds(out, dry_run ? "Would " : "To do: ");
     cJSON_ArrayForEach(intent, intents)
     {
         if (intent->prev != NULL && intent != intents->child)
             buf_adds(out, ", ");
-        buf_adds(out, cJSON_IsString(intent) ? action_text(intent->valuestring) : "?");
+        if (cJSON_IsString(intent))
+            buf_adds(out, (dry_run ? would_text : action_text)(intent->valuestring));
+        else
+            buf_addc(out, '?');
     }
 }
 
@@ -217,7 +230,8 @@ static const struct {
     const char *outcome, *text;
 } outcomes[] = {
     {"done", "done"}, /* with what GitHub answered, where that is worth a word */
-    {"dry_run", "not sent, since this is a dry run"},
+    {"dry_run", "only shown, since this is a dry run"},
+    {"nothing", "nothing to do: it is so already"},
     {"unknown", "sent, and no answer came back"},
     {"dead", "given up"},
 };
@@ -242,7 +256,11 @@ static void tell_outcome(const cJSON *entry, struct buf *out)
 
 static void tell_action(const cJSON *entry, struct buf *out)
 {
-    buf_adds(out, action_text(report_text(entry, "action")));
+    const char *action = report_text(entry, "action");
+    if (strcmp(report_text(entry, "outcome"), "dry_run") == 0)
+        buf_addf(out, "would %s", would_text(action));
+    else
+        buf_adds(out, action_text(action));
     if (report_number(entry, "run") > 1)
         buf_addf(out, ", run %" PRId64, report_number(entry, "run"));
 }

@@ -37,6 +37,13 @@ static const struct snapshot *known_view(const struct reconcile_view *view)
     return view->record != NULL && view->record->view.updated_at > 0 ? &view->record->view : NULL;
 }
 
+/* As GitHub is known to show the label. In a dry run the record may say how it would be. */
+static bool known_labelled(const struct reconcile_view *view)
+{
+    const struct record *record = view->record;
+    return record->shadow_label == SHADOW_NONE ? record->view.labelled : record->shadow_label == SHADOW_OFF;
+}
+
 static const struct head *known_head(const struct reconcile_view *view)
 {
     return view->record == NULL ? NULL : record_find_head(view->record, &view->pull->snapshot.head);
@@ -67,7 +74,7 @@ bool reconcile_needs_label(const struct reconcile_view *view)
     const struct snapshot *now = &view->pull->snapshot;
     if (!now->labelled || now->closed || is_outdated(view))
         return false;
-    if (known == NULL || !known->labelled)
+    if (known == NULL || !known_labelled(view))
         return true;
     if (is_triggered(view))
         return false;
@@ -95,7 +102,7 @@ static bool was_set_since(const struct reconcile_view *view, const struct snapsh
 {
     if (view->label->set_at != known->updated_at)
         return view->label->set_at > known->updated_at;
-    return !known->labelled && !sha_equal(&view->record->label_removed, &known->head);
+    return !known_labelled(view) && !sha_equal(&view->record->label_removed, &known->head);
 }
 
 static enum label_tale judge_label(const struct reconcile_view *view)
@@ -201,7 +208,7 @@ static bool waits_for_push(const struct reconcile_view *view)
 {
     const struct head *head = known_head(view);
     return head != NULL && head->label_at != 0 && !head->came_known && !is_triggered(view) &&
-           known_view(view)->labelled;
+           known_labelled(view);
 }
 
 static void tell_open(struct story *story)
@@ -215,7 +222,7 @@ static void tell_open(struct story *story)
     tell_opening(story);
     if (known != NULL && !known->draft && now->draft)
         tell(story, EVENT_CONVERTED_TO_DRAFT, now->updated_at);
-    if (known != NULL && known->labelled && !now->labelled)
+    if (known != NULL && known_labelled(story->view) && !now->labelled)
         tell_label(story, EVENT_UNLABELED, now->updated_at);
     bool is_news = has_new_head(story->view) || (known == NULL && story->count == 0);
     if (label == LABEL_OVERTAKEN || (is_news && label != LABEL_SET))
@@ -224,7 +231,7 @@ static void tell_open(struct story *story)
     if (story->count == 0 && waits_for_push(story->view))
         tell(story, EVENT_SYNCHRONIZE, now->updated_at);
     /* Nothing to act on, but the record is to agree from here on. */
-    if (story->count == 0 && known != NULL && known->labelled != now->labelled)
+    if (story->count == 0 && known != NULL && known_labelled(story->view) != now->labelled)
         tell(story, EVENT_EDITED, now->updated_at);
 }
 

@@ -270,6 +270,8 @@ void record_encode(const struct record *record, struct buf *out)
     for (size_t i = 0; i < RECORD_COMMENTS; i++)
         encode_u64(out, record->comments[i]);
     encode_u32(out, record->explained);
+    encode_u8(out, record->shadow_label);
+    encode_i64(out, record->shadow_at);
     encode_u32(out, (uint32_t)record->head_count);
     for (size_t i = 0; i < record->head_count; i++)
         head_encode(out, &record->heads[i]);
@@ -308,6 +310,10 @@ static void decode_fields(struct decoder *d, unsigned version, struct record *re
     for (size_t i = 0; i < RECORD_COMMENTS; i++)
         record->comments[i] = decode_u64(d);
     record->explained = decode_u32(d);
+    if (version < 4)
+        return;
+    record->shadow_label = (enum shadow_label)decode_below(d, SHADOW_END);
+    record->shadow_at = decode_i64(d);
 }
 
 enum err_code record_decode(struct record *record, const void *bytes, size_t len, struct err *err)

@@ -370,6 +370,7 @@ enum err_code report_pull(struct gate *gate, const char *repo, uint64_t number, 
     enum err_code code = store_txn(gate->store, look_body, &look, err);
     if (code == ERR_OK) {
         cJSON *report = report_record(&look.record);
+        cJSON_AddBoolToObject(report, "dry_run", gate->config->dry_run);
         cJSON *heads = cJSON_AddArrayToObject(report, "heads");
         for (size_t i = 0; i < look.record.head_count; i++)
             cJSON_AddItemToArray(heads, describe_head(&look.record.heads[i]));

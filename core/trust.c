@@ -415,6 +415,7 @@ enum err_code trust_learn(struct worker *worker, const struct policy *policy, co
 {
     *facts = (struct facts){.policy = policy,
                             .settle_s = policy->settle_s,
+                            .dry_run = worker->gate->config->dry_run,
                             .cancel_on_close = policy->cancel_on_close,
                             .cancel_on_push = policy->cancel_on_push,
                             .release_runs = policy->release_runs,

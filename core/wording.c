@@ -323,6 +323,49 @@ const char *wording_action(enum intent_kind kind)
     return "writing this check";
 }
 
+const char *wording_would(enum intent_kind kind)
+{
+    switch (kind) {
+    case INTENT_TRIGGER:
+        return "start CI";
+    case INTENT_ADD_LABEL:
+        return "add the label";
+    case INTENT_REMOVE_LABEL:
+        return "take the label off";
+    case INTENT_CHECK_AWAITING:
+        return "make the check wait";
+    case INTENT_CHECK_DONE:
+        return "complete the check";
+    case INTENT_COMMENT_CONFLICT:
+        return "comment on the conflicts";
+    case INTENT_COMMENT:
+        return "comment";
+    case INTENT_REACT:
+        return "react to a comment";
+    case INTENT_CANCEL:
+        return "cancel CI";
+    case INTENT_RELEASE_RUNS:
+        return "release runs that wait for an approval";
+    case INTENT_REMOVE_QUEUE_LABEL:
+        return "take the merge queue's label off";
+    case INTENT_COMPLETE_GUARD:
+        return "complete the guard check";
+    case INTENT_ADD_AUTHOR_LABELS:
+        return "add the labels for the author";
+    case INTENT_RETARGET:
+        return "change the base branch";
+    case INTENT_CLOSE:
+        return "close the pull request";
+    case INTENT_APPROVE_REVIEW:
+        return "approve the pull request";
+    case INTENT_REMOVE_EMERGENCY_LABEL:
+        return "take the emergency label off";
+    case INTENT_KIND_END:
+        break;
+    }
+    return "?";
+}
+
 void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary)
 {
     const char *action = wording_action(letter->intent.kind);

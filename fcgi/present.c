@@ -281,7 +281,7 @@ static void split_emphasis(cJSON *step)
     }
 }
 
-static const char *ci_text(const char *ci)
+static const char *ci_text(const char *ci, bool dry_run)
 {
     static const struct {
         const char *ci, *text;
@@ -289,6 +289,8 @@ static const char *ci_text(const char *ci)
         {"none", "not started"}, {"decided", "about to be started"}, {"sent", "being started"},
         {"started", "started"},  {"unknown", "may have started"},    {"refused", "refused to start"},
     };
+    if (dry_run && strcmp(ci, ci_state_name(CI_STARTED)) == 0)
+        return "would have been started";
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strcmp(texts[i].ci, ci) == 0)
             return texts[i].text;
@@ -307,6 +309,7 @@ static bool is_cleared(const cJSON *head)
 
 static void present_heads(cJSON *report, int64_t now_ms)
 {
+    bool dry_run = cJSON_IsTrue(member(report, "dry_run"));
     cJSON *head;
     cJSON_ArrayForEach(head, member(report, "heads"))
     {
@@ -323,7 +326,7 @@ static void present_heads(cJSON *report, int64_t now_ms)
             cJSON_AddTrueToObject(head, "approved_by_operator"); /* no account of GitHub's to link to */
             set_text(head, "approved_with", "");
         }
-        cJSON_AddStringToObject(head, "ci_text", ci_text(report_text(head, "ci")));
+        cJSON_AddStringToObject(head, "ci_text", ci_text(report_text(head, "ci"), dry_run));
         cJSON_AddBoolToObject(head, "is_head", is_head);
         cJSON_AddBoolToObject(head, "needed_no_approval", is_cleared(head));
     }

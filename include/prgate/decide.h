@@ -44,6 +44,7 @@ struct facts {
     bool sender_may_approve;
     enum permission sender_permission; /* PERMISSION_NONE where it was not asked, without credentials */
     int settle_s;                      /* of the policy: known always */
+    bool dry_run;                      /* of the configuration: known always; see decide_shadow() */
     char sender_why[FACT_WHY_SIZE];    /* "permission triage", for the ledger */
     bool author_trusted;
     char author_why[FACT_WHY_SIZE];

@@ -102,6 +102,9 @@ void github_use(struct github *github, const char *repo, uint64_t installation);
 
 bool github_can_read(const struct github *github);
 
+/* How many calls of a dry run were shown instead of made: what changes GitHub, and would have. */
+unsigned github_shown(const struct github *github);
+
 /* Appends where people see what the API is for: "https://github.com" of "https://api.github.com". No trailing slash. */
 void github_add_web(const struct github *github, struct buf *url);
 void github_add_web_of(const struct config *config, struct buf *url); /* the same, without a connection */
@@ -157,7 +160,10 @@ struct github_label_event {
 enum err_code github_get_label_event(struct github *github, uint64_t number, const struct policy *policy,
                                      struct github_label_event *out, struct err *err);
 
-/* POST /repos/{o}/{r}/issues/{n}/labels. ERR_REJECT if what is on it then is not the pinned one. */
+/*
+ * POST /repos/{o}/{r}/issues/{n}/labels. ERR_REJECT if what is on it then is not the pinned one. A dry run that may read
+ * looks first, here and where a label is taken off: of what is so already nothing is shown.
+ */
 enum err_code github_add_label(struct github *github, uint64_t number, const struct policy *policy,
                                struct err *err);
 

@@ -4,7 +4,7 @@
  * An entry is one JSON object with "v", "time" (Unix ms) and "kind":
  *   "decision": delivery, event, sender, sha, head, state, rule, sentence, facts, intents
  *   "action":   delivery, action, sha, outcome, answer, attempts, duration_ms
- * and "run", where CI is started or was to be for other than the first time: 2 for the first re-run,
+ * of a dry run "dry_run", true, too; and "run", where CI is started or was to be for other than the first time: 2 for the first re-run,
  * written in the same transaction as what it tells of.
  */
 #ifndef PRGATE_LEDGER_H
@@ -30,9 +30,10 @@ enum err_code ledger_add_note(struct store_txn *txn, struct record *record, cons
 
 struct ledger_action {
     const struct intent *intent;
-    const char *outcome; /* "done", "unknown", "dead", "dry_run" */
-    unsigned run;        /* of a trigger: head_attempt() */
-    const char *answer;  /* GitHub's, or why it was given up; "" = nothing to say */
+    /* "done", "unknown", "dead"; of a dry run "dry_run", it would have been done, or "nothing", it was so already */
+    const char *outcome;
+    unsigned run;       /* of a trigger: head_attempt() */
+    const char *answer; /* GitHub's, or why it was given up; "" = nothing to say */
     int64_t duration_ms;
 };
 

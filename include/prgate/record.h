@@ -36,6 +36,9 @@ enum ci_state {
 
 enum check_state { CHECK_NONE = 0, CHECK_AWAITING = 1, CHECK_DONE = 2, CHECK_STATE_END };
 
+/* What a dry run would have made of the gate label. */
+enum shadow_label { SHADOW_NONE = 0, SHADOW_SET = 1, SHADOW_OFF = 2, SHADOW_END };
+
 /* Why a commit waits, the more telling one where several hold. */
 enum wait_reason {
     WAIT_NOTHING = 0,
@@ -165,6 +168,9 @@ struct record {
     /* Ids of the newest comments with a command that were decided about, rising; 0 stands before the first. */
     uint64_t comments[RECORD_COMMENTS];
     uint32_t explained; /* comments of prgate's that anybody at all could ask for */
+    /* A dry run would have changed the gate label, and it is not as it would be; shadow_at is of view.updated_at then. */
+    enum shadow_label shadow_label;
+    int64_t shadow_at;
 
     struct claim claim;
     uint64_t next_delivery; /* sequence numbers to come */
@@ -207,10 +213,10 @@ bool head_is_triggered(const struct head *head);
 unsigned head_attempt(const struct head *head);
 
 /* The version of what record_encode() and head_encode() write; all from 1 on can be read. */
-enum { RECORD_VERSION = 3 };
+enum { RECORD_VERSION = 4 };
 
 /* One head's part of it, for those that lie elsewhere. Version 1 knew neither who pushed nor re-runs,
- * version 2 no means of approval, cancelling, budgets, queues and policies. */
+ * version 2 no means of approval, cancelling, budgets, queues and policies, version 3 no shadow of a dry run. */
 void head_encode(struct buf *out, const struct head *head);
 void head_decode(struct decoder *d, unsigned version, struct head *head);
 

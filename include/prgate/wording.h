@@ -48,6 +48,9 @@ void wording_review(const struct record *record, const struct intent *intent, st
 void wording_next(const struct policy *policy, enum wait_reason reason, struct buf *out);
 const char *wording_action(enum intent_kind kind);
 
+/* The same of what a dry run would do: "start CI". */
+const char *wording_would(enum intent_kind kind);
+
 /* Appends to a check's title and summary that something was given up, and why. */
 void wording_undone(const struct dead_letter *letter, struct buf *title, struct buf *summary);
 

@@ -93,7 +93,12 @@ static void test_entry_is_told_in_sentences(void **state)
          "404\",\"attempts\":9}",
          "Starting CI, run 2 | |  | Given up: HTTP 404; attempt 9"},
         {"{\"kind\":\"action\",\"action\":\"check_done\",\"outcome\":\"dry_run\"}",
-         "Completing the check | |  | Not sent, since this is a dry run"},
+         "Would complete the check | |  | Only shown, since this is a dry run"},
+        {"{\"kind\":\"action\",\"action\":\"add_label\",\"outcome\":\"nothing\"}",
+         "Setting the label | |  | Nothing to do: it is so already"},
+        {"{\"kind\":\"decision\",\"event\":\"edited\",\"sender\":\"ann\",\"dry_run\":true,"
+         "\"intents\":[\"trigger\",\"check_done\"]}",
+         "Edited by ann | |  | Would start CI, complete the check"},
         {"{\"kind\":\"action\",\"action\":\"juggle\",\"outcome\":\"odd\"}", "Juggle | |  | Odd"},
         {"{}", " | |  | "},
     };

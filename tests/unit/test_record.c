@@ -54,6 +54,8 @@ static void make_record(struct record *record)
     record->comments[RECORD_COMMENTS - 2] = 107;
     record->comments[RECORD_COMMENTS - 1] = UINT64_C(5000000001);
     record->explained = 13;
+    record->shadow_label = SHADOW_OFF;
+    record->shadow_at = 110;
     for (char digit = 'a'; digit <= 'e'; digit++) {
         struct sha sha = sha_of(digit);
         record_reserve_head(record);
@@ -102,7 +104,7 @@ static void make_record(struct record *record)
 static const struct {
     const char *name, *hex;
 } stored[] = {
-    {"version, key", "03000000012a05f2000000000000000007"},
+    {"version, key", "04000000012a05f2000000000000000007"},
     {"repository, installation", "000000096f63746f2f7265706f000000000000004d"},
     {"updated_at", "000000006553f100"},
     {"head", "00000028" SHA_B_HEX},
@@ -126,6 +128,7 @@ static const struct {
     {"version 3: comments that do not exist, first half", NO_COMMENTS},
     {"version 3: comments that do not exist, second half", NO_COMMENTS},
     {"version 3: comments, explained", "000000000000006b000000012a05f2010000000d"},
+    {"version 4: shadow_label, shadow_at", "02000000000000006e"},
     {"number of heads", "00000002"},
     {"first head", "00000028" SHA_A_HEX},
     {"first head: first_seen_ms, ci, ci_at_ms", "0000000000000061030000000000000449"},
@@ -234,6 +237,8 @@ static void check_record(const struct record *got, const struct record *want)
     check_int("record", "dequeued_at", got->dequeued_at, want->dequeued_at);
     check_int("record", "unlabelled_at", got->unlabelled_at, want->unlabelled_at);
     check_u64("record", "explained", got->explained, want->explained);
+    check_int("record", "shadow_label", (int)got->shadow_label, (int)want->shadow_label);
+    check_int("record", "shadow_at", got->shadow_at, want->shadow_at);
     assert_memory_equal(got->comments, want->comments, sizeof got->comments);
     check_u64("record", "heads", got->head_count, want->head_count);
     for (size_t i = 0; i < want->head_count; i++)
@@ -403,7 +408,8 @@ static void add_hex(struct buf *out, const char *hex)
 /* Did that version have the row? */
 static bool had(unsigned version, const char *row)
 {
-    if (version < 3 && strncmp(row, "version 3:", 10) == 0)
+    if ((version < 3 && strncmp(row, "version 3:", 10) == 0) ||
+        (version < 4 && strncmp(row, "version 4:", 10) == 0))
         return false;
     return version > 1 || (strstr(row, "reruns") == NULL && strstr(row, "own_label") == NULL);
 }
@@ -459,6 +465,9 @@ static void test_old_versions_are_read(void **state)
     struct record want;
     make_record(&want);
     want.head_count = 2;
+    want.shadow_label = SHADOW_NONE;
+    want.shadow_at = 0;
+    check_old_version(3, &want);
     forget_version_3(&want);
     check_old_version(2, &want);
     for (size_t i = 0; i < want.head_count; i++) {
@@ -534,9 +543,9 @@ static void test_unknown_version_is_corrupt_and_leaves_an_empty_record(void **st
     struct err err = {0};
     make_record(&record);
     encode(&record, &bytes);
-    bytes.data[0] = 4;
+    bytes.data[0] = 5;
     assert_int_equal(record_decode(&record, bytes.data, bytes.len, &err), ERR_CORRUPT);
-    check_contains("version", "text", err.text, "version 4");
+    check_contains("version", "text", err.text, "version 5");
     check_u64("record", "heads", record.head_count, 0);
     check_str("record", "repository", record.repo, "");
     bytes.data[0] = 0;
