@@ -98,7 +98,9 @@ def _confirm(sim, raw):
     fields = _fields(raw)
     manifest = json.loads(fields["manifest"])
     code = secrets.token_hex(20)
-    _flow(sim)["codes"][code] = {"manifest": manifest, "org": fields["org"], "until": time.time() + CODE_LIVES_S}
+    # Now, since it may take its time: the conversion's caller is not as patient as a person.
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    _flow(sim)["codes"][code] = {"manifest": manifest, "org": fields["org"], "key": key, "until": time.time() + CODE_LIVES_S}
     query = {"code": code, **({"state": fields["state"]} if fields["state"] else {})}
     return _page(302, "", {"Location": f"{manifest['redirect_url']}?{urllib.parse.urlencode(query)}"})
 
@@ -109,7 +111,7 @@ def _convert(sim, root, code):
     if one is None or one["until"] <= time.time():
         raise Refusal(404, "Not Found")
     manifest = one["manifest"]
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = one["key"]
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
                             serialization.NoEncryption()).decode()

@@ -41,7 +41,7 @@ class Forms(html.parser.HTMLParser):
 def post(url, fields):
     """As a browser does: (status, headers, body)."""
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=10)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     connection.request("POST", f"{parts.path}?{parts.query}", urllib.parse.urlencode(fields),
                        {"Content-Type": "application/x-www-form-urlencoded", **BROWSER})
     reply = connection.getresponse()
@@ -63,7 +63,7 @@ class Unset(Workspace):
     """No App yet: `app_dir` names where it will be."""
 
     def __init__(self, api, **options):
-        super().__init__(api, "none", extra="", **options)
+        super().__init__(api, "none", timeout=20, **options)
         self.app_dir = self.dir / "keep" / "app"
         self.app_dir.parent.mkdir()
         self._give_away()
