@@ -210,6 +210,7 @@ struct batch {
 static enum err_code batch_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct batch *batch = arg;
+    store_need_not_wait(txn); /* a page to look at */
     batch->next = batch->from;
     batch->count = batch->looked = 0;
     batch->over = false;
@@ -363,6 +364,7 @@ struct look {
 static enum err_code look_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct look *look = arg;
+    store_need_not_wait(txn);
     return table_get_record(txn, &look->pr, STORE_READ, &look->record, err);
 }
 

@@ -102,13 +102,50 @@ static enum err_code lock_record(struct store_txn *txn, struct run *run, struct 
     return code;
 }
 
+/*
+ * For a body that may give the claim up with what it does, see release_if_idle(). ERR_NOT_FOUND: it did, in a commit whose
+ * success was hidden, after which it is run again.
+ */
+static enum err_code lock_unless_done(struct store_txn *txn, struct run *run, struct err *err)
+{
+    bool released = run->step == STEP_RELEASED;
+    enum err_code code = lock_record(txn, run, err);
+    if (code == ERR_OK)
+        run->step = STEP_AGAIN;
+    return code == ERR_CONFLICT && released ? err_set(err, ERR_NOT_FOUND, 0, "it is done") : code;
+}
+
 /* ---- what is next -------------------------------------------------------- */
 
 static enum err_code release(struct store_txn *txn, struct run *run, struct err *err)
 {
     run->step = STEP_RELEASED;
     run->record.claim = (struct claim){0};
+    store_need_not_wait(txn); /* lost, it is a dead process's claim, and free as well */
     return table_put_record(txn, &run->record, err);
+}
+
+static enum err_code is_queued(struct store_txn *txn, const struct run *run, enum store_table table,
+                               bool *out, struct err *err)
+{
+    struct pr_key found = run->pr;
+    enum err_code code = table_next_queued(txn, table, &found, err);
+    *out = code == ERR_OK && found.repo_id == run->pr.repo_id && found.number == run->pr.number;
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+/* What was done in this transaction was the last there was: that saves another one, and a commit, to see so. */
+static enum err_code release_if_idle(struct store_txn *txn, struct run *run, struct err *err)
+{
+    bool intents = false, events = false;
+    enum err_code code = is_queued(txn, run, TABLE_INTENT, &intents, err);
+    if (code == ERR_OK && !intents)
+        code = is_queued(txn, run, TABLE_INBOX, &events, err);
+    if (code != ERR_OK || intents || events)
+        return code;
+    run->step = STEP_RELEASED;
+    run->record.claim = (struct claim){0};
+    return ERR_OK;
 }
 
 static enum err_code set_aside(struct store_txn *txn, struct run *run, enum store_table table, uint64_t seq,
@@ -172,8 +209,10 @@ static enum err_code next_event(struct store_txn *txn, struct run *run, struct e
         code = heads_recall(txn, &run->record, &run->event.pr.head, err);
     if (code == ERR_OK)
         code = heads_recall_prefix(txn, &run->record, run->event.sha_prefix, err);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
         run->step = STEP_DECIDE;
+        store_need_not_wait(txn); /* the decision does */
+    }
     return code;
 }
 
@@ -278,7 +317,7 @@ static enum err_code recall_heads(struct store_txn *txn, struct run *run, struct
 static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
-    enum err_code code = lock_record(txn, run, err);
+    enum err_code code = lock_unless_done(txn, run, err);
     if (code != ERR_OK)
         return code;
     code = recall_heads(txn, run, err);
@@ -309,6 +348,8 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
         code = add_to_ledger(txn, run, err);
     if (code == ERR_OK)
         code = heads_put_away(txn, &run->record, err);
+    if (code == ERR_OK)
+        code = release_if_idle(txn, run, err);
     if (code != ERR_OK)
         return code;
     record_end_back_off(&run->record);
@@ -532,7 +573,9 @@ static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_stat
         code = ledger_add_action(txn, &run->record, &action, run->now_ms, err);
     if (code == ERR_OK && run->result.outcome == ACT_REFUSED)
         code = add_dead_letter(txn, run, err);
-    return code == ERR_OK ? recall_receipt(txn, run, err) : code;
+    if (code == ERR_OK)
+        code = recall_receipt(txn, run, err);
+    return code == ERR_OK ? release_if_idle(txn, run, err) : code;
 }
 
 /* It stays first in its queue. A trigger that had no effect is as if it had not been sent. */
@@ -552,7 +595,7 @@ static enum err_code keep(struct store_txn *txn, struct run *run, struct err *er
 static enum err_code result_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
-    enum err_code code = lock_record(txn, run, err);
+    enum err_code code = lock_unless_done(txn, run, err);
     if (code != ERR_OK)
         return code;
     run->now_ms = clock_now_ms();

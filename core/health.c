@@ -42,6 +42,7 @@ static int64_t since_ms(enum store_table table, const struct buf *value)
 static enum err_code walk_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct walk *walk = arg;
+    store_need_not_wait(txn); /* numbers to look at */
     walk->batch_count = 0;
     walk->batch_since_ms = INT64_MAX;
     buf_clear(&walk->at);

@@ -64,6 +64,7 @@ struct store_txn {
     struct store *store;
     DB_TXN *txn;
     bool wrote;
+    bool need_not_wait;
     bool again;   /* DB_LOCK_DEADLOCK or DB_LOCK_NOTGRANTED was met */
     bool recover; /* DB_RUNRECOVERY was met */
 };
@@ -1036,7 +1037,7 @@ static enum attempt attempt(struct store *store, store_body *body, void *arg, en
     enum attempt result = run_body(&txn, body, arg, code, err);
     turn_pass(&store->turn, turn);
     /* A crash before this sync undoes all of the body, after it none. */
-    if (result == ATTEMPT_DONE)
+    if (result == ATTEMPT_DONE && !txn.need_not_wait)
         result = commit_error(store, store->env->log_flush(store->env, NULL), code, err);
     if (store_sync_failed())
         return break_off(store, code, err);
@@ -1092,6 +1093,11 @@ enum err_code store_txn(struct store *store, store_body *body, void *arg, struct
         atomic_fetch_add(&store->retries, 1);
         back_off(tries);
     }
+}
+
+void store_need_not_wait(struct store_txn *txn)
+{
+    txn->need_not_wait = true;
 }
 
 /* ---- access ------------------------------------------------------------------ */

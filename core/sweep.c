@@ -33,6 +33,7 @@ static enum err_code find_body(struct store_txn *txn, void *arg, struct err *err
 {
     struct find *find = arg;
     struct pr_key pr = find->pr;
+    store_need_not_wait(txn); /* who takes the claim does */
     enum err_code code = table_next_queued(txn, find->queue, &pr, err);
     if (code == ERR_OK)
         find->pr = pr;

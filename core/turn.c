@@ -19,7 +19,7 @@
 #define WAITERS UINT32_C(1)
 #define NUMBER (~WAITERS)
 
-enum { PATIENCE_MS = 50 /* a transaction takes a tenth of a millisecond */ };
+enum { PATIENCE_MS = 100 /* a transaction takes a tenth of a millisecond */ };
 
 void turn_init(struct turn *turn, const char *home)
 {

@@ -15,9 +15,8 @@
  *     if (store_txn(store, body, &append, &err) != ERR_OK)
  *         ...;
  *
- * store_txn() alone begins, commits, aborts and tries again. It commits, synced
- * to disk, when the body returns ERR_OK, else it aborts and hands the body's error
- * on. It runs the body again when another transaction was in the way or the
+ * store_txn() alone begins, commits, aborts and tries again. It commits when the body returns ERR_OK, else it aborts and
+ * hands the body's error on. When it returns, all that the body wrote and read is synced to disk. It runs the body again when another transaction was in the way or the
  * environment had to be recovered: a body must set its results anew each time, touch nothing
  * outside but them, and stand finding its own work done, since a commit
  * whose success a crash hid is run again. Never wait for anything inside a body.
@@ -79,6 +78,13 @@ typedef enum err_code store_body(struct store_txn *txn, void *arg, struct err *e
 
 /* ERR_RETRY: no transaction got through for seconds, or the disk is full. */
 enum err_code store_txn(struct store *store, store_body *body, void *arg, struct err *err);
+
+/*
+ * Called by a body: store_txn() does not wait for the disk this time. A crash of the machine may take what it wrote, and what
+ * it read, though others will never see the one without the other. For what is harmless to lose, and for reads that nothing
+ * is done upon outside of prgate before another transaction has waited. It holds for this run of the body alone.
+ */
+void store_need_not_wait(struct store_txn *txn);
 
 enum store_access {
     STORE_READ,

@@ -406,6 +406,24 @@ static void test_process_killed_while_sending_leaves_a_trigger_that_is_not_repea
     fixture_close(&f);
 }
 
+/* Not with one of its own, which each delivery would wait for. */
+static void test_claim_is_given_up_with_the_last_thing_that_is_done(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    deliver(&f, EVENT_OPENED, "d1");
+    struct event event = make_event(EVENT_EDITED, "d2");
+    struct receipt receipt = put_event(&f, &event, true);
+    assert_true(receipt.claimed);
+    uint64_t before = store_get_stats(f.gate.store).commits;
+    drain_run(&f.worker, &event.key, &receipt.claim);
+    check_u64("a delivery that changes nothing", "commits", store_get_stats(f.gate.store).commits - before,
+              1);
+    expect_idle(&f);
+    fixture_close(&f);
+}
+
 static void test_lost_claim_stops_the_work(void **state)
 {
     (void)state;
@@ -1480,6 +1498,7 @@ int main(void)
         cmocka_unit_test(test_lost_trigger_is_asked_for_where_it_can_be),
         cmocka_unit_test(test_process_killed_while_sending_leaves_a_trigger_that_is_not_repeated),
         cmocka_unit_test(test_lost_claim_stops_the_work),
+        cmocka_unit_test(test_claim_is_given_up_with_the_last_thing_that_is_done),
         cmocka_unit_test(test_entry_that_cannot_be_decoded_is_set_aside_and_the_rest_goes_on),
         cmocka_unit_test(test_sweeper_leaves_alone_what_is_claimed_or_not_due),
         cmocka_unit_test(test_back_off_ends_at_minutes_and_success_ends_it),
