@@ -11,6 +11,7 @@ from memory import PoolMemory
 CLIENTS = (1, 16, 128)
 TARGET_CLIENTS = 16
 SYNC_MS = 0.2
+IDLE_MIB, LOAD_MIB = 24, 64
 NULL = "the null responder"
 
 
@@ -133,11 +134,15 @@ def run(facts):
 
 # ---- memory ---------------------------------------------------------------------------------
 
+def loaded_row(when, idle, peak):
+    return Row("d", f"pool of 4, at most, {when}", peak.text, peak.rss, "MiB").compared(idle.rss, "idle").aimed(
+        at_most(peak.rss, LOAD_MIB, f"RSS < {LOAD_MIB} MiB in all"))
+
+
 def memory_rows(idle, peak, later):
     return [
         Row("d", "pool of 4, idle, just started", idle.text, idle.rss, "MiB").compared(idle.rss, "idle").aimed(
-            at_most(idle.rss, 24, "RSS < 24 MiB in all")),
-        Row("d", "pool of 4, at most, under the load of (a)", peak.text, peak.rss, "MiB").compared(
-            idle.rss, "idle").aimed(at_most(peak.rss, 64, "RSS < 64 MiB in all")),
+            at_most(idle.rss, IDLE_MIB, f"RSS < {IDLE_MIB} MiB in all")),
+        loaded_row("under the load of (a), in a dry run", idle, peak),
         Row("d", "pool of 4, idle, after that load", later.text, later.rss, "MiB").compared(idle.rss, "idle"),
     ]

@@ -4,6 +4,7 @@ import time
 import uuid
 
 import contenders
+from acks import loaded_row
 from figures import Row, at_least, ratio, unknown
 from gate_site import webhook_headers
 from github_sim import client
@@ -108,16 +109,26 @@ def rate_row(contender, found, prgate):
     return row
 
 
-def rows_of(contender, found, prgate):
-    idle, peak, count = found["idle"], found["peak"], found["starts_of_one"]
-    rows = [rate_row(contender, found, prgate),
-            Row("d", f"{contender.name}, under that load",
-                f"idle {idle.rss:.1f} MiB RSS, at most {peak.rss:.1f} MiB RSS", peak.rss, "MiB").compared(
-                    prgate["peak"].rss, "prgate's at most")]
-    if contender.makes_calls:
-        rows.append(Row("a", f"{contender.name}: one delivery, sent {REPEATED} times", f"CI is started {count} ×",
-                        count).compared(1, "once"))
-    return rows
+def peer_memory_row(contender, found, prgate):
+    idle, peak = found["idle"], found["peak"]
+    return Row("d", f"{contender.name}, under the same load", f"{peak.text} at most, {idle.text} idle", peak.rss,
+               "MiB").compared(prgate["peak"].rss, "the pool of 4 there")
+
+
+def once_row(contender, found):
+    count = found["starts_of_one"]
+    return Row("a", f"{contender.name}: one delivery, sent {REPEATED} times", f"CI is started {count} ×", count).compared(
+        1, "once")
+
+
+def prgate_rows(found):
+    return [rate_row(contenders.PRGATE, found, found), once_row(contenders.PRGATE, found),
+            loaded_row("with the simulator", found["idle"], found["peak"])]
+
+
+def peer_rows(contender, found, prgate):
+    rows = [rate_row(contender, found, prgate), peer_memory_row(contender, found, prgate)]
+    return rows + [once_row(contender, found)] if contender.makes_calls else rows
 
 
 def missing_row(contender, why):
@@ -129,8 +140,8 @@ def missing_row(contender, why):
 
 def run(facts):
     prgate = measured_prgate(measure)
-    rows = rows_of(contenders.PRGATE, prgate, prgate)
+    rows = prgate_rows(prgate)
     for contender in contenders.ALL:
         why = contender.missing()
-        rows += [missing_row(contender, why)] if why else rows_of(contender, measured_peer(contender, measure), prgate)
+        rows += [missing_row(contender, why)] if why else peer_rows(contender, measured_peer(contender, measure), prgate)
     return rows

@@ -35,18 +35,17 @@ class Watched:
         assert status in (200, 202), status
         return sent
 
-    def calls(self, number):
-        return self.sim.calls(pr=f"{REPO}#{number}")
-
-    def start_of(self, number):
-        return next((call for call in self.calls(number) if kind(call).startswith(START)), None)
+    @staticmethod
+    def start_of(number, calls):
+        """The call that starts CI for it."""
+        return next((call for call in calls if kind(call) == START and call["pr"] == f"{REPO}#{number}"), None)
 
     def until_start(self, delivery, number):
         """Milliseconds, and the calls that were made before the one that starts CI."""
-        known = len(self.calls(number))
+        known = self.sim.load()["calls"]
         sent = self.send(delivery)
-        start = wait_until(lambda: self.start_of(number), 30, "CI is started")
-        before = [kind(call) for call in self.calls(number)[known:] if call["start"] < start["start"]]
+        start = wait_until(lambda: self.start_of(number, self.sim.calls(since=known)), 30, "CI is started")
+        before = [kind(call) for call in self.sim.calls(since=known) if call["start"] < start["start"]]
         return (start["start"] - sent) * 1000, before
 
     def at_rest(self, latency_ms):

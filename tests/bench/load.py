@@ -85,9 +85,9 @@ class BenchApache(ApacheCgi):
 
 
 @contextlib.contextmanager
-def running(server, api=None, sim=None, **told_to_server):
+def running(server, api=None, sim=None, **attributes):
     workspace = BenchWorkspace(api)
-    vars(workspace).update(told_to_server)
+    vars(workspace).update(attributes)
     try:
         site = Site(server, workspace, sim)
         try:

@@ -3,10 +3,12 @@ import collections
 import threading
 import time
 
+from acks import loaded_row
 from beside import CLIENTS, opened, simulator
 from figures import Row, Target
 from gate_site import webhook_headers
 from load import BenchNginx, running
+from memory import PoolMemory
 from overload import Members
 from processes import wait_until
 
@@ -70,7 +72,8 @@ def send_all(site, bodies):
 
 def measure():
     with simulator() as sim, running(BenchNginx, sim.url, sim) as site:
-        bodies = opened(sim, PULLS)
+        bodies, memory = opened(sim, PULLS), PoolMemory(site.workspace)
+        idle = memory.at_rest()
         sim.settings(latency_ms=LATENCY_MS)
         threads, starts = ThreadsSeen(Members(site.workspace)), Starts(sim)
         threads.start()
@@ -79,15 +82,18 @@ def measure():
         sent = time.monotonic() - began
         wait_until(lambda: starts.look() >= PULLS, SETTLE_S, lambda: f"{PULLS} starts: {starts.count}")
         took = time.monotonic() - began
-        return sim.load()["most_in_flight"], threads.stop(), sent, took
+        return {"most": sim.load()["most_in_flight"], "threads": threads.stop(), "sent": sent, "took": took, "idle": idle,
+                "peak": memory.at_most()}
 
 
 def run(facts):
-    most, threads, sent, took = measure()
+    found = measure()
+    most, threads, took = found["most"], found["threads"], found["took"]
     return [
         Row("c", f"pull requests in progress at once, of {PULLS}, {LATENCY_MS} ms a call",
             f"{most}, with {threads} threads in all", most).compared(threads, "its threads").aimed(
                 Target(f"≥ {WANTED}, ≤ {THREADS_MAX} threads", most >= WANTED and threads <= THREADS_MAX)),
-        Row("c", f"the start of CI for all {PULLS}", f"{took:.1f} s, the last delivery being acknowledged after {sent:.1f} s",
+        Row("c", f"the start of CI for all {PULLS}", f"{took:.1f} s, the last delivery acknowledged after {found['sent']:.1f} s",
             took, "s").compared(LATENCY_MS / 1000, "one call"),
+        loaded_row(f"with {most} in progress", found["idle"], found["peak"]),
     ]

@@ -7,6 +7,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "bench"))
 
+import acks
 import growing
 import into_page
 import latency
@@ -63,6 +64,22 @@ def test_table():
     assert told["rows"][0]["ratio"] == 0.5 and told["rows"][0]["target"]["met"] is False
 
 
+def facts(null=1000.0, disk=2000.0, sync_rate=5000.0, prgate=600.0, p99=9.9):
+    return {"null": {16: {"rate": null}}, "prgate": {16: {"rate": prgate, "p99_ms": p99}}, "disk_16": disk, "disk_1": sync_rate}
+
+
+@pytest.mark.parametrize("changed, wanted", [
+    ({}, "met"), ({"prgate": 499}, "not met"), ({"prgate": 499, "disk": 712}, "met"), ({"prgate": 498, "disk": 712}, "not met")])
+def test_rate_is_held_to_the_lower_of_two_limits(changed, wanted):
+    assert acks.rate_target(facts(**changed)).verdict == wanted
+
+
+@pytest.mark.parametrize("changed, wanted", [
+    ({}, "met"), ({"p99": 10}, "not met"), ({"sync_rate": 1000}, "not applicable: a sync takes 1.00 ms")])
+def test_tail_is_judged_where_the_disk_is_fast(changed, wanted):
+    assert acks.p99_row(facts(**changed)).target.verdict == wanted
+
+
 def test_growth_is_read():
     output = ("      PRs deliveries    pr MB  seen MB ledger MB tables MB   log MB us/deliv page looks      page ms\n"
               "     1000       1990      0.6      0.5      1.1      2.8      4.2      200       1005         10.5\n"
@@ -91,7 +108,7 @@ def test_table_goes_between_its_marks():
 
 @pytest.mark.parametrize("groups, more, wanted", [
     ("abcdefghi", "", None), ("abcdefgi", "", "without h"), ("abcdefghi", "failed: OSError", "failed"),
-    ("abcdefghi", "left out", "left out"), ("abcdefghi", "not there: make bench-peers", "not there")])
+    ("abcdefghi", "left out", None), ("abcdefghi", "not there: make bench-peers", "not there")])
 def test_only_a_whole_run_goes_into_the_page(groups, more, wanted):
     assert into_page.missing("".join(f"| ({one}) | x {more} |\n" for one in groups)) == wanted
 
