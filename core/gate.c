@@ -20,6 +20,8 @@ enum err_code gate_open(struct gate *gate, const struct config *config, struct e
     if (code == ERR_OK)
         gate->tokens = shared_tokens_open(gate->store);
     if (code == ERR_OK)
+        gate->questions = questions_open();
+    if (code == ERR_OK)
         code = alive_open(&gate->alive, config->state_dir, err);
     if (code == ERR_OK)
         code = metrics_open(&gate->metrics, config->state_dir, err);
@@ -32,6 +34,7 @@ void gate_close(struct gate *gate)
 {
     claims_close(gate->claims);
     metrics_close(gate->metrics);
+    questions_close(gate->questions);
     shared_tokens_close(gate->tokens);
     health_close(gate->health);
     store_close(gate->store);

@@ -19,6 +19,7 @@ struct answer {
     char question[QUESTION_SIZE]; /* "permission/42/octocat": the key */
     int64_t learnt_ms;
     struct user user; /* of identity; the number of the others is in user.id */
+    bool asking;      /* others in this process wait for it */
 };
 
 static struct bytes answer_key(const struct answer *answer)
@@ -56,7 +57,7 @@ static enum err_code keep_body(struct store_txn *txn, void *arg, struct err *err
     return code;
 }
 
-static bool recall_for(const struct gate *gate, struct answer *answer, int64_t ttl_s)
+static bool look_up(const struct gate *gate, struct answer *answer, int64_t ttl_s)
 {
     struct err err;
     if (store_txn(gate->store, recall_body, answer, &err) != ERR_OK)
@@ -65,19 +66,41 @@ static bool recall_for(const struct gate *gate, struct answer *answer, int64_t t
     return age >= 0 && age < ttl_s * INT64_C(1000);
 }
 
+/* False: GitHub is to be asked, and keep() to be called whatever comes of it: others may be waiting. */
+static bool recall_for(const struct gate *gate, struct answer *answer, int64_t ttl_s)
+{
+    if (look_up(gate, answer, ttl_s))
+        return true;
+    if (ttl_s == 0) /* another's answer would not count */
+        return false;
+    answer->asking = questions_begin(gate->questions, answer->question);
+    return !answer->asking && look_up(gate, answer, ttl_s);
+}
+
+static void end_question(const struct gate *gate, struct answer *answer)
+{
+    if (answer->asking)
+        questions_end(gate->questions, answer->question);
+    answer->asking = false;
+}
+
 static bool recall(const struct gate *gate, struct answer *answer)
 {
     return recall_for(gate, answer, gate->config->trust_ttl_s);
 }
 
-/* A failure to keep it costs one more call the next time, and is no reason not to use it now. */
-static void keep(const struct gate *gate, struct answer *answer)
+/*
+ * `code`: how the call ended. A failure to keep the answer costs one more call the next time, and is no reason not to
+ * use it now.
+ */
+static void keep(const struct gate *gate, struct answer *answer, enum err_code code)
 {
     struct err err;
     answer->learnt_ms = clock_now_ms();
-    if (store_txn(gate->store, keep_body, answer, &err) != ERR_OK)
+    if (code == ERR_OK && store_txn(gate->store, keep_body, answer, &err) != ERR_OK)
         log_warning("an answer of GitHub was not kept", LOG_STR("question", answer->question),
                     LOG_STR("error", err.text));
+    end_question(gate, answer);
 }
 
 /* ---- the questions ------------------------------------------------------- */
@@ -89,12 +112,12 @@ static enum err_code ask_permission(struct worker *worker, uint64_t repo_id, con
     snprintf(answer.question, sizeof answer.question, "permission/%" PRIu64 "/%s", repo_id, login);
     text_fold(answer.question);
     if (!recall(worker->gate, &answer) || answer.user.id > PERMISSION_ADMIN) {
-        enum permission permission;
+        enum permission permission = PERMISSION_NONE;
         enum err_code code = github_get_permission(worker->github, login, &permission, err);
+        answer.user = (struct user){.id = permission};
+        keep(worker->gate, &answer, code);
         if (code != ERR_OK)
             return code;
-        answer.user = (struct user){.id = permission};
-        keep(worker->gate, &answer);
     }
     *out = (enum permission)answer.user.id;
     return ERR_OK;
@@ -107,12 +130,12 @@ static enum err_code ask_membership(struct worker *worker, const char *team, con
     snprintf(answer.question, sizeof answer.question, "team/%s/%s", team, login);
     text_fold(answer.question);
     if (!recall(worker->gate, &answer)) {
-        bool member;
+        bool member = false;
         enum err_code code = github_is_team_member(worker->github, team, login, &member, err);
+        answer.user = (struct user){.id = member ? 1 : 0};
+        keep(worker->gate, &answer, code);
         if (code != ERR_OK)
             return code;
-        answer.user = (struct user){.id = member ? 1 : 0};
-        keep(worker->gate, &answer);
     }
     *out = answer.user.id == 1;
     return ERR_OK;
@@ -124,12 +147,12 @@ static enum err_code ask_app_id(struct worker *worker, const char *login, uint64
     snprintf(answer.question, sizeof answer.question, "app/%s", login);
     text_fold(answer.question);
     if (!recall(worker->gate, &answer)) {
-        uint64_t id;
+        uint64_t id = 0;
         enum err_code code = github_get_app_id(worker->github, login, &id, err);
+        answer.user = (struct user){.id = id};
+        keep(worker->gate, &answer, code);
         if (code != ERR_OK)
             return code;
-        answer.user = (struct user){.id = id};
-        keep(worker->gate, &answer);
     }
     *out = answer.user.id;
     return ERR_OK;
@@ -158,9 +181,9 @@ static enum err_code ask_identity(struct worker *worker, struct user *out, struc
     ask_who(worker->gate->config, answer.question);
     if (!recall_for(worker->gate, &answer, IDENTITY_TTL_S)) {
         enum err_code code = github_whoami(worker->github, &answer.user, err);
+        keep(worker->gate, &answer, code);
         if (code != ERR_OK)
             return code;
-        keep(worker->gate, &answer);
     }
     *out = answer.user;
     return ERR_OK;

@@ -21,6 +21,7 @@
 #include "prgate/github.h"
 #include "prgate/health.h"
 #include "prgate/metrics.h"
+#include "prgate/questions.h"
 #include "prgate/shared_tokens.h"
 #include "prgate/store.h"
 
@@ -30,6 +31,7 @@ struct gate {
     struct store *store;
     struct health *health;
     struct shared_tokens *tokens;
+    struct questions *questions;
     struct alive *alive;
     struct claims *claims;
     struct metrics *metrics;

@@ -37,6 +37,8 @@ def test_all_are_in_progress_at_once_and_each_is_started_once(busy):
     busy.wait_idle(120)
     print(f"\n{busy.sim.load()['most_in_flight']} calls at once, {use}")
     assert use.threads <= THREADS_MAX
+    asked = [call for call in busy.sim.calls() if call["path"].endswith("/collaborators/ann/permission")]
+    assert len(asked) <= busy.server.processes, "one asks for all of its process"
     started, heads = pulls.started()
     assert len(started) == PULLS
     assert {number: commits for number, commits in started.items() if len(set(commits)) != len(commits)} == {}

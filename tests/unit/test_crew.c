@@ -166,6 +166,31 @@ static void test_one_thread_has_many_in_progress(void **state)
     close_with_server(&f, server);
 }
 
+/* As deep as cJSON follows it, each level a frame or two: it fits into a fiber's stack. */
+static void test_deep_reply_fits_the_stack(void **state)
+{
+    (void)state;
+    enum { DEEP = 999 };
+    struct fixture f;
+    struct err err = {0};
+    struct crew *crew;
+    char body[2 * DEEP + 1], reply[2 * DEEP + 200];
+    memset(body, '[', DEEP);
+    memset(body + DEEP, ']', DEEP);
+    body[2 * (size_t)DEEP] = '\0';
+    snprintf(reply, sizeof reply, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", 2 * DEEP, body);
+    struct crowd_server *server = open_with_server(&f, 1);
+    server->reply = reply;
+    assert_int_equal(crew_open(&crew, &f.gate, 1, 4, &err), ERR_OK);
+    submit(&f, crew, 1);
+    crew_close(crew);
+    crowd_server_stop(server);
+    check_int("asked", "calls", atomic_load(&server->most), 1);
+    check_u64("an odd reply", "deliveries put off", count_table(&f, TABLE_INBOX), 1);
+    check_u64("an odd reply", "claims", claims_count(f.gate.claims), 0);
+    close_with_server(&f, server);
+}
+
 /* ---- what must not wait ---- */
 
 static enum err_code wait_in_body(struct store_txn *txn, void *arg, struct err *err)
@@ -265,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_waiting_ends_where_no_thread_can_work),
         cmocka_unit_test(test_claim_that_finds_no_place_in_the_queue_is_free_again),
         cmocka_unit_test(test_one_thread_has_many_in_progress),
+        cmocka_unit_test(test_deep_reply_fits_the_stack),
         cmocka_unit_test(test_no_fiber_waits_within_a_transaction),
         cmocka_unit_test(test_who_was_refused_is_told_once_there_is_room),
     };
