@@ -51,6 +51,22 @@ static enum exit_status refuse(const char *text)
     return EXIT_CONFIG;
 }
 
+/* With the lock: somebody else's App may be on its way into that very place. */
+static enum err_code try_place(const struct config *config, struct err *err)
+{
+    struct setup_lock lock;
+    enum err_code code = cli_check_owner(config->state_dir, err);
+    if (code == ERR_OK)
+        code = setup_lock(&lock, config->state_dir, true, err);
+    if (code != ERR_OK)
+        return code;
+    code = app_dir_prepare(config->app_dir, err);
+    if (code == ERR_OK)
+        app_dir_abandon(config->app_dir);
+    setup_unlock(&lock);
+    return code;
+}
+
 static enum exit_status check_config(const struct cli *cli)
 {
     const struct config *config = cli->config;
@@ -72,11 +88,7 @@ static enum exit_status check_config(const struct cli *cli)
         fprintf(stderr, "prgatectl: \"%s\" is no organization's name\n", cli->org);
         return EXIT_USAGE;
     }
-    if (cli_check_owner(config->state_dir, &err) != ERR_OK ||
-        app_dir_prepare(config->app_dir, &err) != ERR_OK)
-        return cli_complain(&err);
-    app_dir_abandon(config->app_dir); /* it was a try */
-    return EXIT_OK;
+    return try_place(config, &err) == ERR_OK ? EXIT_OK : cli_complain(&err);
 }
 
 /* ---- after ------------------------------------------------------------------------- */
@@ -221,6 +233,8 @@ static bool write_form(const char *path, const struct buf *form)
         good = false;
     if (!good)
         fprintf(stderr, "prgatectl: %s cannot be written: %s\n", path, strerror(number));
+    if (!good && fd >= 0)
+        unlink(path);
     return good;
 }
 

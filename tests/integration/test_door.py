@@ -223,6 +223,13 @@ def test_no_such_page(site, path):
     assert site.server.request("GET", path).status in (400, 404)
 
 
+@pytest.mark.parametrize("path", ["/setup?code=x", "/setup/done?state=x&code=y"])
+def test_the_set_up_page_is_prgates_own_to_refuse(site, path):
+    reply = site.server.request("GET", path)
+    assert (reply.status, json.loads(reply.body).get("message")) == (404, "there is no such page")
+    assert site.server.request("GET", "/status/style.css").headers["content-type"].startswith("text/css")
+
+
 # Passed over
 
 @pytest.mark.parametrize("event", ["issues", "push", "check_suite", "star", "something_new"])

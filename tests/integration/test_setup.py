@@ -4,8 +4,10 @@ import http.client
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
+import threading
 import urllib.parse
 
 import pytest
@@ -253,6 +255,44 @@ def test_github_that_cannot_be_asked_can_be_asked_again(lone):
     assert_a_whole_set(lone)
 
 
+@pytest.fixture
+def pooled(hub):
+    site = Site(Nginx, Unset(hub.url), hub)
+    yield site
+    end(site)
+
+
+def kill_the_pool(site):
+    pids = site.server.pool.members()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not set(pids) & set(site.server.pool.members()), 20, "the killed ones gone")
+
+
+@pytest.mark.parametrize("code_is_used", [False, True])
+def test_killed_while_github_is_asked_it_leaves_a_whole_set_or_none(pooled, code_is_used):
+    setup = Setup(pooled)
+    path = path_of(at_github(pooled.sim.url, setup.get().body.decode()), pooled)
+    pooled.sim.fault(route="POST /app-manifests/*", hang=True, after=code_is_used)
+    asked = threading.Thread(target=setup.get, args=[path])
+    asked.start()
+    wait_until(lambda: any("app-manifests" in call["path"] for call in pooled.sim.calls()), 20, "GitHub is asked")
+    kill_the_pool(pooled)
+    asked.join()
+    wait_until(lambda: setup.get("/healthz").status == 200, 20, "other processes")
+    # nginx has handed the request on to one that lives, where there was one; else the person loads the page again.
+    directory = pooled.workspace.app_dir
+    if not directory.exists():
+        assert {one.name for one in directory.parent.iterdir()} <= {"app.new"}
+        assert setup.get(path).status == (502 if code_is_used else 200)
+    if code_is_used:  # that App's key is nobody's
+        assert list(directory.parent.iterdir()) == []
+        setup.stop()
+    else:
+        assert setup.finish()[0] == 0
+        assert_a_whole_set(pooled)
+
+
 def test_by_hand_no_page_is_needed(hub):
     workspace = Unset(hub.url)
     form = workspace.dir / "keep" / "form.html"
@@ -291,6 +331,18 @@ def test_what_there_is_already_is_never_replaced(lone):
     done = lone.ctl("setup")
     assert done.returncode == 78 and "app_id" in done.stderr  # a set that is not whole is no configuration
     assert list(lone.workspace.app_dir.iterdir()) == []
+
+
+def test_check_knows_what_lies_in_the_state_directory(lone):
+    inside = lone.workspace.state / "app"
+    lone.workspace.conf.write_text(lone.workspace.conf.read_text().replace(str(lone.workspace.app_dir), str(inside)))
+    lone.workspace.state.chmod(0o700)
+    setup = Setup(lone)
+    assert "nothing of prgate" not in lone.ctl("check").stdout
+    assert setup.get(path_of(at_github(lone.sim.url, setup.get().body.decode()), lone)).status == 200
+    assert setup.finish()[0] == 0
+    said = lone.ctl("check").stdout
+    assert "nothing of prgate" not in said and f"{lone.workspace.conf}: " in said
 
 
 def test_check_and_drain_say_that_there_is_no_app(lone):
