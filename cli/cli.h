@@ -68,6 +68,14 @@ void cli_print(const char *text);
 void cli_print_json(cJSON *value);
 void cli_print_json_line(cJSON *value);
 
+/*
+ * With --json: from begin to end what is complained of is noted. A command that fails with a complaint has no value of its
+ * own on stdout: complaints_end() prints {"error", "status"}, and frees. One that fails without has told all in its value.
+ */
+struct complaints;
+struct complaints *complaints_begin(void);
+void complaints_end(struct complaints *complaints, enum exit_status status);
+
 /* What a command has done: the sentence, or with --json the object, which is freed. */
 void cli_print_done(const struct cli *cli, cJSON *object, const char *sentence);
 

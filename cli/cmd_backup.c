@@ -16,6 +16,7 @@
 #include "cli.h"
 #include "prgate/alive.h"
 #include "prgate/buf.h"
+#include "prgate/clock.h"
 #include "prgate/store.h"
 #include "prgate/tables.h"
 
@@ -23,7 +24,10 @@ enum { LOOK_EACH_MS = 250, COUNT_MAX = 1000000 };
 
 /* ---- how far it has got ---------------------------------------------------------------- */
 
-/* A thread of its own looks how large the copy is: the store tells nothing while it copies. */
+/*
+ * A thread of its own looks how large the copy is: the store tells nothing while it copies. Nor does it tell how far a
+ * recovery is: without `to` the seconds are shown.
+ */
 struct watch {
     const char *from, *to;
     struct progress progress;
@@ -59,11 +63,15 @@ static uint64_t bytes_below(const char *path, int depth)
 static void *look_on(void *arg)
 {
     struct watch *watch = arg;
-    uint64_t total = bytes_below(watch->from, 0) >> 20;
-    while (!atomic_load(&watch->over)) {
-        progress_show(&watch->progress, bytes_below(watch->to, 1) >> 20, total);
+    int64_t start_ms = clock_monotonic_ms();
+    uint64_t total = watch->to == NULL ? 0 : (bytes_below(watch->from, 0) >> 10) + 1;
+    do {
+        if (watch->to != NULL)
+            progress_show(&watch->progress, bytes_below(watch->to, 1) >> 10, total);
+        else
+            progress_show(&watch->progress, (uint64_t)(clock_monotonic_ms() - start_ms) / 1000, 0);
         nanosleep(&(struct timespec){.tv_nsec = LOOK_EACH_MS * 1000000L}, NULL);
-    }
+    } while (!atomic_load(&watch->over));
     progress_end(&watch->progress);
     return NULL;
 }
@@ -103,7 +111,7 @@ enum exit_status cmd_backup(const struct cli *cli)
     enum err_code code = cli_open_store(&store, cli->config, &err);
     if (code == ERR_OK) {
         struct watch watch = {
-            .from = buf_text(&home), .to = dir, .progress = {.what = "backup", .unit = "MB"}};
+            .from = buf_text(&home), .to = dir, .progress = {.what = "backup", .unit = "kB"}};
         watch_start(&watch);
         code = store_backup(store, dir, &err);
         watch_end(&watch);
@@ -120,13 +128,24 @@ enum exit_status cmd_backup(const struct cli *cli)
 enum exit_status cmd_restore(const struct cli *cli)
 {
     const char *state_dir = cli->config->state_dir, *dir = cli->arguments[0];
-    struct buf sentence;
+    struct buf sentence, from, to;
     struct err err = {0};
+    buf_init(&from);
+    buf_init(&to);
+    buf_addf(&from, "%s/db", dir);
+    buf_addf(&to, "%s/incomplete", state_dir);
+    struct watch watch = {
+        .from = buf_text(&from), .to = buf_text(&to), .progress = {.what = "restore", .unit = "kB"}};
     enum err_code code = cli_check_owner(state_dir, &err);
     if (code == ERR_OK)
         code = alive_refuse_pool(state_dir, &err);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
+        watch_start(&watch);
         code = store_restore(state_dir, dir, &err);
+        watch_end(&watch);
+    }
+    buf_release(&from);
+    buf_release(&to);
     if (code != ERR_OK)
         return cli_complain(&err);
     buf_init(&sentence);
@@ -205,11 +224,14 @@ enum exit_status cmd_recover(const struct cli *cli)
         code = alive_refuse_pool(cli->config->state_dir, &err);
     if (code == ERR_OK)
         code = forget_boot(cli->config->state_dir, &err);
+    struct watch watch = {.progress = {.what = "recover", .unit = "s"}};
+    watch_start(&watch);
     /* Refuses where there is no store. */
     if (code == ERR_OK)
         code = cli_open_store(&store, cli->config, &err);
     if (code == ERR_OK)
         code = look_around(store, &found, &err);
+    watch_end(&watch);
     store_close(store);
     if (code != ERR_OK)
         return cli_complain(&err);

@@ -24,7 +24,7 @@ struct work {
     struct pr_key pr;     /* the one that is looked at */
     struct record record; /* its; empty where it cannot be read */
     unsigned done, refused;
-    cJSON *list; /* --json: the letters; NULL: printed */
+    cJSON *list; /* --json: the letters, or those that could not be changed, and why; NULL: printed */
 };
 
 /* ---- looking ------------------------------------------------------------------- */
@@ -81,6 +81,16 @@ static void print_letter(const struct work *work, uint64_t seq, const struct dea
     putchar('\n');
 }
 
+static void add_refusal(const struct work *work, uint64_t seq, const struct err *err)
+{
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "repository", work->record.repo);
+    cJSON_AddNumberToObject(object, "number", (double)work->pr.number);
+    cJSON_AddNumberToObject(object, "seq", (double)seq);
+    cJSON_AddStringToObject(object, "error", err->text);
+    cJSON_AddItemToArray(work->list, object);
+}
+
 /* One that makes no sense any more is complained of; the others are still done. */
 static enum err_code change_letter(struct work *work, uint64_t seq, struct err *err)
 {
@@ -89,10 +99,14 @@ static enum err_code change_letter(struct work *work, uint64_t seq, struct err *
         work->done++;
     if (code != ERR_REJECT && code != ERR_CORRUPT)
         return code;
+    work->refused++;
+    if (work->list != NULL) {
+        add_refusal(work, seq, err);
+        return ERR_OK;
+    }
     fputs("prgatectl: ", stderr);
     print_place(work, stderr, seq);
     fprintf(stderr, ": %s\n", err->text);
-    work->refused++;
     return ERR_OK;
 }
 
@@ -156,7 +170,7 @@ static void tell(struct work *work, bool json, const char *verb)
     cJSON_AddNumberToObject(object, "count", work->done);
     cJSON_AddNumberToObject(object, "refused", work->refused);
     if (work->list != NULL)
-        cJSON_AddItemToObject(object, "dead", work->list);
+        cJSON_AddItemToObject(object, work->change == NULL ? "dead" : "refusals", work->list);
     work->list = NULL;
     cli_print_json(object);
 }
@@ -165,7 +179,7 @@ static enum exit_status run(struct work *work, const struct cli *cli, const char
 {
     struct err err = {0};
     record_init(&work->record);
-    work->list = cli->json && work->change == NULL ? cJSON_CreateArray() : NULL;
+    work->list = cli->json ? cJSON_CreateArray() : NULL;
     enum err_code code = gate_open(&work->gate, cli->config, &err);
     if (code == ERR_OK)
         code = walk(work, &err);

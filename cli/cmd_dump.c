@@ -37,7 +37,7 @@ static ssize_t meter_read(void *arg, char *bytes, size_t len)
     if (got == 0 && ferror(meter->real))
         return -1;
     meter->done += got;
-    progress_show(&meter->progress, meter->done >> 10, meter->total >> 10);
+    progress_show(&meter->progress, meter->done >> 10, meter->total == 0 ? 0 : (meter->total >> 10) + 1);
     return (ssize_t)got;
 }
 

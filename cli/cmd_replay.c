@@ -132,6 +132,10 @@ static enum exit_status replay_as_json(const struct cli *cli, uint64_t seed)
     enum exit_status status = replay(cli, seed);
     stdout = real;
     fclose(lines);
+    if (status != EXIT_OK && len == 0) { /* it could not be begun, which was complained of */
+        free(text);
+        return status;
+    }
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "directory", cli->arguments[0]);
     cJSON_AddNumberToObject(object, "seed", (double)seed);

@@ -184,13 +184,11 @@ static bool fits(const struct command *command, const struct cli *cli, int count
            (!sets_up || command->run == cmd_setup);
 }
 
-int main(int argc, char **argv)
+static enum exit_status run_line(int argc, char **argv)
 {
     const char *path = config_path();
     struct cli cli = {.org = ""};
     bool done = false;
-    secrecy_setup();
-    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
     int option;
     while ((option = getopt_long(argc, argv, "c:jhV", options, NULL)) != -1) {
         if (!take_option(option, &cli, &path, &done)) {
@@ -198,7 +196,7 @@ int main(int argc, char **argv)
             return EXIT_USAGE;
         }
         if (done)
-            return (int)flushed(EXIT_OK);
+            return EXIT_OK;
     }
     const struct command *command = optind < argc ? find_command(argv[optind]) : NULL;
     int count = argc - optind - 1;
@@ -208,7 +206,25 @@ int main(int argc, char **argv)
     }
     cli.arguments = argv + optind + 1;
     cli.json = cli.json || strcmp(command->name, "json") == 0;
-    if (!command->needs_config && count > 0)
-        return (int)flushed(command->run(&cli));
-    return (int)flushed(run_with(command, &cli, path));
+    return !command->needs_config && count > 0 ? command->run(&cli) : run_with(command, &cli, path);
+}
+
+/* Known before the rest of the line is, which may be wrong. */
+static bool wants_json(char **argv)
+{
+    for (char **word = argv + 1; argv[0] != NULL && *word != NULL && strcmp(*word, "--") != 0; word++)
+        if (strcmp(*word, "--json") == 0 || strcmp(*word, "-j") == 0 || strcmp(*word, "json") == 0)
+            return true;
+    return false;
+}
+
+int main(int argc, char **argv)
+{
+    secrecy_setup();
+    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
+    struct complaints *complaints = wants_json(argv) ? complaints_begin() : NULL;
+    enum exit_status status = run_line(argc, argv);
+    if (complaints != NULL)
+        complaints_end(complaints, status);
+    return (int)flushed(status);
 }

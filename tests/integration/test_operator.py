@@ -510,5 +510,5 @@ def test_the_manual_knows_each_command_and_option():
     page = re.sub(".\b", "", page)
     for one in COMMANDS.findall(help_text()) + re.findall(r"--[a-z-]+", help_text()):
         assert re.search(rf"(?<![\w-]){re.escape(one)}(?![\w-])", page), one
-    for status in re.findall(r"(\d+) (?:done|failed|wrong|no such|configuration)", help_text()):
+    for status in re.findall(r"(\d+) (?:done|failed|wrong|no such|not done|configuration)", help_text()):
         assert re.search(rf"^ +{status} +\S", page, re.MULTILINE), status
