@@ -119,9 +119,7 @@ def measure_call(sim):
 
 def could_wait(calls):
     """What GitHub shows now, and who may approve, must be known before; nothing else."""
-    return [call for call in calls if not call.startswith((HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/vnd.github+json", "User-Agent": "bench",
-           "X-GitHub-Api-Version": "2022-11-28"}
-READ, PERMISSION))]
+    return [call for call in calls if not call.startswith((READ, PERMISSION))]
 
 
 def latency_rows(name, found, prgate):
