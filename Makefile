@@ -193,7 +193,7 @@ PYTEST =
 LEFT_OUT = $(if $(filter tests/integration,$(TESTS)),--ignore=tests/integration/test_crash.py --ignore=tests/integration/test_signals.py)
 
 check-integration: all $(BUILD)/crash/points.so $(BUILD)/crash/order.so
-	$(PYTHON) -m pytest -q -p no:cacheprovider -n 4 --dist loadgroup $(PYTEST) $(LEFT_OUT) $(TESTS)
+	$(PYTHON) -m pytest -q -p no:cacheprovider -n 6 --dist loadgroup $(PYTEST) $(LEFT_OUT) $(TESTS)
 
 # How many calls to GitHub a pull request costs: the tables of docs/performance.md.
 .PHONY: count-calls

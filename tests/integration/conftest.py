@@ -130,8 +130,14 @@ def pytest_runtest_makereport(item, call):
         item.failed = True
 
 
+# Long ones that start no servers and share nothing: one after the other, they would be the last to end.
+BY_THEMSELVES = {"test_replay"}
+
+
 def pytest_collection_modifyitems(items):
     """What shares a site, or a module's one big fixture, runs in one of the parallel processes."""
     for item in items:
+        if item.module.__name__ in BY_THEMSELVES:
+            continue
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         item.add_marker(pytest.mark.xdist_group(parameters.get("running_site", item.module.__name__)))
