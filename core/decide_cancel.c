@@ -34,7 +34,8 @@ void decide_cancel_superseded(struct record *record, const struct facts *facts, 
                               struct decision *out)
 {
     unsigned left = CANCELS_MAX;
-    if (!(record->view.closed ? facts->cancel_on_close : facts->cancel_on_push))
+    const struct policy *policy = facts->policy;
+    if (policy == NULL || !(record->view.closed ? policy->cancel_on_close : policy->cancel_on_push))
         return;
     for (size_t i = record->head_count; i-- > 0 && left > 0;) {
         struct head *head = &record->heads[i];
@@ -47,7 +48,8 @@ void decide_cancel_superseded(struct record *record, const struct facts *facts, 
 void decide_release(const struct record *record, const struct facts *facts, struct decision *out)
 {
     const struct head *head = record_find_head(record, &record->view.head);
-    if (!facts->release_runs || head == NULL || !head->approved || out->intent_count == DECISION_INTENTS_MAX)
+    if (facts->policy == NULL || !facts->policy->release_runs || head == NULL || !head->approved ||
+        out->intent_count == DECISION_INTENTS_MAX)
         return;
     for (unsigned i = 0; i < out->intent_count; i++) {
         if (out->intents[i].kind == INTENT_TRIGGER && sha_equal(&out->intents[i].sha, &head->sha)) {

@@ -25,7 +25,7 @@ static void queued(struct head *head, const struct event *event, const struct fa
                    struct decision *out)
 {
     out->rule = RULE_QUEUED;
-    if (facts->queue_trigger && !head_is_triggered(head)) {
+    if (facts->policy != NULL && facts->policy->queue_trigger && !head_is_triggered(head)) {
         decide_add_intent(out, INTENT_TRIGGER, &head->sha);
         name_branch(event, out);
         head->ci_before = CI_NONE;
@@ -70,6 +70,7 @@ void decide_dequeued(struct record *record, const struct event *event, const str
     if (event->action != EVENT_DEQUEUED || event->pr.updated_at <= record->dequeued_at)
         return;
     record->dequeued_at = event->pr.updated_at;
-    if (facts->has_queue_label && out->intent_count < DECISION_INTENTS_MAX)
+    bool has_label = facts->policy != NULL && facts->policy->queue_label[0] != '\0';
+    if (has_label && out->intent_count < DECISION_INTENTS_MAX)
         decide_add_intent(out, INTENT_REMOVE_QUEUE_LABEL, &event->pr.head);
 }

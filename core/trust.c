@@ -437,14 +437,8 @@ static enum err_code learn(struct worker *worker, const struct policy *policy, c
 enum err_code trust_learn(struct worker *worker, const struct policy *policy, const struct record *record,
                           const struct event *event, struct facts *facts, struct err *err)
 {
-    *facts = (struct facts){.policy = policy,
-                            .settle_s = policy->settle_s,
-                            .dry_run = worker->gate->config->dry_run,
-                            .cancel_on_close = policy->cancel_on_close,
-                            .cancel_on_push = policy->cancel_on_push,
-                            .release_runs = policy->release_runs,
-                            .queue_trigger = policy->queue_trigger,
-                            .has_queue_label = policy->queue_label[0] != '\0'};
+    *facts = (struct facts){
+        .policy = policy, .settle_s = policy->settle_s, .dry_run = worker->gate->config->dry_run};
     enum fact need;
     while ((need = decide_needs(record, event, facts, clock_now_ms())) != 0) {
         enum err_code code;

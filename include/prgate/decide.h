@@ -55,14 +55,8 @@ struct facts {
     int64_t label_set_at;
     struct user label_set_by;
 
-    /* What the repository's section says, known from the start; see config.h. */
-    bool cancel_on_close;
-    bool cancel_on_push;
-    bool release_runs;
-    bool queue_trigger;
-    bool has_queue_label;
-
-    const struct policy *policy; /* of the repository, borrowed; NULL: no policies beside the gate */
+    const struct policy
+        *policy; /* the repository's section, borrowed; NULL: nothing that is off by default */
     bool sender_may_emergency;
     char emergency_why[FACT_WHY_SIZE];
     bool tests_missing;

@@ -28,6 +28,7 @@ static struct policy all_policies(void)
                            .tests_needed_for = {code_items, 1},
                            .tests_are = {test_items, 1},
                            .base_wanted = wanted,
+                           .queue_label = nothing,
                            .base_wrong = {wrong_items, 1},
                            .release_branches = {release_items, 1},
                            .release_accounts = {account_items, 1},
@@ -39,8 +40,11 @@ static struct policy all_policies(void)
 
 static struct policy no_policies(void)
 {
-    return (struct policy){
-        .label = gate_label, .emergency_label = nothing, .emergency_check = nothing, .base_wanted = nothing};
+    return (struct policy){.label = gate_label,
+                           .emergency_label = nothing,
+                           .emergency_check = nothing,
+                           .base_wanted = nothing,
+                           .queue_label = nothing};
 }
 
 /* One pull request, as GitHub shows it, and what it would answer. */

@@ -19,7 +19,8 @@ enum { NOW_MS = 1000000000, DAY_MS = 24 * 3600 * 1000 };
 struct life {
     struct record record;
     struct snapshot github;
-    struct facts facts; /* of the repository, and of everybody in it */
+    struct policy policy;
+    struct facts facts; /* of everybody in it */
     int64_t now_ms;
     struct decision decision;
 };
@@ -31,22 +32,28 @@ static struct sha sha(const char *hex)
     return sha;
 }
 
+static char label[] = "queued", nothing[] = "";
+
 static void begin(struct life *life)
 {
-    *life = (struct life){.now_ms = NOW_MS,
-                          .facts = {.sender_may_approve = true,
-                                    .author_trusted = true,
-                                    .pusher_trusted = true,
-                                    .cancel_on_close = true,
-                                    .cancel_on_push = true,
-                                    .release_runs = true,
-                                    .queue_trigger = true,
-                                    .has_queue_label = true},
-                          .github = {.updated_at = 100,
-                                     .head = sha(SHA_A),
-                                     .labelled = true,
-                                     .mergeable = MERGEABLE_YES,
-                                     .author = {.id = 2, .login = "ann"}}};
+    *life =
+        (struct life){.now_ms = NOW_MS,
+                      .facts = {.sender_may_approve = true, .author_trusted = true, .pusher_trusted = true},
+                      .policy = {.label = label,
+                                 .emergency_label = nothing,
+                                 .emergency_check = nothing,
+                                 .base_wanted = nothing,
+                                 .conflict_comment = true,
+                                 .cancel_on_close = true,
+                                 .cancel_on_push = true,
+                                 .release_runs = true,
+                                 .queue_trigger = true,
+                                 .queue_label = label},
+                      .github = {.updated_at = 100,
+                                 .head = sha(SHA_A),
+                                 .labelled = true,
+                                 .mergeable = MERGEABLE_YES,
+                                 .author = {.id = 2, .login = "ann"}}};
     record_init(&life->record);
     life->record.key = (struct pr_key){.repo_id = 5, .number = 7};
 }
@@ -66,6 +73,7 @@ static void deliver(struct life *life, const struct event *event)
 {
     struct facts facts = life->facts;
     enum fact need;
+    facts.policy = &life->policy;
     life->now_ms += 1000;
     while ((need = decide_needs(&life->record, event, &facts, life->now_ms)) != 0) {
         facts.known |= (unsigned)need;
@@ -164,7 +172,7 @@ static void test_nothing_is_cancelled_unasked(void **state)
     (void)state;
     struct life life;
     open_started(&life);
-    life.facts.cancel_on_push = life.facts.cancel_on_close = false;
+    life.policy.cancel_on_push = life.policy.cancel_on_close = false;
     push(&life, SHA_B);
     expect("pushed", &life, INTENT_CANCEL, SHA_A, false);
     start(&life, SHA_B);
@@ -181,7 +189,7 @@ static void test_pushing_and_closing_are_asked_for_apart(void **state)
     (void)state;
     struct life life;
     open_started(&life);
-    life.facts.cancel_on_push = false;
+    life.policy.cancel_on_push = false;
     push(&life, SHA_B);
     expect("pushed", &life, INTENT_CANCEL, SHA_A, false);
     start(&life, SHA_B);
@@ -333,7 +341,7 @@ static void test_persons_approval_releases_runs(void **state)
         struct life life;
         begin(&life);
         life.facts.author_trusted = rows[i].trusted;
-        life.facts.release_runs = rows[i].wanted;
+        life.policy.release_runs = rows[i].wanted;
         life.github.labelled = false;
         happen(&life, EVENT_OPENED);
         expect("opened", &life, INTENT_RELEASE_RUNS, SHA_A, false);
@@ -400,7 +408,7 @@ static void test_group_is_only_checked_where_no_start_is_wanted(void **state)
     (void)state;
     struct life life;
     begin(&life); /* a pull request that nothing was heard of */
-    life.facts.queue_trigger = false;
+    life.policy.queue_trigger = false;
     queue(&life, EVENT_QUEUED, false);
     expect("queued", &life, INTENT_CHECK_DONE, SHA_Q, true);
     check_int("queued", "intents", life.decision.intent_count, 1);
@@ -504,7 +512,7 @@ static void test_leaving_the_queue_takes_the_label_off_once_each_time(void **sta
     expect("once more", &life, INTENT_REMOVE_QUEUE_LABEL, SHA_A, true);
     deliver(&life, &left);
     expect("the first, late", &life, INTENT_REMOVE_QUEUE_LABEL, SHA_A, false);
-    life.facts.has_queue_label = false;
+    life.policy.queue_label = nothing;
     happen(&life, EVENT_DEQUEUED);
     expect("no label", &life, INTENT_REMOVE_QUEUE_LABEL, SHA_A, false);
     record_release(&life.record);
