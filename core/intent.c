@@ -5,34 +5,50 @@
 /* Version 1 ends before the message. */
 enum { INTENT_VERSION = 2, LETTER_VERSION = 2 };
 
+static const struct {
+    const char *name;
+    enum message_family family;
+    enum message_once once;
+} messages[] = {
+    [MESSAGE_NONE] = {"none", FAMILY_NONE, ONCE_PER_PULL},
+    [MESSAGE_LOOK_AGAIN] = {"look_again", FAMILY_LABEL, ONCE_PER_COMMIT},
+    [MESSAGE_NOT_APPROVER] = {"not_approver", FAMILY_LABEL, ONCE_PER_PERSON},
+    [MESSAGE_HELP] = {"help", FAMILY_ANSWER, ONCE_PER_COMMENT},
+    [MESSAGE_STATUS] = {"status", FAMILY_ANSWER, ONCE_PER_STATE},
+    [MESSAGE_COMMAND_REFUSED] = {"command_refused", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_UNKNOWN] = {"command_unknown", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_WRONG_SHA] = {"command_wrong_sha", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_SEVERAL] = {"command_several", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_NO_SHA] = {"command_no_sha", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_SHORT_SHA] = {"command_short_sha", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_OLD_SHA] = {"command_old_sha", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_AMBIGUOUS] = {"command_ambiguous", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_EARLY] = {"command_early", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_NOTHING] = {"command_nothing", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_CLOSED] = {"command_closed", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_COMMAND_BUDGET] = {"command_budget", FAMILY_REFUSAL, ONCE_PER_COMMENT},
+    [MESSAGE_EMERGENCY] = {"emergency", FAMILY_POLICY, ONCE_PER_PULL},
+    [MESSAGE_EMERGENCY_REFUSED] = {"emergency_refused", FAMILY_POLICY, ONCE_PER_PERSON},
+    [MESSAGE_MISSING_TESTS] = {"missing_tests", FAMILY_POLICY, ONCE_PER_PULL},
+    [MESSAGE_RETARGETED] = {"retargeted", FAMILY_POLICY, ONCE_PER_PULL},
+    [MESSAGE_FROM_RELEASE_BRANCH] = {"from_release_branch", FAMILY_POLICY, ONCE_PER_PULL},
+    [MESSAGE_NEW_COMMIT_NEEDED] = {"new_commit_needed", FAMILY_POLICY, ONCE_PER_COMMIT},
+};
+_Static_assert(sizeof messages / sizeof *messages == MESSAGE_END, "the newest message has no name");
+
 const char *message_name(enum message message)
 {
-    static const char *const names[MESSAGE_END] = {
-        [MESSAGE_NONE] = "none",
-        [MESSAGE_LOOK_AGAIN] = "look_again",
-        [MESSAGE_NOT_APPROVER] = "not_approver",
-        [MESSAGE_COMMAND_REFUSED] = "command_refused",
-        [MESSAGE_COMMAND_UNKNOWN] = "command_unknown",
-        [MESSAGE_COMMAND_WRONG_SHA] = "command_wrong_sha",
-        [MESSAGE_HELP] = "help",
-        [MESSAGE_STATUS] = "status",
-        [MESSAGE_EMERGENCY] = "emergency",
-        [MESSAGE_MISSING_TESTS] = "missing_tests",
-        [MESSAGE_RETARGETED] = "retargeted",
-        [MESSAGE_FROM_RELEASE_BRANCH] = "from_release_branch",
-        [MESSAGE_NEW_COMMIT_NEEDED] = "new_commit_needed",
-        [MESSAGE_EMERGENCY_REFUSED] = "emergency_refused",
-        [MESSAGE_COMMAND_SEVERAL] = "command_several",
-        [MESSAGE_COMMAND_NO_SHA] = "command_no_sha",
-        [MESSAGE_COMMAND_SHORT_SHA] = "command_short_sha",
-        [MESSAGE_COMMAND_OLD_SHA] = "command_old_sha",
-        [MESSAGE_COMMAND_AMBIGUOUS] = "command_ambiguous",
-        [MESSAGE_COMMAND_EARLY] = "command_early",
-        [MESSAGE_COMMAND_NOTHING] = "command_nothing",
-        [MESSAGE_COMMAND_CLOSED] = "command_closed",
-        [MESSAGE_COMMAND_BUDGET] = "command_budget",
-    };
-    return message < MESSAGE_END ? names[message] : "?";
+    return message < MESSAGE_END ? messages[message].name : "?";
+}
+
+enum message_family message_family(enum message message)
+{
+    return message < MESSAGE_END ? messages[message].family : FAMILY_NONE;
+}
+
+enum message_once message_once(enum message message)
+{
+    return message < MESSAGE_END ? messages[message].once : ONCE_PER_PULL;
 }
 
 const char *intent_kind_name(enum intent_kind kind)

@@ -176,85 +176,48 @@ static void refuse_command(const struct policy *policy, const struct intent *int
 void wording_message(const struct policy *policy, const struct record *record, const struct intent *intent,
                      const char *web, struct buf *comment)
 {
-    switch (intent->message) {
-    case MESSAGE_LOOK_AGAIN:
-        look_again(policy, record, intent, web, comment);
+    switch (message_family(intent->message)) {
+    case FAMILY_LABEL:
+        if (intent->message == MESSAGE_LOOK_AGAIN)
+            look_again(policy, record, intent, web, comment);
+        else
+            not_approver(policy, intent, comment);
         return;
-    case MESSAGE_NOT_APPROVER:
-        not_approver(policy, intent, comment);
+    case FAMILY_ANSWER:
+        if (intent->message == MESSAGE_HELP)
+            add_help(policy, comment);
+        else
+            status(policy, record, comment);
         return;
-    case MESSAGE_HELP:
-        add_help(policy, comment);
-        return;
-    case MESSAGE_STATUS:
-        status(policy, record, comment);
-        return;
-    case MESSAGE_COMMAND_REFUSED:
-    case MESSAGE_COMMAND_UNKNOWN:
-    case MESSAGE_COMMAND_WRONG_SHA:
-    case MESSAGE_COMMAND_SEVERAL:
-    case MESSAGE_COMMAND_NO_SHA:
-    case MESSAGE_COMMAND_SHORT_SHA:
-    case MESSAGE_COMMAND_OLD_SHA:
-    case MESSAGE_COMMAND_AMBIGUOUS:
-    case MESSAGE_COMMAND_EARLY:
-    case MESSAGE_COMMAND_NOTHING:
-    case MESSAGE_COMMAND_CLOSED:
-    case MESSAGE_COMMAND_BUDGET:
+    case FAMILY_REFUSAL:
         refuse_command(policy, intent, comment);
         return;
-    case MESSAGE_EMERGENCY:
-    case MESSAGE_EMERGENCY_REFUSED:
-    case MESSAGE_MISSING_TESTS:
-    case MESSAGE_RETARGETED:
-    case MESSAGE_FROM_RELEASE_BRANCH:
-    case MESSAGE_NEW_COMMIT_NEEDED:
+    case FAMILY_POLICY:
         wording_policy(policy, record, intent, comment);
         return;
-    case MESSAGE_NONE:
-    case MESSAGE_END:
-        break;
+    case FAMILY_NONE:
+        return;
     }
 }
 
 void wording_message_marker(const struct intent *intent, struct buf *marker)
 {
-    const char *name = message_name(intent->message);
-    switch (intent->message) {
-    case MESSAGE_LOOK_AGAIN: /* once per commit */
-    case MESSAGE_NEW_COMMIT_NEEDED:
-        buf_addf(marker, "%s:%s", name, intent->sha.hex);
+    buf_adds(marker, message_name(intent->message));
+    switch (message_once(intent->message)) {
+    case ONCE_PER_PULL:
         return;
-    case MESSAGE_NOT_APPROVER: /* once per person */
-    case MESSAGE_EMERGENCY_REFUSED:
-        buf_addf(marker, "%s:%" PRIu64, name, intent->person.id);
+    case ONCE_PER_COMMIT:
+        buf_addf(marker, ":%s", intent->sha.hex);
         return;
-    case MESSAGE_COMMAND_REFUSED: /* once per comment that is answered */
-    case MESSAGE_COMMAND_UNKNOWN:
-    case MESSAGE_COMMAND_WRONG_SHA:
-    case MESSAGE_COMMAND_SEVERAL:
-    case MESSAGE_COMMAND_NO_SHA:
-    case MESSAGE_COMMAND_SHORT_SHA:
-    case MESSAGE_COMMAND_OLD_SHA:
-    case MESSAGE_COMMAND_AMBIGUOUS:
-    case MESSAGE_COMMAND_EARLY:
-    case MESSAGE_COMMAND_NOTHING:
-    case MESSAGE_COMMAND_CLOSED:
-    case MESSAGE_COMMAND_BUDGET:
-    case MESSAGE_HELP:
-        buf_addf(marker, "%s:%" PRIu64, name, intent->target);
+    case ONCE_PER_PERSON:
+        buf_addf(marker, ":%" PRIu64, intent->person.id);
         return;
-    case MESSAGE_STATUS: /* once per commit and what there is to say about it, whoever asks and however often */
-        buf_addf(marker, "%s:%s:%" PRIu32 ":%s", name, intent->sha.hex, intent->attempt,
+    case ONCE_PER_COMMENT:
+        buf_addf(marker, ":%" PRIu64, intent->target);
+        return;
+    case ONCE_PER_STATE:
+        buf_addf(marker, ":%s:%" PRIu32 ":%s", intent->sha.hex, intent->attempt,
                  wait_reason_name(intent->reason));
         return;
-    case MESSAGE_EMERGENCY: /* once per pull request */
-    case MESSAGE_MISSING_TESTS:
-    case MESSAGE_RETARGETED:
-    case MESSAGE_FROM_RELEASE_BRANCH:
-    case MESSAGE_NONE:
-    case MESSAGE_END:
-        break;
     }
-    buf_adds(marker, name);
 }

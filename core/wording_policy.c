@@ -85,46 +85,23 @@ static const char new_commit_text[] =
     "A new commit is needed for that; or, where the commit is to be tried once more, press *Re-run* at the "
     "gate's check.";
 
-static const char *own_or(const char *own, const char *built_in)
-{
-    return is_given(own) ? own : built_in;
-}
-
+/* The policy's own words, or the built-in ones. NULL: it is no message of a policy's. */
 static const char *text_of(const struct policy *policy, enum message message)
 {
-    switch (message) {
-    case MESSAGE_EMERGENCY:
-        return own_or(policy->emergency_message, emergency_text);
-    case MESSAGE_EMERGENCY_REFUSED:
-        return refused_text;
-    case MESSAGE_MISSING_TESTS:
-        return own_or(policy->tests_message, tests_text);
-    case MESSAGE_RETARGETED:
-        return own_or(policy->base_message, base_text);
-    case MESSAGE_FROM_RELEASE_BRANCH:
-        return own_or(policy->release_head_message, release_head_text);
-    case MESSAGE_NEW_COMMIT_NEEDED:
-        return own_or(policy->new_commit_message, new_commit_text);
-    case MESSAGE_NONE:
-    case MESSAGE_LOOK_AGAIN:
-    case MESSAGE_NOT_APPROVER:
-    case MESSAGE_COMMAND_REFUSED:
-    case MESSAGE_COMMAND_UNKNOWN:
-    case MESSAGE_COMMAND_WRONG_SHA:
-    case MESSAGE_COMMAND_SEVERAL:
-    case MESSAGE_COMMAND_NO_SHA:
-    case MESSAGE_COMMAND_SHORT_SHA:
-    case MESSAGE_COMMAND_OLD_SHA:
-    case MESSAGE_COMMAND_AMBIGUOUS:
-    case MESSAGE_COMMAND_EARLY:
-    case MESSAGE_COMMAND_NOTHING:
-    case MESSAGE_COMMAND_CLOSED:
-    case MESSAGE_COMMAND_BUDGET:
-    case MESSAGE_HELP:
-    case MESSAGE_STATUS:
-    case MESSAGE_END:
-        break;
-    }
+    const struct {
+        enum message message;
+        const char *own, *built_in;
+    } texts[] = {
+        {MESSAGE_EMERGENCY, policy->emergency_message, emergency_text},
+        {MESSAGE_EMERGENCY_REFUSED, NULL, refused_text},
+        {MESSAGE_MISSING_TESTS, policy->tests_message, tests_text},
+        {MESSAGE_RETARGETED, policy->base_message, base_text},
+        {MESSAGE_FROM_RELEASE_BRANCH, policy->release_head_message, release_head_text},
+        {MESSAGE_NEW_COMMIT_NEEDED, policy->new_commit_message, new_commit_text},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i].message == message)
+            return is_given(texts[i].own) ? texts[i].own : texts[i].built_in;
     return NULL;
 }
 

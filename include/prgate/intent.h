@@ -63,6 +63,24 @@ enum message {
     MESSAGE_END
 };
 
+/* Who a message comes from; see wording.h. */
+enum message_family {
+    FAMILY_NONE,
+    FAMILY_LABEL,   /* about a label that approves nothing */
+    FAMILY_ANSWER,  /* to a command that asks for one */
+    FAMILY_REFUSAL, /* of a command */
+    FAMILY_POLICY   /* of a policy beside the gate */
+};
+
+/* How often it may be said. */
+enum message_once {
+    ONCE_PER_PULL,
+    ONCE_PER_COMMIT,
+    ONCE_PER_PERSON,
+    ONCE_PER_COMMENT, /* that is answered */
+    ONCE_PER_STATE    /* per commit and what there is to say about it, whoever asks and however often */
+};
+
 enum reaction {
     REACTION_NONE = 0,
     REACTION_TAKEN = 1,
@@ -90,6 +108,8 @@ struct intent {
 };
 
 const char *message_name(enum message message); /* "look_again": part of a comment's hidden marker */
+enum message_family message_family(enum message message);
+enum message_once message_once(enum message message);
 const char *intent_kind_name(enum intent_kind kind);
 bool intent_is_check(enum intent_kind kind);
 

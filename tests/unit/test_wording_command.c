@@ -204,13 +204,34 @@ static void test_markers(void **state)
     buf_release(&marker);
 }
 
+/* Whoever may say a message, it is not empty. */
+static void test_every_message_has_words(void **state)
+{
+    (void)state;
+    struct policy policy = make_policy();
+    struct record record;
+    struct buf text;
+    make_record(&record);
+    policy.emergency_label = policy.base_wanted = label;
+    for (unsigned i = MESSAGE_NONE + 1; i < MESSAGE_END; i++) {
+        const char *name = message_name((enum message)i);
+        check_bool(name, "is somebody's", message_family((enum message)i) != FAMILY_NONE, true);
+        say(&policy, &record, (enum message)i, &text);
+        check_bool(name, "has words", text.len > 40, true);
+        buf_release(&text);
+    }
+    say(&policy, &record, MESSAGE_NONE, &text);
+    check_int("none", "words", (int64_t)text.len, 0);
+    buf_release(&text);
+    record_release(&record);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals_say_what_to_do),
-        cmocka_unit_test(test_help_has_every_command),
-        cmocka_unit_test(test_status_in_each_state),
-        cmocka_unit_test(test_markers),
+        cmocka_unit_test(test_refusals_say_what_to_do), cmocka_unit_test(test_help_has_every_command),
+        cmocka_unit_test(test_status_in_each_state),    cmocka_unit_test(test_markers),
+        cmocka_unit_test(test_every_message_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
