@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "prgate/alive.h"
+#include "prgate/health.h"
 #include "prgate/report.h"
 #include "prgate/tables.h"
 #include "prgate/text.h"
@@ -436,46 +437,6 @@ static void add_places(struct board *board, cJSON *report)
 
 /* ---- health -------------------------------------------------------------------------- */
 
-struct oldest {
-    struct pr_key pr;
-    int64_t received_ms;
-};
-
-static enum err_code oldest_body(struct store_txn *txn, void *arg, struct err *err)
-{
-    struct oldest *oldest = arg;
-    struct pr_key pr = oldest->pr;
-    struct event event;
-    uint64_t seq = 0;
-    oldest->received_ms = 0;
-    enum err_code code = table_next_queued(txn, TABLE_INBOX, &pr, err);
-    if (code != ERR_OK)
-        return code;
-    code = table_next_event(txn, &pr, &seq, &event, err);
-    if (code == ERR_OK)
-        oldest->received_ms = event.received_ms;
-    if (code == ERR_OK || code == ERR_CORRUPT || code == ERR_NOT_FOUND)
-        oldest->pr = pr;
-    return code == ERR_CORRUPT || code == ERR_NOT_FOUND ? ERR_OK : code;
-}
-
-/* 0: none waits. */
-static enum err_code find_oldest(struct board *board, int64_t *received_ms, struct err *err)
-{
-    struct oldest step = {0};
-    enum err_code code = ERR_OK;
-    *received_ms = 0;
-    for (int i = 0; i < BOARD_QUEUES_MAX; i++) {
-        code = store_txn(board->gate->store, oldest_body, &step, err);
-        if (code != ERR_OK)
-            break;
-        if (step.received_ms != 0 && (*received_ms == 0 || step.received_ms < *received_ms))
-            *received_ms = step.received_ms;
-        step.pr = next_key(step.pr);
-    }
-    return code == ERR_NOT_FOUND ? ERR_OK : code;
-}
-
 static void add_number(cJSON *object, const char *name, int64_t value)
 {
     if (value != 0)
@@ -499,24 +460,21 @@ static void add_rate(cJSON *health, const struct metrics *metrics)
 
 static enum err_code add_health(struct board *board, cJSON *report, struct err *err)
 {
-    size_t deliveries, intents, dead = 0;
-    int64_t oldest_ms;
-    enum err_code code = report_waiting(board->gate, &deliveries, &intents, err);
-    if (code == ERR_OK)
-        code = find_oldest(board, &oldest_ms, err);
-    if (code != ERR_OK)
-        return code;
-    for (size_t i = 0; i < board->dead_count; i++)
-        dead += board->dead[i].count;
+    struct health_view view;
+    health_look(board->gate->store, &view);
+    if (!view.works) {
+        *err = view.why;
+        return view.why.code;
+    }
     cJSON_AddStringToObject(report, "version", PRGATE_VERSION);
     cJSON_AddBoolToObject(report, "dry_run", board->gate->config->dry_run);
-    cJSON_AddNumberToObject(report, "waiting", (double)(deliveries + intents));
-    cJSON_AddNumberToObject(report, "deliveries_waiting", (double)deliveries);
-    cJSON_AddNumberToObject(report, "intents_waiting", (double)intents);
+    cJSON_AddNumberToObject(report, "waiting", (double)(view.deliveries + view.intents));
+    cJSON_AddNumberToObject(report, "deliveries_waiting", (double)view.deliveries);
+    cJSON_AddNumberToObject(report, "intents_waiting", (double)view.intents);
     cJSON *health = cJSON_AddObjectToObject(report, "health");
     cJSON_AddNumberToObject(health, "processes", alive_count(board->gate->alive));
-    add_number(health, "oldest_delivery", oldest_ms);
-    cJSON_AddNumberToObject(health, "dead", (double)dead);
+    add_number(health, "oldest_delivery", view.oldest_delivery_at_ms);
+    cJSON_AddNumberToObject(health, "dead", (double)view.dead);
     add_rate(health, board->gate->metrics);
     return ERR_OK;
 }

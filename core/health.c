@@ -77,27 +77,36 @@ static enum err_code walk_table(struct store *store, struct walk *walk, struct e
     return ERR_OK;
 }
 
-static enum err_code count(struct store *store, enum store_table table, size_t *entries, int64_t *age_ms,
+/* *oldest_ms: Unix time of the oldest; 0: none. */
+static enum err_code count(struct store *store, enum store_table table, size_t *entries, int64_t *oldest_ms,
                            struct err *err)
 {
     struct walk walk = {.table = table, .since_ms = INT64_MAX};
     enum err_code code = walk_table(store, &walk, err);
-    int64_t now_ms = clock_now_ms();
     *entries = walk.count < HEALTH_COUNT_MAX ? walk.count : HEALTH_COUNT_MAX;
-    *age_ms = walk.since_ms < now_ms ? now_ms - walk.since_ms : 0;
+    *oldest_ms = walk.since_ms < INT64_MAX ? walk.since_ms : 0;
     buf_release(&walk.from);
     buf_release(&walk.at);
     buf_release(&walk.value);
     return code;
 }
 
+static int64_t age_of(int64_t at_ms)
+{
+    int64_t now_ms = clock_now_ms();
+    return at_ms != 0 && at_ms < now_ms ? now_ms - at_ms : 0;
+}
+
 void health_look(struct store *store, struct health_view *out)
 {
-    int64_t ignored;
+    int64_t intent_ms = 0, ignored;
     *out = (struct health_view){.works = false};
-    out->works = count(store, TABLE_INBOX, &out->deliveries, &out->oldest_delivery_ms, &out->why) == ERR_OK &&
-                 count(store, TABLE_INTENT, &out->intents, &out->oldest_intent_ms, &out->why) == ERR_OK &&
-                 count(store, TABLE_DEAD, &out->dead, &ignored, &out->why) == ERR_OK;
+    out->works =
+        count(store, TABLE_INBOX, &out->deliveries, &out->oldest_delivery_at_ms, &out->why) == ERR_OK &&
+        count(store, TABLE_INTENT, &out->intents, &intent_ms, &out->why) == ERR_OK &&
+        count(store, TABLE_DEAD, &out->dead, &ignored, &out->why) == ERR_OK;
+    out->oldest_delivery_ms = age_of(out->oldest_delivery_at_ms);
+    out->oldest_intent_ms = age_of(intent_ms);
 }
 
 /* ---- looking once a second ------------------------------------------------------ */

@@ -18,9 +18,8 @@ enum {
     BOARD_PAGE_MAX = 1000, /* and for programs */
     BOARD_BATCH = 64,      /* records in one transaction */
     BOARD_LOOKS_MAX =
-        50000, /* records, closed ones too, shared out among the repositories; the newest first */
-    BOARD_LOOKS_EACH = 100, /* but of none fewer than this */
-    BOARD_QUEUES_MAX = 1000 /* pull requests whose queues are looked into for the oldest delivery */
+        50000,             /* records, closed ones too, shared out among the repositories; the newest first */
+    BOARD_LOOKS_EACH = 100 /* but of none fewer than this */
 };
 
 /* In the order in which they are shown. */

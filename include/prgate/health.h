@@ -25,6 +25,7 @@ struct health_view {
     size_t dead;
     int64_t oldest_delivery_ms; /* how long they have waited, among those that were counted; 0: none waits */
     int64_t oldest_intent_ms;
+    int64_t oldest_delivery_at_ms; /* Unix time; 0: none waits */
 };
 
 struct health;
