@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "page.h"
+#include "prgate/app_dir.h"
 #include "prgate/github.h"
 #include "prgate/record.h"
 #include "prgate/report.h"
@@ -137,6 +138,7 @@ void present_frame(cJSON *page, const struct config *config, const char *root, c
     set_text(page, "version", PRGATE_VERSION);
     cJSON_DeleteItemFromObjectCaseSensitive(page, "dry_run");
     cJSON_AddBoolToObject(page, "dry_run", config->dry_run);
+    cJSON_AddBoolToObject(page, "awaits_app", config->awaits_app && !app_dir_is_there(config->app_dir));
     buf_release(&web);
 }
 

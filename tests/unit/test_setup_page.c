@@ -143,6 +143,23 @@ static void test_page_is_busy_while_somebody_is_at_it(void **state)
     fixture_close(&stage.f);
 }
 
+static void test_every_page_says_that_there_is_no_app(void **state)
+{
+    (void)state;
+    struct stage stage;
+    struct buf page;
+    make(&stage);
+    buf_init(&page);
+    check_int("status", "status", ask(&stage, "/status", NULL, &page), 200);
+    check_contains("status", "page", buf_text(&page), "No GitHub App yet");
+    buf_clear(&page);
+    assert_int_equal(mkdir(stage.app_dir, 0700), 0);
+    ask(&stage, "/status", NULL, &page);
+    check_bool("with one", "said", strstr(buf_text(&page), "No GitHub App yet") != NULL, false);
+    buf_release(&page);
+    fixture_close(&stage.f);
+}
+
 static void test_webhooks_are_put_off(void **state)
 {
     (void)state;
@@ -167,6 +184,7 @@ int main(void)
         cmocka_unit_test(test_page_is_closed_once_there_is_an_app),
         cmocka_unit_test(test_end_wants_a_code_of_github_s_and_room_to_store),
         cmocka_unit_test(test_page_is_busy_while_somebody_is_at_it),
+        cmocka_unit_test(test_every_page_says_that_there_is_no_app),
         cmocka_unit_test(test_webhooks_are_put_off),
     };
     int failed = http_setup(NULL) == ERR_OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
