@@ -1,4 +1,5 @@
 """(a) Acknowledged deliveries, with ceilings beside them; (d) what the pool of four needs for that."""
+import os
 import subprocess
 import tempfile
 import time
@@ -85,6 +86,17 @@ def cost_rows(costs):
                   f"{each['syncs']:.2f} fdatasync", each["syncs"], "fdatasync").compared(each["commits"], "its commits")
 
 
+def measure_forged(site, wrk, clients):
+    """With the rate of what was answered 401, and nothing else: a 503 is no refusal. nginx's log tells them apart."""
+    log = site.server.dir / "access.log"
+    with log.open(encoding="utf-8") as lines:
+        lines.seek(0, os.SEEK_END)
+        found = wrk.measure("/webhook", clients)
+        refused = sum(' "POST /webhook" 401 ' in line for line in lines)
+    assert found["refused"] == found["requests"], found
+    return {**found, "rate": min(refused, found["refused"]) / found["seconds"], "refused": max(0, found["refused"] - refused)}
+
+
 def measure_rates(site, facts):
     """What is compared is measured right after one another; returns the counts before and after prgate's turn."""
     directory, port = site.workspace.dir, site.server.port
@@ -94,7 +106,7 @@ def measure_rates(site, facts):
     for clients in CLIENTS:
         facts["nginx"][clients] = good.measure("/bench/nginx", clients)
         facts["null"][clients] = good.measure("/bench/null", clients)
-        facts["forged"][clients] = bad.measure("/webhook", clients)
+        facts["forged"][clients] = measure_forged(site, bad, clients)
         before = counts(site)
         facts["prgate"][clients] = good.measure("/webhook", clients)
         costs[clients] = before, counts(site)
@@ -111,13 +123,11 @@ def rate_rows(facts):
 
 
 def forged_row(facts, clients):
-    """Refused, every one of them, and nothing else is."""
-    found, null = facts["forged"][clients], facts["null"][clients]["rate"]
-    assert found["refused"] == found["requests"], found
-    rate = found["refused_rate"]
-    row = Row("a", f"bad signatures refused, {clients_of(clients)}",
-              f"{rate:,.0f}/s, p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.1f} ms", rate, "/s").compared(null, NULL)
-    return row.aimed(at_least(rate, 0.8 * null, f"≥ 80 % of {NULL}")) if clients == TARGET_CLIENTS else row
+    found, null = facts["forged"][clients], facts["null"][clients]
+    row = rate_row("prgate answers 401 to bad signatures", clients, found, null)
+    if clients == TARGET_CLIENTS:
+        row.aimed(at_least(found["rate"], 0.8 * null["rate"], f"≥ 80 % of {NULL}"))
+    return row
 
 
 def run(facts):

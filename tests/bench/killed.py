@@ -13,6 +13,7 @@ from processes import wait_until
 
 KILLS = 20
 LOAD_CLIENTS = 4
+LIMIT_S = 60
 PAUSE_S = 0.5  # the pool is whole again by then
 
 
@@ -26,10 +27,11 @@ class Probe:
     def take(self):
         """Seconds until one is acknowledged, however often it must be sent."""
         start = time.monotonic()
-        while True:
+        while time.monotonic() < start + LIMIT_S:
             headers = webhook_headers("pull_request", self.body, f"probe-{next(self.ids)}")
             if self.site.server.request("POST", "/webhook", headers, self.body).status == 202:
                 return time.monotonic() - start
+        raise TimeoutError(f"nothing was acknowledged for {LIMIT_S} s")
 
 
 def kill_and_probe(site, probe):

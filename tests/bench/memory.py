@@ -1,14 +1,14 @@
 """What the members of a pool hold of memory, in all. RSS counts a page that members share (the program, libraries, the
 store's regions) once for each of them, PSS once. At most: the sum of each member's own peak, which all need not have had
 at the same moment."""
-import contextlib
 import dataclasses
 import pathlib
+import time
 
 from overload import Members
 from processes import wait_until
 
-THREADS_MIN = 4  # a member that still starts has fewer
+LOOK_S, LOOKS = 0.3, 20  # until two looks in a row find the same
 
 
 @dataclasses.dataclass
@@ -36,16 +36,16 @@ class PoolMemory:
         self.members, self.processes = Members(workspace), processes
 
     def _pids(self):
-        wait_until(lambda: len(self._settled()) == self.processes, 30, "all members ready")
-        return self._settled()
-
-    def _settled(self):
-        found = []
-        for pid in self.members.pids():
-            with contextlib.suppress(OSError):
-                if int(fields(pid, "status")["Threads"]) > THREADS_MIN:
-                    found.append(pid)
-        return found
+        """Of all members, once what they hold does not change any more."""
+        wait_until(lambda: len(self.members.pids()) == self.processes, 30, "all members there")
+        pids, before = self.members.pids(), None
+        for _ in range(LOOKS):
+            now = [fields(pid, "status")["VmRSS"] for pid in pids]
+            if now == before:
+                break
+            before = now
+            time.sleep(LOOK_S)
+        return pids
 
     def at_rest(self):
         pids = self._pids()
