@@ -7,6 +7,7 @@ import http.server
 import json
 import threading
 import time
+import urllib.parse
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -788,3 +789,53 @@ def test_a_reaction_to_a_comment_that_is_gone(sim, api):
     path = repo_path(f"issues/comments/{pull(sim)['comments'][0]['id']}/reactions")
     sim.delete_comment(repo=REPO, number=1, by="tim")
     assert api("POST", path, {"content": "+1"})[0] == 404
+
+
+# An App from a manifest
+
+GOOD = {"name": "prgate x", "url": "https://x.example", "redirect_url": "https://x.example/setup/done", "public": False,
+        "hook_attributes": {"url": "https://x.example/webhook", "active": True},
+        "default_permissions": {"checks": "write", "pull_requests": "write"}, "default_events": ["pull_request"]}
+
+
+def page(sim, path, fields):
+    connection = http.client.HTTPConnection(sim.url.removeprefix("http://"), timeout=30)
+    try:
+        connection.request("POST", path, urllib.parse.urlencode(fields), {"Content-Type": "application/x-www-form-urlencoded"})
+        reply = connection.getresponse()
+        reply.read()
+        return reply.status, reply.headers.get("Location")
+    finally:
+        connection.close()
+
+
+def manifest_code(sim):
+    assert page(sim, "/settings/apps/new?state=s", {"manifest": json.dumps(GOOD)}) == (200, None)
+    status, address = page(sim, "/settings/apps/confirm", {"manifest": json.dumps(GOOD), "state": "s", "org": ""})
+    assert status == 302 and address.startswith(GOOD["redirect_url"])
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(address).query)
+    assert query["state"] == ["s"]
+    return query["code"][0]
+
+
+@pytest.mark.parametrize("change", [
+    {"name": ""}, {"name": "x" * 35}, {"url": None}, {"redirect_url": "x"}, {"hook_attributes": {}}, {"what": 1}, {"public": "no"},
+    {"default_permissions": {"checks": "admin"}}, {"default_permissions": {"check": "read"}}, {"default_events": ["star"]},
+    {"default_events": ["merge_group"]}], ids=str)
+def test_a_malformed_manifest_is_refused(sim, change):
+    assert page(sim, "/settings/apps/new", {"manifest": json.dumps({**GOOD, **change})})[0] == 422
+    assert [one["kind"] for one in sim.violations()] == ["manifest"]
+
+
+def test_a_manifests_code_is_good_once_and_for_a_time(sim):
+    convert = Api(sim.url, Authorization=None)
+    code = manifest_code(sim)
+    status, made, _ = convert("POST", f"/app-manifests/{code}/conversions")
+    assert status == 201 and made["pem"].startswith("-----BEGIN RSA") and made["webhook_secret"]
+    assert convert("POST", f"/app-manifests/{code}/conversions")[0] == 404
+    assert page(sim, "/settings/apps/new", {"manifest": json.dumps(GOOD)})[0] == 422  # the name is taken
+    sim.reset()
+    code = manifest_code(sim)
+    sim.expire_manifest_codes()
+    assert convert("POST", f"/app-manifests/{code}/conversions")[0] == 404
+    assert sim.violations() == []
