@@ -13,7 +13,7 @@ mkdir -p "$logs"
 #   test_shared_tokens  a lease of five real seconds
 never='test_store test_shared_tokens'
 # In `make check`: what takes seconds. `make check-valgrind` has all the others, too, some of them for minutes.
-quick='alive buf claims codec config config_mistakes decide delivery err fiber intent ledger routes salvage secrecy signature
+quick='alive buf claims codec config config_mistakes decide delivery err fiber intent ledger questions routes salvage secrecy signature
     tables trigger trust web wording'
 
 programs=

@@ -209,7 +209,7 @@ static void test_name_that_is_not_there(void **state)
     }
     check_int("not found", "look-ups", atomic_load(&lookups), 1);
     all_ask(crowd, 1);
-    check_int("not found", "look-ups later", atomic_load(&lookups), 2);
+    check_int(crowd->askers[0].err.text, "look-ups later", atomic_load(&lookups), 2);
     crowd_close(crowd);
 }
 
