@@ -45,9 +45,10 @@
 #include "prgate/text.h"
 
 enum {
-    CACHE_BYTES = 8 * 1024 * 1024,
+    CACHE_BYTES = 4 * 1024 * 1024,
     LOG_FILE_BYTES = 4 * 1024 * 1024,
     LOCKS_MAX = 20000,
+    LOCK_BUCKETS = 1021, /* not one for each of 20,000, on as many pages */
     TXNS_MAX = 1000,
     CHECKPOINT_KB = 1024,
     CHECKPOINT_MIN = 5,
@@ -288,6 +289,8 @@ int store_configure(struct store *store, DB_ENV *env)
         code = env->set_lk_max_objects(env, LOCKS_MAX);
     if (code == 0)
         code = env->set_lk_max_lockers(env, LOCKS_MAX);
+    if (code == 0)
+        code = env->set_lk_tablesize(env, LOCK_BUCKETS);
     if (code == 0)
         code = env->set_tx_max(env, TXNS_MAX);
     /* A region is written when it is made, so that a full disk is an error then and no SIGBUS later. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "connections.h"
+#include "footprint.h"
 #include "prgate/app_dir.h"
 #include "prgate/clock.h"
 #include "prgate/crew.h"
@@ -150,6 +151,7 @@ static bool start(struct server *server, const struct config *config, struct err
     if (config->awaits_app)
         log_warning("no GitHub App is set up yet, webhooks are answered with 503: run prgatectl setup",
                     LOG_STR("app_dir", config->app_dir));
+    footprint_trim();
     log_info("ready", LOG_INT("accept_threads", config->accept_threads),
              LOG_INT("drain_threads", config->drain_threads),
              LOG_INT("pulls_in_progress", config->pulls_in_progress),

@@ -31,7 +31,7 @@
 enum point {
     REQUEST_READ,        /* the webhook is read, its signature is about to be checked */
     BEFORE_INBOX_COMMIT, /* it is in a transaction, locks are held */
-    AFTER_INBOX_COMMIT,  /* it is on disk, nobody knows */
+    AFTER_INBOX_COMMIT,  /* it is in force, on its way to the disk, and nobody knows */
     REPLY_SENT,          /* GitHub knows; the claim is taken, and no thread works yet */
     BEFORE_READ,         /* a call that only asks */
     AFTER_READ,
@@ -357,7 +357,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 int fdatasync(int fd)
 {
     NEXT(fdatasync);
-    if (is_db(__builtin_return_address(0)) && is_log(fd))
+    if (is_log(fd)) /* Berkeley DB has prgate call it */
         pass(IN_DB_LOG_SYNC);
     return next(fd);
 }

@@ -1,0 +1,60 @@
+#include "footprint.h"
+
+#include <link.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+/*
+ * Only of segments that are never writable: they are as in the file, and come from there again. Those that relocation wrote
+ * to are protected afterwards, but were mapped writable, and would come back without it.
+ */
+static int trim_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    (void)size, (void)arg;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0)
+            continue;
+        uintptr_t start = (info->dlpi_addr + segment->p_vaddr) / page * page;
+        uintptr_t end = info->dlpi_addr + segment->p_vaddr + segment->p_memsz;
+        /* Not supported, or not mapped like that: it stays. */
+        (void)madvise((void *)start, end - start, MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+    }
+    return 0;
+}
+
+/* Berkeley DB touches every page of its regions, which are shared with the others, and stay in the file. */
+static void trim_regions(void)
+{
+    char line[4400], *at;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    if (maps == NULL)
+        return;
+    /* START-END RIGHTS OFFSET DEVICE INODE PATH */
+    while (fgets(line, sizeof line, maps) != NULL) {
+        if (strstr(line, "/db/__db.0") == NULL)
+            continue;
+        uintptr_t start = (uintptr_t)strtoull(line, &at, 16);
+        uintptr_t end = *at == '-' ? (uintptr_t)strtoull(at + 1, &at, 16) : 0;
+        if (start < end && strncmp(at, " rw-s ", 6) == 0)
+            (void)madvise((void *)start, end - start, MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+    }
+    fclose(maps);
+}
+
+void footprint_trim(void)
+{
+    trim_regions();
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+    dl_iterate_phdr(trim_object, NULL);
+}

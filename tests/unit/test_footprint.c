@@ -1,0 +1,64 @@
+#include "check.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+#include "footprint.h"
+
+/* Of files that are mapped, shared ones included. */
+static unsigned long mapped_kb(void)
+{
+    unsigned long kb = 0, shared = 0;
+    char line[160];
+    FILE *status = fopen("/proc/self/status", "r");
+    if (status == NULL)
+        return 0;
+    while (fgets(line, sizeof line, status) != NULL) {
+        if (strncmp(line, "RssFile:", 8) == 0)
+            kb = strtoul(line + 8, NULL, 10);
+        if (strncmp(line, "RssShmem:", 9) == 0)
+            shared = strtoul(line + 9, NULL, 10);
+    }
+    fclose(status);
+    return kb + shared;
+}
+
+static void digest(unsigned char out[EVP_MAX_MD_SIZE])
+{
+    unsigned int len = 0;
+    assert_int_equal(EVP_Digest("text", 4, out, &len, EVP_sha256(), NULL), 1);
+    assert_int_equal(len, 32);
+}
+
+static void test_less_is_mapped_and_all_works_on(void **state)
+{
+    (void)state;
+    struct fixture f;
+    unsigned char before[EVP_MAX_MD_SIZE], after[EVP_MAX_MD_SIZE];
+    struct err err = {0};
+    fixture_open(&f, "");
+    struct event event = make_event(EVENT_OPENED, "d1");
+    struct receipt receipt;
+    digest(before);
+    unsigned long mapped = mapped_kb();
+    if (mapped == 0)
+        skip(); /* elsewhere than on Linux */
+    footprint_trim();
+    assert_true(mapped_kb() < mapped);
+    digest(after);
+    assert_memory_equal(before, after, 32);
+    assert_int_equal(inbox_put(&f.gate, &event, true, &receipt, &err), ERR_OK);
+    check_u64("after", "inbox", count_table(&f, TABLE_INBOX), 1);
+    fixture_close(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_less_is_mapped_and_all_works_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
