@@ -34,7 +34,7 @@ static void add_needs(const struct config *config, cJSON *manifest)
     for (size_t i = 0; i < count; i++)
         cJSON_AddStringToObject(permissions, needs[i].name, needs[i].access);
     cJSON *events = cJSON_AddArrayToObject(manifest, "default_events");
-    count = needs_events(needs);
+    count = needs_granted_events(config, needs);
     for (size_t i = 0; i < count; i++)
         cJSON_AddItemToArray(events, cJSON_CreateString(needs[i].name));
 }

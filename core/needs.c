@@ -78,6 +78,40 @@ size_t needs_events(struct need out[NEEDS_MAX])
     return sizeof events / sizeof *events;
 }
 
+/* By GitHub's description of its webhooks. */
+static const char *permission_of(const char *event)
+{
+    static const struct {
+        const char *event, *permission;
+    } rows[] = {
+        {"pull_request", "pull_requests"}, {"issue_comment", "issues"}, {"member", "members"},
+        {"membership", "members"},         {"team", "members"},         {"merge_group", "merge_queues"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].event, event) == 0)
+            return rows[i].permission;
+    return "";
+}
+
+static bool has(const struct need *needs, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(needs[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+size_t needs_granted_events(const struct config *config, struct need out[NEEDS_MAX])
+{
+    struct need permissions[NEEDS_MAX], events[NEEDS_MAX];
+    size_t granted = 0, permission_count = needs_permissions(config, permissions);
+    size_t event_count = needs_events(events);
+    for (size_t i = 0; i < event_count; i++)
+        if (has(permissions, permission_count, permission_of(events[i].name)))
+            out[granted++] = events[i];
+    return granted;
+}
+
 static int rank(const char *access)
 {
     static const char *const names[] = {"read", "write", "admin"};

@@ -106,7 +106,7 @@ static cJSON *make_page(const struct config *config, const char *code, const cha
     cJSON_AddStringToObject(page, "app_dir", config->app_dir);
     add_manifest(page, config);
     add_needs(page, "permissions", needs, needs_permissions(config, needs));
-    add_needs(page, "events", needs, needs_events(needs));
+    add_needs(page, "events", needs, needs_granted_events(config, needs));
     buf_release(&form);
     return page;
 }

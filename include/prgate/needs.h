@@ -30,6 +30,12 @@ size_t needs_permissions(const struct config *config, struct need out[NEEDS_MAX]
 /* Event subscriptions; those that GitHub sends to each App without asking are none. */
 size_t needs_events(struct need out[NEEDS_MAX]);
 
+/*
+ * Those of them that an App with needs_permissions() can subscribe to. GitHub ties each to a permission, and takes no manifest
+ * with an event whose permission it does not ask for.
+ */
+size_t needs_granted_events(const struct config *config, struct need out[NEEDS_MAX]);
+
 /* Does somebody who was given `given` have what `wanted` stands for? */
 bool needs_is_enough(const char *given, const char *wanted);
 

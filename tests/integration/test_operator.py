@@ -13,6 +13,7 @@ from conftest import arrange, end
 from gate import Gate
 from gate_site import Site
 from github_sim import client
+from github_sim.manifest_flow import EVENTS
 from processes import wait_until
 from servers import Nginx
 from test_gate import STARTED, outcome
@@ -376,6 +377,7 @@ def test_the_manifest_asks_for_what_the_configuration_needs_and_readme_lists(tmp
     asked_for = made["default_permissions"]
     assert (asked_for.get("contents"), asked_for.get("actions"), asked_for["members"]) == (contents, actions, "read")
     table = readme_table()
+    assert set(made["default_events"]) == set(EVENTS) and {EVENTS[event] for event in EVENTS} <= set(asked_for)
     assert all(access in table[name] for name, access in asked_for.items()), (asked_for, table)
 
 
@@ -383,9 +385,10 @@ def test_readme_lists_no_permission_and_no_event_that_the_program_does_not_know(
     status, made = manifest("https://gate.example/")
     assert status == 0 and made["name"] == "prgate gate.example"
     assert set(readme_table()) == set(made["default_permissions"]) | {"actions", "members"}
+    assert {EVENTS[event] for event in made["default_events"]} <= set(made["default_permissions"])
     words = re.search(r"Subscribe to the event.*?To no other event", (ROOT / "README.md").read_text(), re.DOTALL)[0]
     listed = {name.lower().replace(" ", "_") for name in re.findall(r"\*([A-Z][a-z ]+)\*", " ".join(words.split()))}
-    assert listed == set(made["default_events"])
+    assert listed == set(made["default_events"]) | {event for event, permission in EVENTS.items() if permission == "members"}
     comment = (ROOT / "conf/prgate.conf").read_text().split("Either a GitHub App.")[1].split("The key may")[0]
     for name in ("checks", "pull requests", "contents", "actions", "members", "pull request"):
         assert name in comment, name

@@ -106,6 +106,30 @@ static void add_grant(void *arg, const char *name, const char *access)
     snprintf(got + strlen(got), 256 - strlen(got), "[%s %s]", name, access == NULL ? "-" : access);
 }
 
+/* GitHub refuses a manifest with an event whose permission the App does not ask for. */
+static void test_events_are_those_that_the_permissions_allow(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t teams;
+        const char *want;
+    } rows[] = {
+        {"without teams", 0, "pull_request issue_comment merge_group "},
+        {"with teams", 1, "pull_request issue_comment member membership team merge_group "},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct policy policy = {.trigger = TRIGGER_NONE, .trusted_teams = {team, rows[i].teams}};
+        struct config config = {.policies = &policy, .policy_count = 1};
+        struct need needs[NEEDS_MAX];
+        char got[256] = "";
+        size_t count = needs_granted_events(&config, needs);
+        for (size_t j = 0; j < count; j++)
+            snprintf(got + strlen(got), sizeof got - strlen(got), "%s ", needs[j].name);
+        check_str(rows[i].name, "events", got, rows[i].want);
+    }
+}
+
 static void test_grants(void **state)
 {
     (void)state;
@@ -164,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_permissions_follow_from_the_policies),
         cmocka_unit_test(test_more_is_enough_and_nonsense_is_not),
         cmocka_unit_test(test_only_the_pull_request_event_is_indispensable),
+        cmocka_unit_test(test_events_are_those_that_the_permissions_allow),
         cmocka_unit_test(test_grants),
         cmocka_unit_test(test_webhook),
     };
