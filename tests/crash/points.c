@@ -268,6 +268,61 @@ CURLcode curl_easy_perform(CURL *curl)
     return code;
 }
 
+/* Exchanges that are under way in this thread, each of a fiber of its own. */
+enum { CALLS_MAX = 1024 };
+
+struct call {
+    CURL *curl; /* NULL: free */
+    enum point before;
+};
+
+static _Thread_local struct call calls[CALLS_MAX];
+
+static struct call *find_call(const CURL *curl)
+{
+    for (size_t i = 0; i < CALLS_MAX; i++)
+        if (calls[i].curl == curl)
+            return &calls[i];
+    return NULL;
+}
+
+CURLMcode curl_multi_add_handle(CURLM *multi, CURL *curl)
+{
+    NEXT(curl_multi_add_handle);
+    struct call *call = find_call(NULL);
+    enum point before = kind_of_call(); /* as the fiber has just said, most likely */
+    pass(before);
+    if (call != NULL)
+        *call = (struct call){.curl = curl, .before = before};
+    return next(multi, curl);
+}
+
+/* One that is broken off comes by here only. */
+CURLMcode curl_multi_remove_handle(CURLM *multi, CURL *curl)
+{
+    NEXT(curl_multi_remove_handle);
+    struct call *call = find_call(curl);
+    if (call != NULL)
+        call->curl = NULL;
+    return next(multi, curl);
+}
+
+/* The next commit of this thread that is no webhook's is taken for the result's; where many fibers act it may be another's. */
+CURLMsg *curl_multi_info_read(CURLM *multi, int *left)
+{
+    NEXT(curl_multi_info_read);
+    CURLMsg *message = next(multi, left);
+    struct call *call =
+        message != NULL && message->msg == CURLMSG_DONE ? find_call(message->easy_handle) : NULL;
+    if (call == NULL)
+        return message;
+    call->curl = NULL;
+    pass(call->before + 1);
+    if (call->before != BEFORE_READ)
+        here.has_acted = true;
+    return message;
+}
+
 /* ---- transactions ----------------------------------------------------------------- */
 
 /* Berkeley DB's functions are reached through its structures: these are what stood in them. */
