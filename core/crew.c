@@ -193,7 +193,11 @@ static void *work(void *arg)
         bool found = next_job(member, &job);
         if (found)
             begin(member, &job);
-        int wait_ms = fibers_run(member->fibers);
+        /*
+         * One at a time: where the disk hangs each may take seconds, and meanwhile nobody reads the replies of the others,
+         * whose time-outs go on.
+         */
+        int wait_ms = fibers_step(member->fibers);
         if (!is_over(member))
             http_hub_run(member->hub, found ? 0 : wait_ms);
     }

@@ -251,10 +251,13 @@ static void make_ready(struct fibers *fibers, struct fiber *fiber)
 
 static struct fiber *take_ready(struct fibers *fibers)
 {
-    struct fiber *all = fibers->ready.first;
-    fibers->ready.first = NULL;
-    fibers->ready.end = &fibers->ready.first;
-    return all;
+    struct fiber *first = fibers->ready.first;
+    if (first == NULL)
+        return NULL;
+    fibers->ready.first = first->next;
+    if (fibers->ready.first == NULL)
+        fibers->ready.end = &fibers->ready.first;
+    return first;
 }
 
 /* Those whose time has come become ready. Returns how long the next one still sleeps; -1: none does. */
@@ -327,19 +330,29 @@ enum err_code fibers_start(struct fibers *fibers, fiber_fn *fn, void *arg, struc
     return ERR_OK;
 }
 
-int fibers_run(struct fibers *fibers)
+int fibers_step(struct fibers *fibers)
 {
     rouse(fibers);
     struct fiber *fiber = take_ready(fibers);
-    while (fiber != NULL) {
-        struct fiber *next = fiber->next;
+    if (fiber != NULL) {
         run_fiber(fibers, fiber);
         if (fiber->state == FIBER_IDLE)
             put_away(fibers, fiber);
-        fiber = next;
     }
     int wait_ms = rouse(fibers);
     return fibers->ready.first != NULL ? 0 : wait_ms;
+}
+
+int fibers_run(struct fibers *fibers)
+{
+    size_t turns = 0;
+    rouse(fibers);
+    for (const struct fiber *fiber = fibers->ready.first; fiber != NULL; fiber = fiber->next)
+        turns++;
+    int wait_ms = fibers_step(fibers);
+    while (turns-- > 1)
+        wait_ms = fibers_step(fibers);
+    return wait_ms;
 }
 
 size_t fibers_count(const struct fibers *fibers)

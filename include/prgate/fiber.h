@@ -46,6 +46,9 @@ enum err_code fibers_start(struct fibers *fibers, fiber_fn *fn, void *arg, struc
  */
 int fibers_run(struct fibers *fibers);
 
+/* The same, for the one of them whose turn it is: for whoever has to look at other things in between. */
+int fibers_step(struct fibers *fibers);
+
 /* How many have been started and have not ended. */
 size_t fibers_count(const struct fibers *fibers);
 

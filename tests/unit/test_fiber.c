@@ -83,6 +83,28 @@ static void test_turns(void **state)
     fibers_free(fibers);
 }
 
+static void test_step_is_one_turn(void **state)
+{
+    (void)state;
+    struct diary diary = {.text = ""};
+    struct part parts[] = {{&diary, 'a'}, {&diary, 'b'}};
+    struct fibers *fibers = fibers_new();
+    check_int("nobody", "wait", fibers_step(fibers), -1);
+    for (int i = 0; i < 2; i++)
+        start(fibers, wait_twice, &parts[i]);
+    check_int("one is left", "wait", fibers_step(fibers), 0);
+    check_str("one", "diary", diary.text, "a1 ");
+    check_int("none is left", "wait", fibers_step(fibers), -1);
+    check_str("both", "diary", diary.text, "a1 b1 ");
+    for (int turns = 0; turns < 4; turns++) {
+        fiber_wake(diary.fibers[turns % 2]);
+        fibers_step(fibers);
+    }
+    check_str("to their end", "diary", diary.text, "a1 b1 a2 b2 a3 b3 ");
+    check_int("all", "count", (int64_t)fibers_count(fibers), 0);
+    fibers_free(fibers);
+}
+
 static void test_outside(void **state)
 {
     (void)state;
@@ -310,6 +332,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_step_is_one_turn),
         cmocka_unit_test(test_outside),
         cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_log_line_is_about_the_fibers_delivery),
