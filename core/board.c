@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "prgate/alive.h"
+#include "prgate/budget.h"
+#include "prgate/clock.h"
 #include "prgate/health.h"
 #include "prgate/report.h"
 #include "prgate/tables.h"
@@ -31,7 +33,10 @@ struct dead_count {
 };
 
 struct place {
+    uint64_t repo_id;
     char repo[REPO_NAME_SIZE];
+    size_t over_budget; /* wait for their turn */
+    size_t budget_used; /* within the hour */
     size_t counts[BOARD_GROUP_END];
 };
 
@@ -65,6 +70,11 @@ enum board_group board_group_from_name(const char *name)
     return BOARD_GROUP_END;
 }
 
+static bool is_over_budget(const struct head *head)
+{
+    return head != NULL && head->check_reason == WAIT_BUDGET && !head_is_triggered(head);
+}
+
 /* NULL: nothing is wrong with it. */
 static const char *trouble_of(const struct record *record, const struct head *head, unsigned dead)
 {
@@ -74,7 +84,7 @@ static const char *trouble_of(const struct record *record, const struct head *he
         return "being retried";
     if (head == NULL)
         return NULL;
-    if (head->check_reason == WAIT_BUDGET && !head_is_triggered(head))
+    if (is_over_budget(head))
         return "over budget";
     if (head->ci == CI_REFUSED || head->rerun_failed)
         return "CI refused to start";
@@ -237,6 +247,7 @@ static void add_row(struct board *board, const struct record *record, struct pla
     unsigned dead = count_dead(board, &record->key);
     enum board_group group = group_of(record, head, dead);
     place->counts[group]++;
+    place->over_budget += is_over_budget(head);
     if (place->repo[0] == '\0')
         memcpy(place->repo, record->repo, sizeof place->repo);
     if (!matches_repo(board->query, record) || !matches_text(board->query, record, scratch))
@@ -250,7 +261,7 @@ static void add_row(struct board *board, const struct record *record, struct pla
 
 static enum err_code look_at_repo(struct board *board, struct batch *batch, size_t looks, struct err *err)
 {
-    struct place place = {0};
+    struct place place = {.repo_id = batch->repo_id};
     struct buf scratch;
     enum err_code code = ERR_OK;
     buf_init(&scratch);
@@ -422,6 +433,25 @@ static int compare_places(const void *a, const void *b)
     return strcasecmp(((const struct place *)a)->repo, ((const struct place *)b)->repo);
 }
 
+static enum err_code used_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct place *place = arg;
+    return budget_used(txn, place->repo_id, clock_now_ms(), &place->budget_used, err);
+}
+
+/* The repository's own; of authors' budgets only who waits. Where it cannot be read now, the page goes without. */
+static void add_budget(struct board *board, struct place *place, cJSON *object)
+{
+    const struct policy *policy = config_policy(board->gate->config, place->repo);
+    int limit = policy == NULL ? 0 : policy->repo_triggers_per_hour;
+    struct err err;
+    cJSON_AddNumberToObject(object, "over_budget", (double)place->over_budget);
+    if (limit == 0 || store_txn(board->gate->store, used_body, place, &err) != ERR_OK)
+        return;
+    cJSON_AddNumberToObject(object, "budget", limit);
+    cJSON_AddNumberToObject(object, "budget_used", (double)place->budget_used);
+}
+
 static void add_places(struct board *board, cJSON *report)
 {
     cJSON *list = cJSON_AddArrayToObject(report, "repositories");
@@ -431,6 +461,7 @@ static void add_places(struct board *board, cJSON *report)
         cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "repository", board->places[i].repo);
         add_counts(object, board->places[i].counts);
+        add_budget(board, &board->places[i], object);
         cJSON_AddItemToArray(list, object);
     }
 }

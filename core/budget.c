@@ -440,6 +440,60 @@ enum err_code budget_decide(struct store_txn *txn, const struct budget_case *wha
     return code;
 }
 
+/* ---- for people --------------------------------------------------------------------- */
+
+enum err_code budget_used(struct store_txn *txn, uint64_t repo_id, int64_t now_ms, size_t *out,
+                          struct err *err)
+{
+    char text[KEY_TEXT_SIZE];
+    struct line *line = mem_alloc(sizeof *line);
+    struct buf value;
+    buf_init(&value);
+    *out = 0;
+    snprintf(text, sizeof text, "repo/%" PRIu64, repo_id);
+    enum err_code code = store_get(txn, TABLE_BUDGET, (struct bytes){.data = text, .len = strlen(text)},
+                                   STORE_READ, &value, err);
+    if (code == ERR_OK && decode_line(buf_bytes(&value), line)) {
+        prune(line, now_ms);
+        *out = line->start_count;
+    }
+    buf_release(&value);
+    free(line);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+enum { WAKES_EACH = 256 };
+
+struct count {
+    struct budget_wake from, at; /* before the batch, and behind it */
+    size_t count;                /* of the batch */
+};
+
+static enum err_code count_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct count *count = arg;
+    enum err_code code = ERR_OK;
+    count->at = count->from;
+    for (count->count = 0; count->count < WAKES_EACH; count->count++)
+        if ((code = budget_next_wake(txn, &count->at, err)) != ERR_OK)
+            break;
+    return code;
+}
+
+enum err_code budget_count_waiting(struct store *store, size_t max, size_t *out, struct err *err)
+{
+    struct count count = {0};
+    enum err_code code = ERR_OK;
+    for (*out = 0; code == ERR_OK && *out < max; count.from = count.at) {
+        code = store_txn(store, count_body, &count, err);
+        if (code == ERR_OK || code == ERR_NOT_FOUND)
+            *out += count.count;
+    }
+    if (*out > max)
+        *out = max;
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
 /* ---- for the store's keepers -------------------------------------------------------- */
 
 static bool is_wake(struct bytes key)

@@ -393,6 +393,9 @@ static void tell_queues(struct sink *sink, const struct metrics_gauges *gauges)
     add_family(sink, "prgate_queue_oldest_seconds", "gauge", "How long the oldest that waits has waited.");
     add_sample(sink, "", "queue=\"deliveries\"", gauges->oldest_delivery_ms, 1000);
     add_sample(sink, "", "queue=\"intents\"", gauges->oldest_intent_ms, 1000);
+    add_family(sink, "prgate_budget_waiting", "gauge",
+               "Pull requests that wait for their turn in a budget, counted up to 10000.");
+    add_sample(sink, "", "", (int64_t)gauges->over_budget, 1);
     add_family(sink, "prgate_dead_letters", "gauge", "Actions that were given up, counted up to 10000.");
     add_sample(sink, "", "", (int64_t)gauges->dead, 1);
 }

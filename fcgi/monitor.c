@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "prgate/budget.h"
 #include "prgate/health.h"
 
 static void add_number(cJSON *object, const char *name, int64_t value)
@@ -54,10 +55,15 @@ void monitor_metrics(struct gate *gate, bool json, struct reply *reply)
 {
     struct health_view view;
     health_get(gate->health, &view);
-    struct metrics_gauges gauges = {.store_works = view.works,
+    struct err err;
+    size_t over_budget = 0;
+    bool works =
+        view.works && budget_count_waiting(gate->store, HEALTH_COUNT_MAX, &over_budget, &err) == ERR_OK;
+    struct metrics_gauges gauges = {.store_works = works,
                                     .deliveries = view.deliveries,
                                     .intents = view.intents,
                                     .dead = view.dead,
+                                    .over_budget = over_budget,
                                     .oldest_delivery_ms = view.oldest_delivery_ms,
                                     .oldest_intent_ms = view.oldest_intent_ms,
                                     .processes = alive_count(gate->alive)};

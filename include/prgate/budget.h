@@ -54,6 +54,13 @@ enum err_code budget_next_wake(struct store_txn *txn, struct budget_wake *wake, 
 /* ERR_OK also where it is gone. */
 enum err_code budget_drop_wake(struct store_txn *txn, const struct budget_wake *wake, struct err *err);
 
+/* How often CI was started within the hour in all of the repository; 0 where no budget of it is configured, or was. */
+enum err_code budget_used(struct store_txn *txn, uint64_t repo_id, int64_t now_ms, size_t *out,
+                          struct err *err);
+
+/* How many pull requests wait for their turn, counted no further than `max`. With transactions of its own. */
+enum err_code budget_count_waiting(struct store *store, size_t max, size_t *out, struct err *err);
+
 /* Of an entry of the table: can it be read? Is it of no use any more? */
 bool budget_entry_is_sound(struct bytes key, struct bytes value);
 bool budget_entry_is_stale(struct bytes key, struct bytes value, int64_t now_ms);

@@ -61,6 +61,10 @@ def test_over_the_budget_it_waits_and_says_until_when(site):
     assert shown["state"] == "awaiting" and shown["waits_for"] == "budget"
     assert before + 3600 <= shown["until"] / 1000 <= time.time() + 3600
     assert until == time.strftime("%Y-%m-%d %H:%M", time.gmtime(-(-shown["until"] // 60_000) * 60))
+    place, = [one for one in site.get("/status.json")[1]["repositories"] if one["repository"] == gate.repo]
+    assert place["over_budget"] == 1 and "budget" not in place  # it is the author's, not the repository's
+    assert "1 waiting" in site.get("/status")[1].decode()
+    assert "\nprgate_budget_waiting 1\n" in site.get("/metrics")[1].decode()
     second = time.strftime("until %Y-%m-%dT%H:%M:%SZ", time.gmtime(-(-shown["until"] // 1000)))
     page = site.get(f"/status/{gate.repo}/3")[1].decode()
     for text, when in ((site.ctl("status", f"{gate.repo}#3").stdout, second), (page, f">{until}</time>")):
@@ -75,6 +79,9 @@ def test_an_approval_is_kept_and_a_push_is_judged_by_itself(site):
     gate = Gate(site, "shared")
     for author in ("ann", "max"):
         open_one(gate, author)
+    place, = [one for one in site.get("/status.json")[1]["repositories"] if one["repository"] == gate.repo]
+    assert (place["budget"], place["budget_used"], place["over_budget"]) == (2, 2, 0)
+    assert "2 of 2 used" in site.get("/status")[1].decode()
     number = open_one(gate, "bob")
     gate.deliver(gate.happen("label", number=number, label="CICD", by="tim"))
     gate.settled()

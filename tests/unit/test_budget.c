@@ -700,6 +700,43 @@ static void test_the_count_is_exact_among_threads(void **state)
     fixture_close(&f);
 }
 
+struct used {
+    size_t count;
+};
+
+static enum err_code used_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct used *used = arg;
+    return budget_used(txn, 5, clock_now_ms(), &used->count, err);
+}
+
+static void expect_use(struct fixture *f, const char *row, size_t used, size_t waiting)
+{
+    struct err err = {0};
+    struct used got = {0};
+    size_t waits = 99;
+    assert_int_equal(store_txn(f->gate.store, used_body, &got, &err), ERR_OK);
+    assert_int_equal(budget_count_waiting(f->gate.store, 1000, &waits, &err), ERR_OK);
+    check_u64(row, "used", got.count, used);
+    check_u64(row, "waiting", waits, waiting);
+    assert_int_equal(budget_count_waiting(f->gate.store, 1, &waits, &err), ERR_OK);
+    check_u64(row, "waiting, counted to 1", waits, waiting > 0);
+}
+
+static void test_how_much_of_it_is_used(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, "repo_triggers_per_hour = 2");
+    expect_use(&f, "nothing yet", 0, 0);
+    for (uint64_t number = 1; number <= 4; number++)
+        happen(&f, EVENT_OPENED, number);
+    expect_use(&f, "used up", 2, 2);
+    travel_minutes(61);
+    expect_use(&f, "an hour later", 0, 2);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -719,6 +756,7 @@ int main(void)
         cmocka_unit_test(test_what_is_damaged_is_begun_anew),
         cmocka_unit_test(test_which_rows_are_of_no_use),
         cmocka_unit_test(test_the_count_is_exact_among_threads),
+        cmocka_unit_test(test_how_much_of_it_is_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -298,6 +298,7 @@ static void test_gauges_are_those_of_the_store(void **state)
         "\nprgate_queue_oldest_seconds{queue=\"deliveries\"} 90.000000\n",
         "\nprgate_queue_oldest_seconds{queue=\"intents\"} 7.000000\n",
         "\nprgate_dead_letters 1\n",
+        "\nprgate_budget_waiting 0\n",
         "\nprgate_processes 1\n",
         "\nprgate_store_up 1\n",
     };

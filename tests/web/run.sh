@@ -31,7 +31,10 @@ redeliver_interval = 0
 reconcile_interval = 0
 $2
 github { token_file = "$scratch/token" }
-repo "octo/*" { trusted_users = {"ann"} }
+repo "octo/*" {
+  trusted_users = {"ann"}
+  repo_triggers_per_hour = 30
+}
 repo "acme/*" { trusted_users = {"ann"} }
 END
 }
@@ -47,7 +50,10 @@ github {
   api_url = "GITHUB_URL"
   app_dir = "$scratch/app"
 }
-repo "octo/*" { trusted_users = {"ann"} }
+repo "octo/*" {
+  trusted_users = {"ann"}
+  repo_triggers_per_hour = 30
+}
 END
 mkdir -m 700 "$scratch/fresh"
 "$BUILD/web/seed" "$scratch/prgate.conf" "${WEB_N:-10000}"
