@@ -95,6 +95,37 @@ static void run_row(const struct row *row)
     record_release(&record);
 }
 
+/* A dry run's record says how the label would be; the list is compared with how GitHub is known to show it. */
+static void test_in_a_shadow_only_what_somebody_has_changed_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *known, *now, *want;
+        enum shadow_label shadow;
+    } rows[] = {
+        {"would be there, and is not", "HL", "H", "", SHADOW_SET},
+        {"is not there any more", "HL", "H", "unlabeled", SHADOW_NONE},
+        {"would be off, and is there", "H", "HL", "", SHADOW_OFF},
+        {"would be off, and somebody has taken it off", "H", "H", "unlabeled", SHADOW_OFF},
+    };
+    static const struct policy policy = {.label = (char *)"CICD", .label_id = 9};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct row row = {.known = rows[i].known, .triggered = true};
+        struct github_pull pull = {
+            .key = {5, 7}, .repo = "octo/repo", .snapshot = make_snapshot(rows[i].now, 9)};
+        struct record record = {0};
+        struct reconcile_view view = {
+            .policy = &policy, .record = &record, .pull = &pull, .since_ms = 999, .now_ms = NOW_MS};
+        struct event events[RECONCILE_EVENTS_MAX];
+        make_record(&row, &record);
+        record.shadow_label = rows[i].shadow;
+        size_t count = reconcile_compare(&view, events);
+        check_str(rows[i].name, "events", count == 0 ? "" : event_action_name(events[0].action),
+                  rows[i].want);
+        record_release(&record);
+    }
+}
+
 static void run_rows(const struct row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -874,6 +905,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_differs),
+        cmocka_unit_test(test_in_a_shadow_only_what_somebody_has_changed_is_told),
         cmocka_unit_test(test_what_a_list_shows_by_itself),
         cmocka_unit_test(test_label_that_waits_for_a_lost_push_is_told_of_one),
         cmocka_unit_test(test_label_on_a_known_head),
