@@ -279,7 +279,7 @@ static void test_pull_request_is_told_whole(void **state)
         "\"waits_for_text\":\"conflicts to be resolved\",\"until\":null,\"draft\":false,\"labelled\":true,"
         "\"mergeable\":\"no\",\"being_worked_on\":false,\"put_off_until\":1700000009999,\"failures\":2,"
         "\"approved_head\":\"" SHA_A_TEXT "\",\"since\":1700000000001,\"emergency_by\":\"eva\",\"emergency_"
-                                          "at\":1700000000006,\"dry_run\":false,\"heads\":["
+        "at\":1700000000006,\"dry_run\":false,\"heads\":["
         "{\"sha\":\"" SHA_A_TEXT "\",\"first_seen\":1700000000000,\"came\":null,\"pushed_by\":\"\",\"pusher_"
         "trusted\":false,\"ci\":\"started\","
         "\"ci_at\":1700000000005,\"waits_for\":\"nothing\",\"waits_for_text\":\"\",\"until\":null,"
