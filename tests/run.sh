@@ -1,9 +1,8 @@
 #!/bin/sh
 # All checks, each with its own log in build/check. Steps that mostly wait have another one beside them. Goes on after a
 # failure, so that one run tells all. Each line has the step's seconds, those of processors that it used (as far as
-# its processes were waited for), and how many passed. Closing line: "N passed, N failed", counted over steps and over the
-# tests inside them. An interrupt ends all steps that run; a second
-# one does not wait for them to tidy up.
+# its processes were waited for), and how many passed. Closing line: "N passed, N failed", counted over steps and over
+# the tests inside them. An interrupt ends all that runs; a second one does not wait for it to tidy up.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 logs=build/check
