@@ -106,7 +106,7 @@ static const char *state_text(const char *state)
 }
 
 /* What CI is at tells more than the state does. */
-static void add_state_text(cJSON *pull)
+static void add_state_text(cJSON *pull, bool dry_run)
 {
     const char *text = state_text(report_text(pull, "state")), *ci = report_text(pull, "ci");
     bool triggered = strcmp(report_text(pull, "state"), record_state_name(RECORD_TRIGGERED)) == 0;
@@ -114,6 +114,8 @@ static void add_state_text(cJSON *pull)
         text = "CI starting";
     else if (triggered && strcmp(ci, ci_state_name(CI_UNKNOWN)) == 0)
         text = "CI may have started";
+    else if (triggered && dry_run)
+        text = "CI would have started";
     cJSON_AddStringToObject(pull, "state_text", text);
 }
 
@@ -175,13 +177,13 @@ static void add_states(cJSON *report, const struct board_query *query)
     }
 }
 
-static void present_row(cJSON *pull, int64_t now_ms)
+static void present_row(cJSON *pull, bool dry_run, int64_t now_ms)
 {
     add_parts(pull);
     add_short(pull, "head");
     add_time(pull, "since", now_ms);
     add_until(pull, now_ms);
-    add_state_text(pull);
+    add_state_text(pull, dry_run);
 }
 
 /* Moves the page's pull requests into the groups that they are in. */
@@ -197,7 +199,7 @@ static void add_groups(cJSON *report, int64_t now_ms)
         cJSON_AddNumberToObject(group, "count", count_of(report, groups[i].group));
         while (pulls->child != NULL && strcmp(report_text(pulls->child, "group"), name) == 0) {
             cJSON *pull = cJSON_DetachItemFromArray(pulls, 0);
-            present_row(pull, now_ms);
+            present_row(pull, cJSON_IsTrue(member(report, "dry_run")), now_ms);
             cJSON_AddItemToArray(inside, pull);
         }
         if (inside->child != NULL)
@@ -401,7 +403,7 @@ void present_pull(cJSON *report, int64_t now_ms)
     add_parts(report);
     add_short(report, "head");
     add_time(report, "emergency_at", now_ms);
-    add_state_text(report);
+    add_state_text(report, cJSON_IsTrue(member(report, "dry_run")));
     cJSON_ArrayForEach(step, member(report, "next"))
     {
         split_emphasis(step);

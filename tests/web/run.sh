@@ -57,4 +57,4 @@ repo "octo/*" {
 END
 mkdir -m 700 "$scratch/fresh"
 "$BUILD/web/seed" "$scratch/prgate.conf" "${WEB_N:-10000}"
-timeout 300 node check.mjs "$BUILD" "$scratch" "${WEB_N:-10000}"
+timeout -k 10 600 node check.mjs "$BUILD" "$scratch" "${WEB_N:-10000}"

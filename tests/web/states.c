@@ -29,6 +29,7 @@ enum more {
     HELD = 131072,
     OPERATOR = 262144, /* says yes, and asks for re-runs */
     TRUSTED = 524288,
+    SHADOW = 1048576, /* decided in a dry run */
 };
 
 static const struct state {
@@ -70,7 +71,7 @@ static const struct state {
      .queue_ci = CI_UNKNOWN},
     {.title = "merging, and CI refused", .ci = CI_STARTED, .more = APPROVED | QUEUED, .queue_ci = CI_REFUSED},
     {.title = "by the operator", .ci = CI_STARTED, .more = APPROVED | RERUN | OPERATOR},
-    {.title = "trusted", .ci = CI_STARTED, .more = TRUSTED},
+    {.title = "trusted", .ci = CI_STARTED, .more = TRUSTED | SHADOW},
     {.title = "closed", .ci = CI_STARTED, .more = APPROVED | CLOSED},
 };
 
@@ -190,7 +191,8 @@ static enum err_code put_ledger(struct store_txn *txn, struct record *record, co
                           .author_why = "permission read",
                           .pusher_why = "permission read",
                           .emergency_why = "permission write",
-                          .tests_missing = true};
+                          .tests_missing = true,
+                          .dry_run = state->more & SHADOW};
     struct decision decision = {
         .rule = state->more & APPROVED ? RULE_APPROVED : RULE_WAIT_UNTRUSTED,
         .intent_count = 1,
@@ -208,7 +210,9 @@ static enum err_code put_ledger(struct store_txn *txn, struct record *record, co
         code = ledger_add_action(
             txn, record,
             &(struct ledger_action){.intent = &intent,
-                                    .outcome = state->more & DEAD ? "dead" : "done",
+                                    .outcome = state->more & DEAD     ? "dead"
+                                               : state->more & SHADOW ? "dry_run"
+                                                                      : "done",
                                     .run = state->more & RERUN ? 3 : 1,
                                     .answer = state->more & DEAD ? "HTTP 404: Not Found" : "",
                                     .duration_ms = 187},
@@ -232,7 +236,7 @@ static void describe(struct record *record, const struct state *state, int64_t n
     record->view.draft = state->reason == WAIT_DRAFT;
     record->view.labelled = state->more & APPROVED;
     record->failures = state->more & RETRIED ? 3 : 0;
-    record->due_ms = state->more & (RETRIED | LATER) ? now_ms + 10 * MINUTE : 0;
+    record->due_ms = state->more & (RETRIED | LATER) ? now_ms + 600 * MINUTE : 0;
     record->claim.held = state->more & HELD;
     make_sha(&record->view.head, 60000 + record->key.repo_id * 100 + record->key.number);
     if (state->more & EMERGENCY) {
