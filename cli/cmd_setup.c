@@ -51,6 +51,20 @@ static enum exit_status refuse(const char *text)
     return EXIT_CONFIG;
 }
 
+/* The addresses of the page have the one-time code in them, and GitHub's. */
+static bool is_private_way(const char *url)
+{
+    static const char *const here[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+    if (strncmp(url, "https://", 8) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++) {
+        size_t len = strlen(here[i]);
+        if (strncmp(url, here[i], len) == 0 && (url[len] == '\0' || url[len] == ':' || url[len] == '/'))
+            return true;
+    }
+    return false;
+}
+
 /* With the lock: somebody else's App may be on its way into that very place. */
 static enum err_code try_place(const struct config *config, struct err *err)
 {
@@ -84,6 +98,10 @@ static enum exit_status check_config(const struct cli *cli)
     }
     if (config->public_url[0] == '\0')
         return refuse("public_url is not set: it is where GitHub sends webhooks to, and your browser");
+    if (!is_private_way(config->public_url))
+        return refuse(
+            "public_url does not begin with https://: whoever listens on the way could take the App's "
+            "key from GitHub before prgate does; set up TLS first, or make the App by hand");
     if (cli->org[0] != '\0' && !text_is_owner_name(cli->org)) {
         fprintf(stderr, "prgatectl: \"%s\" is no organization's name\n", cli->org);
         return EXIT_USAGE;

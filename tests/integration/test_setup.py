@@ -73,7 +73,7 @@ class Unset(Workspace):
         text = re.sub(r"^webhook_secret_file.*\n", f'public_url = "{self.public_url}"\n', text, flags=re.MULTILINE)
         self.conf.write_text(text.replace("github {\n", f'github {{\n  app_dir = "{self.app_dir}"\n'))
 
-    public_url = "http://gate.example/prgate"
+    public_url = "https://gate.example/prgate"
 
 
 class Setup:
@@ -318,7 +318,7 @@ def test_by_hand_another_forms_answer_is_refused(hub):
     form = workspace.dir / "keep" / "form.html"
     try:
         done = subprocess.run([workspace.ctl, "setup", "--manual", form], capture_output=True, text=True, timeout=20,
-                              check=False, input="http://gate.example/setup/done?code=abc&state=def\n",
+                              check=False, input="https://gate.example/prgate/setup/done?code=abc&state=def\n",
                               env={**os.environ, **workspace.environment()}, **as_server_user())
         assert done.returncode == 1 and "not the address" in done.stderr
         assert not workspace.app_dir.exists()
@@ -343,6 +343,13 @@ def test_check_knows_what_lies_in_the_state_directory(lone):
     assert setup.finish()[0] == 0
     said = lone.ctl("check").stdout
     assert "nothing of prgate" not in said and f"{lone.workspace.conf}: " in said
+
+
+def test_a_way_that_others_can_listen_on_is_refused(lone):
+    for url, status in (("http://gate.example", 78), ("http://127.0.0.1.example", 78), ("", 78)):
+        lone.workspace.conf.write_text(re.sub(r'public_url = ".*"', f'public_url = "{url}"', lone.workspace.conf.read_text()))
+        done = lone.ctl("setup")
+        assert (done.returncode, "public_url" in done.stderr) == (status, True)
 
 
 def test_check_and_drain_say_that_there_is_no_app(lone):
