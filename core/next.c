@@ -234,7 +234,7 @@ static void next_of_started(const struct outlook *outlook, cJSON *list)
 {
     if (outlook->dry_run)
         add(list,
-            "Nothing: this commit is cleared. Were it not a dry run, CI would have been started for it now.",
+            "Nothing: this commit is cleared. Were it not a dry run, CI would have been started for it.",
             "nobody has to");
     else if (outlook->policy->trigger == TRIGGER_NONE)
         add(list, "Nothing at the gate: this commit is cleared to run. Its result is CI's own check.",
