@@ -85,7 +85,7 @@ class Desk:
         return [BUILD / "prgatectl", "-c", self.conf, "replay", directory, *map(str, seed)]
 
     def replay(self, directory, *seed):
-        done = subprocess.run(self.command(directory, *(seed or (SEED,))), capture_output=True, text=True, timeout=280)
+        done = subprocess.run(self.command(directory, *(seed or (SEED,))), capture_output=True, text=True, timeout=900)
         assert done.returncode in (0, 1, 64), done
         return done
 
