@@ -134,6 +134,7 @@ def pytest_runtest_makereport(item, call):
 BY_THEMSELVES = {"test_replay"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook, and was registered later
 def pytest_collection_modifyitems(items):
     """What shares a site, or a module's one big fixture, runs in one of the parallel processes."""
     for item in items:
