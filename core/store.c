@@ -662,11 +662,26 @@ static enum err_code open_all(struct store *store, int64_t give_up_ms, struct er
     return code;
 }
 
+/*
+ * Another directory than the one that was opened, of somebody's restoring. Its mark in alive/ is gone with the old one:
+ * others would take this process for dead and do its work. So it ends; nothing that it acknowledged was in the new one.
+ */
+static void end_if_replaced(struct store *store, unsigned long directory)
+{
+    if (directory == atomic_load(&store->directory))
+        return;
+    log_error("the state directory was replaced: this process ends, its successor uses the new one",
+              LOG_STR("home", store->home));
+    _exit(75);
+}
+
 static enum err_code try_to_open(struct store *store, int64_t give_up_ms, struct err *err)
 {
     unsigned long directory = directory_id(store->home);
     if (directory == 0)
         return say_lost(store, err);
+    if (store->opened)
+        end_if_replaced(store, directory);
     enum err_code code = fence_lock(&store->fence, give_up_ms, err);
     if (code != ERR_OK)
         return code;
@@ -767,12 +782,8 @@ static void try_to_catch_up(struct store *store)
 static bool watch_directory(struct store *store, int64_t *missing_since)
 {
     unsigned long directory = directory_id(store->home);
-    if (directory != 0 && directory != atomic_load(&store->directory)) {
-        /* Its mark in alive/ is gone with the old one: others would take this process for dead and do its work. */
-        log_error("the state directory was replaced: this process ends, its successor uses the new one",
-                  LOG_STR("home", store->home));
-        _exit(75);
-    }
+    if (directory != 0)
+        end_if_replaced(store, directory);
     if (directory != 0 && region_inode(store->home) != 0) {
         *missing_since = 0;
         return false;
