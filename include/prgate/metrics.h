@@ -91,7 +91,7 @@ uint64_t metrics_observed(const struct metrics *metrics, enum histogram histogra
 struct metrics_gauges {
     bool store_works; /* else the rest, but for `processes`, is not known */
     size_t deliveries, intents, dead;
-    size_t over_budget; /* pull requests that wait for their turn */
+    size_t over_budget;                           /* pull requests that wait for their turn */
     int64_t oldest_delivery_ms, oldest_intent_ms; /* how long they have been waiting */
     unsigned processes;
 };
