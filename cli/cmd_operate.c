@@ -245,6 +245,9 @@ static const struct verdict of_rule[] = {
      "refused: CI was never started for this commit; prgatectl approve does that"},
     {"rerun_budget", EXIT_FAILED,
      "refused: too many were started within the hour; the check says until when"},
+    /* It was to be started, and there is no word of that: closing drops what is not done yet. */
+    {"operator", EXIT_FAILED, "approved, and CI was not started: the pull request was closed before"},
+    {"rerun", EXIT_FAILED, "CI was not started: the pull request was closed before"},
 };
 
 static const struct verdict of_start[] = {
@@ -263,15 +266,25 @@ static const struct verdict *find(const struct verdict *verdicts, size_t count, 
     return NULL;
 }
 
-static const char *outcome_of_start(const struct order *order)
+static const char *outcome_of(const struct order *order, const char *action)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, list(order, "ledger"))
     {
-        if (is_of_order(order, item) && strcmp(report_text(item, "action"), "trigger") == 0)
+        if (is_of_order(order, item) && strcmp(report_text(item, "action"), action) == 0)
             return report_text(item, "outcome");
     }
     return "";
+}
+
+/* Where the label itself starts CI, it is the label's, unless that was there already. */
+static const char *outcome_of_start(const struct order *order)
+{
+    const struct policy *policy = config_policy(order->cli->config, order->record.repo);
+    const char *start = outcome_of(order, "trigger"), *label = outcome_of(order, "add_label");
+    if (start[0] == '\0' || policy == NULL || policy->trigger != TRIGGER_NONE)
+        return start;
+    return label[0] == '\0' ? "nothing" : label;
 }
 
 static struct verdict judge(const struct order *order)

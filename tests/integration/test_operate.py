@@ -156,6 +156,18 @@ def test_retrigger_where_the_label_starts_ci_has_nothing_to_send(make_gate):
 
 
 @alone
+def test_where_the_label_starts_ci_it_depends_on_the_label(make_gate):
+    gate = make_gate("label-only")
+    gate.do("open", author="bob")
+    gate.sim.fault(route="POST */labels", status=422, count=-1)
+    told = order(gate, "approve", status=1)
+    assert told["verdict"].startswith("CI was not started")
+    gate.sim.clear_faults()
+    assert order(gate, "approve")["verdict"] == "CI was started"
+    assert "CICD" in gate.pull.labels
+
+
+@alone
 def test_a_refused_start_is_a_failure(gate):
     gate.do("open", author="bob")
     gate.sim.fault(route="POST */dispatches", status=422, count=-1)
