@@ -160,21 +160,29 @@ static void print_url(const struct cli *cli, const char *code)
     fflush(stdout);
 }
 
-static void wait_for_app(const struct config *config)
+static bool is_ours(const struct config *config, const char *code)
 {
-    while (!interrupted && !app_dir_is_there(config->app_dir) &&
-           setup_is_open(config->state_dir, clock_now_ms() / 1000))
+    return setup_is_open_by(config->state_dir, code, clock_now_ms() / 1000);
+}
+
+static void wait_for_app(const struct config *config, const char *code)
+{
+    while (!interrupted && !app_dir_is_there(config->app_dir) && is_ours(config, code))
         nanosleep(&(struct timespec){.tv_nsec = LOOK_EACH_MS * 1000000L}, NULL);
 }
 
-/* Whoever is at it gets to its end first: then there is an App, or there will be none. */
-static enum err_code close_page(const struct config *config, struct err *err)
+/*
+ * Whoever is at it gets to its end first: then there is an App, or there will be none. Another `prgatectl setup` may have
+ * opened the page anew since: that one is not ours to close.
+ */
+static enum err_code close_page(const struct config *config, const char *code, struct err *err)
 {
     struct setup_lock lock;
-    enum err_code code = setup_lock(&lock, config->state_dir, true, err);
-    if (code != ERR_OK)
-        return code;
-    setup_close(config->state_dir);
+    enum err_code result = setup_lock(&lock, config->state_dir, true, err);
+    if (result != ERR_OK)
+        return result;
+    if (is_ours(config, code) || !setup_is_open(config->state_dir, clock_now_ms() / 1000))
+        setup_close(config->state_dir);
     setup_unlock(&lock);
     return ERR_OK;
 }
@@ -201,9 +209,10 @@ static enum exit_status set_up_by_page(const struct cli *cli)
     if (open_page(cli, code, &err) != ERR_OK)
         return cli_complain(&err);
     print_url(cli, code);
+    wait_for_app(config, code);
+    enum err_code closed = close_page(config, code, &err);
     OPENSSL_cleanse(code, sizeof code);
-    wait_for_app(config);
-    if (close_page(config, &err) != ERR_OK)
+    if (closed != ERR_OK)
         return cli_complain(&err);
     if (app_dir_is_there(config->app_dir)) {
         print_rest(cli);
@@ -211,8 +220,8 @@ static enum exit_status set_up_by_page(const struct cli *cli)
     }
     fputs(interrupted
               ? "prgatectl: interrupted, no App is set up; the page is closed\n"
-              : "prgatectl: no App is set up: the code is expired, or void after wrong guesses; run it "
-                "again\n",
+              : "prgatectl: no App is set up: the code is expired, or void after wrong guesses or by another "
+                "setup; run it again\n",
           stderr);
     return EXIT_FAILED;
 }

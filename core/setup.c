@@ -211,6 +211,15 @@ bool setup_is_open(const char *state_dir, int64_t now_s)
     return get_ticket(state_dir, now_s, &ticket);
 }
 
+bool setup_is_open_by(const char *state_dir, const char *code, int64_t now_s)
+{
+    char own[HASH_SIZE];
+    struct ticket ticket;
+    hash("code", code, own);
+    return get_ticket(state_dir, now_s, &ticket) &&
+           CRYPTO_memcmp(own, ticket.hashes[SETUP_CODE], HASH_SIZE) == 0;
+}
+
 static bool has_shape(enum setup_word word, const char *text)
 {
     size_t len = word == SETUP_CODE ? SETUP_CODE_SIZE - 1 : SETUP_STATE_SIZE - 1;

@@ -53,6 +53,9 @@ void setup_state(const char *code, char state[SETUP_STATE_SIZE]);
 /* Is there a code that has not expired and is not void? */
 bool setup_is_open(const char *state_dir, int64_t now_s);
 
+/* Is it this one? For whoever made it: nothing is counted. */
+bool setup_is_open_by(const char *state_dir, const char *code, int64_t now_s);
+
 /*
  * ERR_OK: it is the one, and `org` is filled in. ERR_NOT_FOUND: there is none, or this is not it, which is counted and on
  * the disk before the answer. What no code can look like is not counted. With the lock held.

@@ -224,6 +224,17 @@ def test_interrupted_it_closes_the_page(lone):
     assert not (lone.workspace.state / "setup").exists()
 
 
+def test_a_second_one_takes_the_page_over(lone):
+    first = Setup(lone)
+    second = Setup(lone)
+    status, _, errors = first.finish()
+    assert status == 1 and "another setup" in errors
+    assert first.get().status == 404
+    assert second.get().status == 200
+    assert second.stop()[0] == 1
+    assert not (lone.workspace.state / "setup").exists()
+
+
 def test_a_code_that_github_does_not_know_any_more_stores_nothing(lone):
     setup = Setup(lone)
     path = path_of(at_github(lone.sim.url, setup.get().body.decode()), lone)

@@ -179,7 +179,11 @@ static void test_new_code_voids_the_one_before(void **state)
     check_bool("codes", "differ", strcmp(place.code, second) != 0, true);
     check_int("first", "good", try_word(&place, SETUP_CODE, place.code, NOW), ERR_NOT_FOUND);
     check_int("second", "good", try_word(&place, SETUP_CODE, second, NOW), ERR_OK);
+    check_bool("first", "open by it", setup_is_open_by(place.dir, place.code, NOW), false);
+    check_bool("second", "open by it", setup_is_open_by(place.dir, second, NOW), true);
+    check_bool("expired", "open by it", setup_is_open_by(place.dir, second, NOW + SETUP_LIFE_S), false);
     setup_close(place.dir);
+    check_bool("closed", "open by it", setup_is_open_by(place.dir, second, NOW), false);
     check_int("closed", "good", try_word(&place, SETUP_CODE, second, NOW), ERR_NOT_FOUND);
     unmake(&place);
 }
