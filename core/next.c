@@ -409,6 +409,6 @@ void next_tell(cJSON *report, const struct outlook *outlook)
         next_of_merge_queue(report, list);
         if (outlook->dry_run)
             add(list, "This is a dry run: nothing is written to GitHub, and no CI is started.",
-                "prgate's operator, by setting dry_run = false");
+                "prgate's operator, by setting dry_run = false and another state_dir");
     }
 }

@@ -87,8 +87,8 @@ static void test_one_that_waits(void **state)
          "prgate, by itself", 0, 0},
         {"not configured", "\"ci\":\"none\"", AWAITING("untrusted"), "no section in the configuration",
          "prgate's operator", 0, NOT_CONFIGURED},
-        {"dry run", "\"ci\":\"none\"", AWAITING("untrusted"), "This is a dry run", "setting dry_run = false",
-         1, DRY_RUN},
+        {"dry run", "\"ci\":\"none\"", AWAITING("untrusted"), "This is a dry run",
+         "setting dry_run = false and another state_dir", 1, DRY_RUN},
     };
     check_rows(rows, COUNT_OF(rows));
 }
