@@ -461,10 +461,11 @@ static enum err_code recover_env(struct store *store, const struct boot_mark *ma
         return code;
     code = boot_mark_clear(mark, err);
     bool unsynced = store_is_unsynced(store->home);
+    /* From here on: on a disk that fails, which may be what others died of, a sync takes its time. */
+    atomic_store(&store->alone, true);
     if (code == ERR_OK && unsynced)
         code = store_rewrite_files(store->home, err);
     /* A crash or a failure before the end leaves it cleared, and the next one begins anew. */
-    atomic_store(&store->alone, true);
     if (code == ERR_OK)
         code = open_env(store, DB_RECOVER, err);
     atomic_store(&store->alone, false);
@@ -1296,6 +1297,9 @@ enum err_code store_checkpoint(struct store *store, struct err *err)
     struct err why = {0};
     pthread_rwlock_rdlock(&store->guard);
     int code = checkpoint(store);
+    /* At once, for the process may end before a transaction of its finds that out. */
+    if (code != 0 && store_sync_failed())
+        store_mark_unsynced(store->home, &why);
     pthread_rwlock_unlock(&store->guard);
     if (code == 0)
         return ERR_OK;

@@ -25,21 +25,19 @@ static const char mark[] = "unsynced";
 /* Of the process, since Berkeley DB hands its hook nothing but a descriptor. */
 static atomic_int failure; /* errno of the first sync that failed; 0 = none did */
 
+/* Returns an errno: Berkeley DB hands on what it gets from here, and does not ask again. */
 static int sync_file(int fd)
 {
     int number = atomic_load(&failure);
-    if (number == 0 && fdatasync(fd) == 0)
-        return 0;
-    if (number == 0 && errno == EINTR)
-        return -1; /* asked again */
-    if (number == 0) {
+    while (number == 0 && fdatasync(fd) != 0) {
+        if (errno == EINTR)
+            continue;
         number = errno;
         atomic_store(&failure, number);
         log_error("a sync failed: nothing is acknowledged until log and tables are written anew",
                   LOG_STR("error", strerror(number)));
     }
-    errno = number;
-    return -1;
+    return number;
 }
 
 static void set_hook(void)

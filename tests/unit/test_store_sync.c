@@ -213,6 +213,32 @@ static void test_nothing_is_acknowledged_while_syncs_fail(void **state)
     place_close(&place);
 }
 
+static enum err_code fill_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    static char value[2 * 1024 * 1024];
+    (void)arg;
+    return store_put(txn, TABLE_LEDGER, text("large"), (struct bytes){.data = value, .len = sizeof value},
+                     err);
+}
+
+/* Of a table: no transaction waits for it, and the process may end before the next one. */
+static void test_checkpoint_that_fails_is_told_to_all(void **state)
+{
+    (void)state;
+    struct place place;
+    struct err err = {0};
+    place_open(&place);
+    assert_int_equal(store_txn(place.store, fill_body, NULL, &err), ERR_OK);
+    atomic_store(&fail_next, 1);
+    check_str("failing", "checkpoint", err_code_name(store_checkpoint(place.store, &err)), "retry");
+    check_contains("failing", "text", err.text, strerror(EIO));
+    assert_true(is_marked(&place));
+    assert_int_equal(put(&place, "after", &err), ERR_OK);
+    assert_false(is_marked(&place));
+    assert_int_equal(store_checkpoint(place.store, &err), ERR_OK);
+    place_close(&place);
+}
+
 /* A process found the mark of one that ended before it could recover. */
 static void test_mark_of_another_process_has_all_written_anew(void **state)
 {
@@ -243,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_reader_does_not_return_before_what_it_read_is_on_disk),
         cmocka_unit_test(test_sync_that_failed_once_has_all_written_anew),
         cmocka_unit_test(test_nothing_is_acknowledged_while_syncs_fail),
+        cmocka_unit_test(test_checkpoint_that_fails_is_told_to_all),
         cmocka_unit_test(test_mark_of_another_process_has_all_written_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
