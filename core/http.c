@@ -257,6 +257,10 @@ static bool set_limits(struct http_curl *self, const char *url)
     /* A segment ".." that came from outside must not climb to another resource. */
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_ACCEPT_ENCODING, "gzip");
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* When a look-up takes too long, libcurl leaves its thread alone, and does not hold up all fibers until it ends. */
+    SET(CURLOPT_QUICK_EXIT, 1L);
+#endif
     SET(CURLOPT_ERRORBUFFER, self->error);
     return ok;
 }

@@ -3,6 +3,7 @@
  */
 #include "check.h"
 
+#include <curl/curl.h>
 #include <dlfcn.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -20,9 +21,15 @@ static const char OK_REPLY[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /* ---- names ---- */
 
-static atomic_int lookups, lookups_at_once, lookups_at_most;
+enum { SLOW_MS = 5000 };
 
-/* In the place of the C library's: libcurl calls this one. "hub.test" is this machine, "nowhere.test" does not exist. */
+static atomic_int lookups, lookups_at_once, lookups_at_most;
+static atomic_bool answers; /* who knows "slow.test" */
+
+/*
+ * In the place of the C library's: libcurl calls this one. "hub.test" is this machine, "nowhere.test" does not exist, and
+ * of "slow.test" nothing is heard for long.
+ */
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
 {
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
@@ -35,6 +42,8 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     if (now > atomic_load(&lookups_at_most))
         atomic_store(&lookups_at_most, now);
     usleep(50000); /* so that the others have come by now */
+    for (int ms = 0; strcmp(node, "slow.test") == 0 && !atomic_load(&answers) && ms < SLOW_MS; ms++)
+        usleep(1000);
     int code = strcmp(node, "hub.test") == 0 ? real("127.0.0.1", service, hints, out) : EAI_NONAME;
     atomic_fetch_sub(&lookups_at_once, 1);
     return code;
@@ -213,6 +222,26 @@ static void test_name_that_is_not_there(void **state)
     crowd_close(crowd);
 }
 
+/* Nobody but who asks for the name waits for it, and that one not for longer than its time-out. */
+static void test_name_of_which_nothing_is_heard(void **state)
+{
+    (void)state;
+    if (curl_version_info(CURLVERSION_NOW)->version_num < 0x075700)
+        skip();
+    struct crowd *crowd = crowd_open(MANY, 1);
+    count_lookups_anew();
+    atomic_store(&answers, false);
+    snprintf(crowd->url, sizeof crowd->url, "http://slow.test/");
+    all_ask(crowd, 2);
+    check_int("given up", "look-ups that go on", atomic_load(&lookups_at_once), 1);
+    for (int i = 0; i < 2; i++)
+        check_str("given up", "code", err_code_name(crowd->askers[i].code), "retry");
+    atomic_store(&answers, true);
+    while (atomic_load(&lookups_at_once) > 0)
+        usleep(1000);
+    crowd_close(crowd);
+}
+
 static void *rouse_soon(void *arg)
 {
     usleep(20000);
@@ -261,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_one_that_gets_no_answer),
         cmocka_unit_test(test_name_is_looked_up_once),
         cmocka_unit_test(test_name_that_is_not_there),
+        cmocka_unit_test(test_name_of_which_nothing_is_heard),
         cmocka_unit_test(test_rouse),
     };
     return cmocka_run_group_tests_name("http_hub", tests, setup, teardown);
