@@ -1,6 +1,7 @@
 #include "prgate/questions.h"
 
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +12,14 @@ enum { LOOK_EACH_MS = 10 }; /* a call to GitHub takes twenty times as long */
 
 struct asked {
     char *text;
+    uint64_t number; /* of no other, before or after */
     struct asked *next;
 };
 
 struct questions {
     pthread_mutex_t mutex;
     struct asked *first; /* as many as there are different ones: few */
+    uint64_t last_number;
 };
 
 struct questions *questions_open(void)
@@ -44,10 +47,12 @@ static struct asked **find(struct questions *questions, const char *text)
     return at;
 }
 
-static bool is_asked(struct questions *questions, const char *text)
+/* Still by the same one: another may have begun in the moment that this one has ended. */
+static bool is_asked(struct questions *questions, const char *text, uint64_t number)
 {
     pthread_mutex_lock(&questions->mutex);
-    bool asked = *find(questions, text) != NULL;
+    const struct asked *asking = *find(questions, text);
+    bool asked = asking != NULL && asking->number == number;
     pthread_mutex_unlock(&questions->mutex);
     return asked;
 }
@@ -61,10 +66,11 @@ bool questions_begin(struct questions *questions, const char *question)
     bool first = *at == NULL;
     if (first) {
         *at = mem_alloc(sizeof **at);
-        **at = (struct asked){.text = mem_strdup(question)};
+        **at = (struct asked){.text = mem_strdup(question), .number = ++questions->last_number};
     }
+    uint64_t number = (*at)->number;
     pthread_mutex_unlock(&questions->mutex);
-    while (!first && is_asked(questions, question))
+    while (!first && is_asked(questions, question, number))
         fiber_sleep_ms(LOOK_EACH_MS);
     return first;
 }

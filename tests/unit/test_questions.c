@@ -59,6 +59,36 @@ static void test_one_asks_and_the_others_wait(void **state)
     questions_close(questions);
 }
 
+/* Where GitHub does not answer, one asker may follow the other: nobody waits for all of them. */
+static void test_who_waits_does_not_wait_for_the_next_one(void **state)
+{
+    (void)state;
+    enum { FIRST, WAITS, NEXT, ALL };
+    struct err err = {0};
+    struct questions *questions = questions_open();
+    struct fibers *fibers = fibers_new();
+    struct asker askers[ALL];
+    for (int i = 0; i < ALL; i++)
+        askers[i] = (struct asker){.questions = questions, .question = "same"};
+    assert_int_equal(fibers_start(fibers, ask, &askers[FIRST], &err), ERR_OK);
+    assert_int_equal(fibers_start(fibers, ask, &askers[WAITS], &err), ERR_OK);
+    fibers_run(fibers);
+    fiber_wake(askers[FIRST].fiber);
+    assert_int_equal(fibers_start(fibers, ask, &askers[NEXT], &err), ERR_OK);
+    int wait_ms = fibers_run(fibers);
+    for (int looks = 0; looks < 5 && wait_ms >= 0; looks++, wait_ms = fibers_run(fibers))
+        fiber_sleep_ms(wait_ms);
+    check_bool("ended", "done", askers[FIRST].done, true);
+    check_bool("next", "first", askers[NEXT].first, true);
+    check_bool("next", "done", askers[NEXT].done, false);
+    check_bool("waited", "done", askers[WAITS].done, true);
+    fiber_wake(askers[NEXT].fiber);
+    fibers_run(fibers);
+    check_int("all", "left", (int)fibers_count(fibers), 0);
+    fibers_free(fibers);
+    questions_close(questions);
+}
+
 static void test_without(void **state)
 {
     (void)state;
@@ -72,6 +102,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_asks_and_the_others_wait),
+        cmocka_unit_test(test_who_waits_does_not_wait_for_the_next_one),
         cmocka_unit_test(test_without),
     };
     return cmocka_run_group_tests_name("questions", tests, NULL, NULL);
