@@ -1,6 +1,7 @@
 #include "footprint.h"
 
 #include <link.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,20 @@
 #include <malloc.h>
 #endif
 
+/* Relocation wrote to its code, too, as in libraries for 32-bit systems that were not compiled to be shared. */
+static bool has_text_relocations(const struct dl_phdr_info *info)
+{
+    uintptr_t at = 0;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_DYNAMIC)
+            at = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+    const ElfW(Dyn) *entry = (const void *)at; // NOLINT(performance-no-int-to-ptr)
+    for (; entry != NULL && entry->d_tag != DT_NULL; entry++)
+        if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL) != 0))
+            return true;
+    return false;
+}
+
 /*
  * Only of segments that are never writable: they are as in the file, and come from there again. Those that relocation wrote
  * to are protected afterwards, but were mapped writable, and would come back without it.
@@ -19,6 +34,8 @@ static int trim_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     (void)size, (void)arg;
+    if (has_text_relocations(info))
+        return 0;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
         if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0)
