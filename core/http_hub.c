@@ -237,7 +237,9 @@ void http_hub_rouse(struct http_hub *hub)
 enum err_code http_hub_open(struct http_hub **out, int exchanges_max, struct err *err)
 {
     CURLM *multi = curl_multi_init();
-    if (multi == NULL || curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)exchanges_max) != CURLM_OK ||
+    /* Without descriptors for it there are handles that nothing wakes: the first wake-up, which is for nothing, tells. */
+    if (multi == NULL || curl_multi_wakeup(multi) != CURLM_OK ||
+        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)exchanges_max) != CURLM_OK ||
         curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)exchanges_max) != CURLM_OK) {
         curl_multi_cleanup(multi);
         return err_set(err, ERR_FATAL, 0, "libcurl gives no handle for several exchanges at once");

@@ -5,9 +5,11 @@
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "crowd_server.h"
@@ -265,6 +267,24 @@ static void test_rouse(void **state)
     http_hub_close(NULL);
 }
 
+/* A hub that nothing rouses would be found out when work waits for it. */
+static void test_without_descriptors_there_is_no_hub(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct http_hub *hub;
+    struct rlimit before, none;
+    int next = open("/dev/null", O_RDONLY);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum err_code code = http_hub_open(&hub, 1, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    check_str("no descriptors", "code", err_code_name(code), "fatal");
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -292,6 +312,7 @@ int main(void)
         cmocka_unit_test(test_name_that_is_not_there),
         cmocka_unit_test(test_name_of_which_nothing_is_heard),
         cmocka_unit_test(test_rouse),
+        cmocka_unit_test(test_without_descriptors_there_is_no_hub),
     };
     return cmocka_run_group_tests_name("http_hub", tests, setup, teardown);
 }
