@@ -12,6 +12,8 @@
 #include <malloc.h>
 #endif
 
+enum { SEGMENTS_MAX = 16 }; /* of an object that are given back; linkers make three */
+
 /* Relocation wrote to its code, too, as in libraries for 32-bit systems that were not compiled to be shared. */
 static bool has_text_relocations(const struct dl_phdr_info *info)
 {
@@ -26,24 +28,33 @@ static bool has_text_relocations(const struct dl_phdr_info *info)
     return false;
 }
 
+static void give_back(uintptr_t start, uintptr_t end)
+{
+    /* Not supported, or not mapped like that: it stays. */
+    (void)madvise((void *)start, end - start, MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+}
+
 /*
  * Only of segments that are never writable: they are as in the file, and come from there again. Those that relocation wrote
  * to are protected afterwards, but were mapped writable, and would come back without it.
+ *
+ * The table of segments lies in the first of them, and to read it after that has gone would map it again, with the 15
+ * pages beside it, for each library.
  */
 static int trim_object(struct dl_phdr_info *info, size_t size, void *arg)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    ElfW(Phdr) segments[SEGMENTS_MAX];
+    size_t count = 0;
     (void)size, (void)arg;
     if (has_text_relocations(info))
         return 0;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-        if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W) != 0)
-            continue;
-        uintptr_t start = (info->dlpi_addr + segment->p_vaddr) / page * page;
-        uintptr_t end = info->dlpi_addr + segment->p_vaddr + segment->p_memsz;
-        /* Not supported, or not mapped like that: it stays. */
-        (void)madvise((void *)start, end - start, MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+    for (int i = 0; i < info->dlpi_phnum && count < SEGMENTS_MAX; i++)
+        if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_W) == 0)
+            segments[count++] = info->dlpi_phdr[i];
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t start = info->dlpi_addr + segments[i].p_vaddr;
+        give_back(start / page * page, start + segments[i].p_memsz);
     }
     return 0;
 }
@@ -62,7 +73,7 @@ static void trim_regions(void)
         uintptr_t start = (uintptr_t)strtoull(line, &at, 16);
         uintptr_t end = *at == '-' ? (uintptr_t)strtoull(at + 1, &at, 16) : 0;
         if (start < end && strncmp(at, " rw-s ", 6) == 0)
-            (void)madvise((void *)start, end - start, MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+            give_back(start, end);
     }
     fclose(maps);
 }
