@@ -54,7 +54,7 @@ struct run {
     int64_t step_us;     /* when this step began, clock_monotonic_us() */
 
     struct facts facts;
-    struct decision decision;
+    struct decision *decision; /* in decide_learnt() only: too large to be held while GitHub is asked */
     struct act_result result;
     int64_t duration_ms;
     const char *note;
@@ -282,8 +282,8 @@ static enum err_code postpone_failure(struct run *run, const struct err *why, st
 static enum err_code append_intents(struct store_txn *txn, struct run *run, struct err *err)
 {
     enum err_code code = ERR_OK;
-    for (unsigned i = 0; i < run->decision.intent_count && code == ERR_OK; i++) {
-        struct intent *intent = &run->decision.intents[i];
+    for (unsigned i = 0; i < run->decision->intent_count && code == ERR_OK; i++) {
+        struct intent *intent = &run->decision->intents[i];
         memcpy(intent->delivery, run->event.delivery, sizeof intent->delivery);
         intent->created_ms = run->now_ms;
         code = table_append_intent(txn, &run->record, intent, err);
@@ -293,7 +293,7 @@ static enum err_code append_intents(struct store_txn *txn, struct run *run, stru
 
 static enum err_code add_to_ledger(struct store_txn *txn, struct run *run, struct err *err)
 {
-    struct ledger_decision entry = {.event = &run->event, .facts = &run->facts, .decision = &run->decision};
+    struct ledger_decision entry = {.event = &run->event, .facts = &run->facts, .decision = run->decision};
     return ledger_add_decision(txn, &run->record, &entry, run->now_ms, err);
 }
 
@@ -330,17 +330,17 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
                                                .event = &run->event,
                                                .facts = &run->facts,
                                                .now_ms = run->now_ms,
-                                               .decision = &run->decision},
+                                               .decision = run->decision},
                          err);
     if (code != ERR_OK)
         return code;
-    if (run->decision.rule == RULE_LATER) {
-        run->record.due_ms = run->decision.later_ms;
+    if (run->decision->rule == RULE_LATER) {
+        run->record.due_ms = run->decision->later_ms;
         return table_put_record(txn, &run->record, err);
     }
     run->next_made = run->record.next_intent;
     code = take_event(txn, run, err);
-    if (code == ERR_OK && run->decision.drop_intents)
+    if (code == ERR_OK && run->decision->drop_intents)
         code = table_drop_intents(txn, &run->pr, err);
     if (code == ERR_OK)
         code = append_intents(txn, run, err);
@@ -383,11 +383,11 @@ static enum err_code set_down(struct run *run, const char *note, struct err *err
 static void tell_decision(const struct run *run)
 {
     char name[PR_NAME_SIZE];
-    bool later = run->decision.rule == RULE_LATER;
+    bool later = run->decision->rule == RULE_LATER;
     log_info("decided", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
              LOG_STR("event", event_action_name(run->event.action)),
-             LOG_STR("sender", run->event.sender.login), LOG_STR("rule", rule_name(run->decision.rule)),
-             LOG_STR("head", run->record.view.head.hex), LOG_INT("intents", run->decision.intent_count));
+             LOG_STR("sender", run->event.sender.login), LOG_STR("rule", rule_name(run->decision->rule)),
+             LOG_STR("head", run->record.view.head.hex), LOG_INT("intents", run->decision->intent_count));
     metrics_add(run->gate->metrics, later ? METRIC_DECIDED_LATER : METRIC_DECIDED);
     if (!later)
         metrics_observe(run->gate->metrics, HISTOGRAM_DECISION, clock_monotonic_us() - run->step_us);
@@ -413,6 +413,20 @@ static enum err_code learn_facts(struct run *run, struct err *err)
     return code;
 }
 
+/* Once all facts are learnt. */
+static enum err_code decide_learnt(struct run *run, struct err *err)
+{
+    run->decision = mem_alloc(sizeof *run->decision);
+    enum err_code code = store_txn(run->gate->store, decide_body, run, err);
+    if (code == ERR_OK)
+        tell_decision(run);
+    if (code == ERR_OK && run->made_from == UINT64_MAX && run->decision->rule != RULE_LATER)
+        run->made_from = run->next_made;
+    free(run->decision);
+    run->decision = NULL;
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
 static enum err_code decide_event(struct run *run, struct err *err)
 {
     if (run->policy == NULL)
@@ -436,12 +450,7 @@ static enum err_code decide_event(struct run *run, struct err *err)
     case ERR_FATAL:
         return postpone_failure(run, &why, err);
     }
-    enum err_code code = store_txn(run->gate->store, decide_body, run, err);
-    if (code == ERR_OK)
-        tell_decision(run);
-    if (code == ERR_OK && run->made_from == UINT64_MAX && run->decision.rule != RULE_LATER)
-        run->made_from = run->next_made;
-    return code == ERR_NOT_FOUND ? ERR_OK : code;
+    return decide_learnt(run, err);
 }
 
 /* ---- act --------------------------------------------------------------------- */
