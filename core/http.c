@@ -14,10 +14,7 @@
 #error "prgate needs libcurl 7.85.0 or later"
 #endif
 
-enum {
-    REDIRECTS_MAX = 5,
-    READ_SIZE = 4096 /* at once; libcurl keeps that much for each exchange, 16 kB if not told */
-};
+enum { REDIRECTS_MAX = 5 };
 
 struct http_curl {
     struct http http; /* first: a `struct http *` is a pointer to the whole */
@@ -260,7 +257,6 @@ static bool set_limits(struct http_curl *self, const char *url)
     /* A segment ".." that came from outside must not climb to another resource. */
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_ACCEPT_ENCODING, "gzip");
-    SET(CURLOPT_BUFFERSIZE, (long)READ_SIZE);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* When a look-up takes too long, libcurl leaves its thread alone, and does not hold up all fibers until it ends. */
     SET(CURLOPT_QUICK_EXIT, 1L);
