@@ -7,12 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
-enum { SEGMENTS_MAX = 16 }; /* of an object that are given back; linkers make three */
+enum {
+    SEGMENTS_MAX = 16,    /* of an object that are given back; linkers make three */
+    REST_CPU_US = 5000,   /* from one look to the next; what runs by itself needs less */
+    REST_LOOKS = 5,       /* at rest, before it is worth it */
+    FAULTS_AT_LEAST = 500 /* since it was last trimmed; what runs by itself causes some hundred */
+};
 
 /* Relocation wrote to its code, too, as in libraries for 32-bit systems that were not compiled to be shared. */
 static bool has_text_relocations(const struct dl_phdr_info *info)
@@ -85,4 +91,30 @@ void footprint_trim(void)
     malloc_trim(0);
 #endif
     dl_iterate_phdr(trim_object, NULL);
+}
+
+bool footprint_is_due(struct footprint *footprint, int64_t cpu_us, int64_t faults)
+{
+    bool at_rest = cpu_us - footprint->cpu_us <= REST_CPU_US;
+    footprint->cpu_us = cpu_us;
+    footprint->rest = at_rest ? footprint->rest + 1 : 0;
+    if (footprint->rest < REST_LOOKS || faults - footprint->faults < FAULTS_AT_LEAST)
+        return false;
+    footprint->faults = faults;
+    footprint->rest = 0;
+    return true;
+}
+
+static int64_t in_us(const struct timeval *time)
+{
+    return (int64_t)time->tv_sec * 1000000 + time->tv_usec;
+}
+
+void footprint_look(struct footprint *footprint)
+{
+    struct rusage use;
+    if (getrusage(RUSAGE_SELF, &use) != 0)
+        return;
+    if (footprint_is_due(footprint, in_us(&use.ru_utime) + in_us(&use.ru_stime), use.ru_minflt))
+        footprint_trim();
 }

@@ -8,7 +8,26 @@
 #ifndef PRGATE_FOOTPRINT_H
 #define PRGATE_FOOTPRINT_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* Once everything is set up, and the store is open. Other threads may run. */
 void footprint_trim(void);
+
+/* What was seen of this process so far; {0} at first. One thread's. */
+struct footprint {
+    int64_t cpu_us;
+    int64_t faults; /* when it was last trimmed */
+    unsigned rest;  /* looks in a row that found it at rest */
+};
+
+/*
+ * Whether it is to be trimmed: it has been at rest for several looks, and much was mapped since the last time. `cpu_us`
+ * and `faults` are what it has used since its start. Only counts.
+ */
+bool footprint_is_due(struct footprint *footprint, int64_t cpu_us, int64_t faults);
+
+/* About once a second: trims again what a load has left behind, once the process is at rest. */
+void footprint_look(struct footprint *footprint);
 
 #endif

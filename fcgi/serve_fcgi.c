@@ -24,6 +24,7 @@ struct server {
     struct crew *crew;
     struct sweep *sweep;
     struct connections *connections;
+    struct footprint footprint;
     struct acceptor *acceptors;
     int acceptor_count;
     bool looks_for_app; /* the configuration awaits one: to be read anew when it comes */
@@ -249,6 +250,7 @@ static bool wait_for_reload(struct server *server)
     int number;
     while ((number = sigtimedwait(&awaited, NULL, &poll)) <= 0) {
         cut_overdue(server);
+        footprint_look(&server->footprint);
         if (app_has_come(server)) {
             log_info("a GitHub App was set up: reloading", LOG_STR("app_dir", server->gate.config->app_dir));
             return true;

@@ -87,11 +87,38 @@ static void test_giving_back_does_not_map_it_again(void **state)
     assert_true(away >= 50); /* some are needed to look at all */
 }
 
+/* How many of `looks`, a second apart, find that it is due. */
+static unsigned count_due(struct footprint *footprint, unsigned looks, int64_t *cpu_us, int64_t cpu_each_us,
+                          int64_t faults)
+{
+    unsigned due = 0;
+    for (unsigned i = 0; i < looks; i++)
+        due += footprint_is_due(footprint, *cpu_us += cpu_each_us, faults);
+    return due;
+}
+
+static void test_trimmed_once_after_a_load(void **state)
+{
+    (void)state;
+    struct footprint footprint = {0};
+    int64_t cpu_us = 0;
+    check_u64("under load", "due", count_due(&footprint, 20, &cpu_us, 100000, 5000), 0);
+    check_u64("just after it", "due", count_due(&footprint, 4, &cpu_us, 1000, 5000), 0);
+    check_u64("at rest", "due", count_due(&footprint, 1, &cpu_us, 1000, 5000), 1);
+    check_u64("at rest, for long", "due", count_due(&footprint, 20, &cpu_us, 1000, 5100), 0);
+    check_u64("after a second load", "due", count_due(&footprint, 20, &cpu_us, 1000, 9000), 1);
+    check_u64("under a third", "due", count_due(&footprint, 1, &cpu_us, 100000, 20000), 0);
+    check_u64("hardly at rest", "due", count_due(&footprint, 4, &cpu_us, 1000, 20000), 0);
+    check_u64("a fourth", "due", count_due(&footprint, 1, &cpu_us, 100000, 20000), 0);
+    check_u64("rest begins anew", "due", count_due(&footprint, 4, &cpu_us, 1000, 20000), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_less_is_mapped_and_all_works_on),
         cmocka_unit_test(test_giving_back_does_not_map_it_again),
+        cmocka_unit_test(test_trimmed_once_after_a_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
