@@ -1277,6 +1277,15 @@ enum err_code store_prev(struct store_txn *txn, enum store_table table, struct b
     return db_error(txn, code, table, err);
 }
 
+bool store_keep_regions(struct store *store, void (*call)(void))
+{
+    if (pthread_rwlock_tryrdlock(&store->guard) != 0)
+        return false;
+    call();
+    pthread_rwlock_unlock(&store->guard);
+    return true;
+}
+
 /* The caller holds the guard. Log files that somebody copies at this moment stay. */
 static int checkpoint(struct store *store)
 {

@@ -65,7 +65,10 @@ static int trim_object(struct dl_phdr_info *info, size_t size, void *arg)
     return 0;
 }
 
-/* Berkeley DB touches every page of its regions, which are shared with the others, and stay in the file. */
+/*
+ * Berkeley DB touches every page of its regions, which are shared with the others, and stay in the file. To be called with the
+ * regions kept: where one was unmapped meanwhile, another thread's memory may lie by now, which is in no file.
+ */
 static void trim_regions(void)
 {
     char line[4400], *at;
@@ -84,9 +87,9 @@ static void trim_regions(void)
     fclose(maps);
 }
 
-void footprint_trim(void)
+void footprint_trim(struct store *store)
 {
-    trim_regions();
+    (void)store_keep_regions(store, trim_regions); /* else it is opened anew, and they are new */
 #ifdef __GLIBC__
     malloc_trim(0);
 #endif
@@ -110,11 +113,11 @@ static int64_t in_us(const struct timeval *time)
     return (int64_t)time->tv_sec * 1000000 + time->tv_usec;
 }
 
-void footprint_look(struct footprint *footprint)
+void footprint_look(struct footprint *footprint, struct store *store)
 {
     struct rusage use;
     if (getrusage(RUSAGE_SELF, &use) != 0)
         return;
     if (footprint_is_due(footprint, in_us(&use.ru_utime) + in_us(&use.ru_stime), use.ru_minflt))
-        footprint_trim();
+        footprint_trim(store);
 }

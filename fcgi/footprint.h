@@ -11,8 +11,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "prgate/store.h"
+
 /* Once everything is set up, and the store is open. Other threads may run. */
-void footprint_trim(void);
+void footprint_trim(struct store *store);
 
 /* What was seen of this process so far; {0} at first. One thread's. */
 struct footprint {
@@ -28,6 +30,6 @@ struct footprint {
 bool footprint_is_due(struct footprint *footprint, int64_t cpu_us, int64_t faults);
 
 /* About once a second: trims again what a load has left behind, once the process is at rest. */
-void footprint_look(struct footprint *footprint);
+void footprint_look(struct footprint *footprint, struct store *store);
 
 #endif

@@ -152,7 +152,7 @@ static bool start(struct server *server, const struct config *config, struct err
     if (config->awaits_app)
         log_warning("no GitHub App is set up yet, webhooks are answered with 503: run prgatectl setup",
                     LOG_STR("app_dir", config->app_dir));
-    footprint_trim();
+    footprint_trim(server->gate.store);
     log_info("ready", LOG_INT("accept_threads", config->accept_threads),
              LOG_INT("drain_threads", config->drain_threads),
              LOG_INT("pulls_in_progress", config->pulls_in_progress),
@@ -250,7 +250,7 @@ static bool wait_for_reload(struct server *server)
     int number;
     while ((number = sigtimedwait(&awaited, NULL, &poll)) <= 0) {
         cut_overdue(server);
-        footprint_look(&server->footprint);
+        footprint_look(&server->footprint, server->gate.store);
         if (app_has_come(server)) {
             log_info("a GitHub App was set up: reloading", LOG_STR("app_dir", server->gate.config->app_dir));
             return true;

@@ -74,6 +74,12 @@ void store_close(struct store *store);
 /* Is there one already? store_open() else makes it. */
 bool store_is_there(const char *state_dir);
 
+/*
+ * Calls `call` while no thread opens or closes the environment: the regions stay mapped where they are. False: one does at this
+ * moment, and nothing was called. Never waits.
+ */
+bool store_keep_regions(struct store *store, void (*call)(void));
+
 typedef enum err_code store_body(struct store_txn *txn, void *arg, struct err *err);
 
 /* ERR_RETRY: no transaction got through for seconds, or the disk is full. */

@@ -46,7 +46,7 @@ static void test_less_is_mapped_and_all_works_on(void **state)
     unsigned long mapped = mapped_kb();
     if (mapped == 0)
         skip(); /* elsewhere than on Linux */
-    footprint_trim();
+    footprint_trim(f.gate.store);
     assert_true(mapped_kb() < mapped);
     digest(after);
     assert_memory_equal(before, after, 32);
@@ -80,8 +80,11 @@ static int beginnings_away_percent(void)
 static void test_giving_back_does_not_map_it_again(void **state)
 {
     (void)state;
-    footprint_trim();
+    struct fixture f;
+    fixture_open(&f, "");
+    footprint_trim(f.gate.store);
     int away = beginnings_away_percent();
+    fixture_close(&f);
     if (away < 0)
         skip();
     assert_true(away >= 50); /* some are needed to look at all */
