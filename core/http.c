@@ -14,7 +14,10 @@
 #error "prgate needs libcurl 7.85.0 or later"
 #endif
 
-enum { REDIRECTS_MAX = 5 };
+enum {
+    REDIRECTS_MAX = 5,
+    READ_SIZE = 4096 /* at once; libcurl holds that much for each exchange, 16 kB if not told */
+};
 
 struct http_curl {
     struct http http; /* first: a `struct http *` is a pointer to the whole */
@@ -265,6 +268,25 @@ static bool set_limits(struct http_curl *self, const char *url)
     return ok;
 }
 
+/*
+ * Options go, connections stay: no exchange inherits a body or a header from the one before.
+ *
+ * After an exchange that failed libcurl may hold on to what it reads into, and then refuses any size, the same one
+ * included: such a handle has done its duty.
+ */
+static bool renew(struct http_curl *self)
+{
+    curl_easy_reset(self->curl);
+    if (curl_easy_setopt(self->curl, CURLOPT_BUFFERSIZE, (long)READ_SIZE) == CURLE_OK)
+        return true;
+    CURL *next = curl_easy_init();
+    if (next == NULL)
+        return false;
+    curl_easy_cleanup(self->curl);
+    self->curl = next;
+    return curl_easy_setopt(next, CURLOPT_BUFFERSIZE, (long)READ_SIZE) == CURLE_OK;
+}
+
 static bool set_callbacks(CURL *curl, struct exchange *exchange)
 {
     bool ok = true;
@@ -366,13 +388,10 @@ static enum err_code http_perform(struct http *http, const struct http_request *
     struct curl_slist *headers = NULL;
     http_reply_clear(reply);
     self->error[0] = '\0';
-    /* Options go, connections stay: no exchange inherits a body or a header from the one before. */
-    curl_easy_reset(self->curl);
-
     enum err_code code = add_headers(&headers, request, err);
     if (code != ERR_OK)
         goto out;
-    if (!set_limits(self, request->url) || !set_callbacks(self->curl, &exchange) ||
+    if (!renew(self) || !set_limits(self, request->url) || !set_callbacks(self->curl, &exchange) ||
         !set_stop(self->curl, self->stop) || !set_request(self->curl, request, headers)) {
         code = err_set(err, ERR_RETRY, 0, "libcurl refuses an option, or is out of memory");
         goto out;
