@@ -1,5 +1,5 @@
 /*
- * footprint: what only the start needed of programs and libraries does not stay in this process's memory.
+ * footprint: what only the start, or a load, needed of programs and libraries does not stay in this process's memory.
  *
  * To start, the linker and each library's set-up touch most of what is mapped, some ten MiB, and the kernel maps what lies
  * beside it. All of that is in the page cache, for all processes at once, but counts for each of them (RSS), and limits
