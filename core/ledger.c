@@ -3,6 +3,8 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#include "prgate/text.h"
+
 enum { LEDGER_VERSION = 1 };
 
 static cJSON *new_entry(const char *kind, const char *delivery, int64_t now_ms)
@@ -181,7 +183,7 @@ static void restore_action(struct record *record, const cJSON *entry)
     if (strcmp(text_of(entry, "action"), "trigger") != 0 || !sha_parse(&sha, text_of(entry, "sha")))
         return;
     const cJSON *time = cJSON_GetObjectItemCaseSensitive(entry, "time");
-    int64_t at_ms = cJSON_IsNumber(time) ? (int64_t)time->valuedouble : 0;
+    int64_t at_ms = cJSON_IsNumber(time) ? text_int64(time->valuedouble) : 0;
     for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
         if (strcmp(text_of(entry, "outcome"), outcomes[i].outcome) != 0)
             continue;

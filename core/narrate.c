@@ -120,7 +120,7 @@ static void tell_other_fact(const cJSON *fact, struct buf *out)
     else if (cJSON_IsBool(fact))
         buf_adds(out, cJSON_IsTrue(fact) ? "yes" : "no");
     else if (cJSON_IsNumber(fact))
-        buf_addf(out, "%" PRId64, (int64_t)fact->valuedouble);
+        buf_addf(out, "%" PRId64, text_int64(fact->valuedouble));
 }
 
 static void add_fact(cJSON *list, struct buf *sentence)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "prgate/tables.h"
+#include "prgate/text.h"
 
 #ifndef PRGATE_VERSION
 #define PRGATE_VERSION "0"
@@ -395,7 +396,7 @@ const char *report_text(const cJSON *object, const char *name)
 int64_t report_number(const cJSON *object, const char *name)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) ? (int64_t)item->valuedouble : 0;
+    return cJSON_IsNumber(item) ? text_int64(item->valuedouble) : 0;
 }
 
 const char *report_ci(const cJSON *head, char out[REPORT_CI_SIZE])

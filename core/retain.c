@@ -105,7 +105,7 @@ static bool ledger_is_older(const struct batch *batch, const struct buf *value, 
     const cJSON *time = cJSON_GetObjectItemCaseSensitive(entry, "time");
     const char *action = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "action"));
     bool trigger = action != NULL && strcmp(action, intent_kind_name(INTENT_TRIGGER)) == 0;
-    bool older = !trigger && cJSON_IsNumber(time) && is_older(batch, (int64_t)time->valuedouble, days);
+    bool older = !trigger && cJSON_IsNumber(time) && is_older(batch, text_int64(time->valuedouble), days);
     cJSON_Delete(entry);
     return older;
 }

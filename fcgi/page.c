@@ -133,7 +133,7 @@ static const char *text_of(const cJSON *item, char number[32])
         return item->valuestring;
     number[0] = '\0';
     if (cJSON_IsNumber(item))
-        snprintf(number, 32, "%" PRId64, (int64_t)item->valuedouble);
+        snprintf(number, 32, "%" PRId64, text_int64(item->valuedouble));
     return number;
 }
 

@@ -70,4 +70,7 @@ void text_add_printable(struct buf *out, const char *text);
 /* A value of key=value: plain words as they are, anything else in quotes and escaped. */
 void text_add_log(struct buf *out, const char *text);
 
+/* A number of JSON, which has no bounds: beyond those of the type it is the bound, and 0 if it is not a number. */
+int64_t text_int64(double number);
+
 #endif

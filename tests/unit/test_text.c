@@ -1,5 +1,7 @@
 #include "prgate/text.h"
 
+#include <math.h>
+
 #include "check.h"
 #include "prgate/buf.h"
 
@@ -498,6 +500,28 @@ static void log_escapes(void **state)
     check_escapes(text_add_log, rows, COUNT_OF(rows));
 }
 
+static void numbers_of_json(void **state)
+{
+    static const struct {
+        double number;
+        int64_t want;
+    } rows[] = {
+        {0, 0},
+        {-1.9, -1},
+        {1764547200000.0, 1764547200000},
+        {1e101, INT64_MAX},
+        {-1e101, INT64_MIN},
+        {9223372036854775808.0, INT64_MAX},
+        {9223372036854774784.0, 9223372036854774784},
+        {-9223372036854775808.0, INT64_MIN},
+        {NAN, 0},
+        {INFINITY, INT64_MAX},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_int_equal(text_int64(rows[i].number), rows[i].want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +535,7 @@ int main(void)
         cmocka_unit_test(labels_and_deliveries),
         cmocka_unit_test(folding),
         cmocka_unit_test(numbers),
+        cmocka_unit_test(numbers_of_json),
         cmocka_unit_test(times),
         cmocka_unit_test(every_day_survives_the_round_trip),
         cmocka_unit_test(times_out_of_range_are_clamped),
