@@ -554,10 +554,9 @@ void text_add_log(struct buf *out, const char *text)
 
 int64_t text_int64(double number)
 {
-    /* 2^63 itself does not fit, and no double lies between it and INT64_MAX. */
-    if (number >= 9223372036854775808.0)
-        return INT64_MAX;
-    if (number <= -9223372036854775808.0)
-        return INT64_MIN;
+    if (number >= (double)TEXT_INT_MAX)
+        return TEXT_INT_MAX;
+    if (number <= (double)-TEXT_INT_MAX)
+        return -TEXT_INT_MAX;
     return number == number ? (int64_t)number : 0;
 }

@@ -70,7 +70,11 @@ void text_add_printable(struct buf *out, const char *text);
 /* A value of key=value: plain words as they are, anything else in quotes and escaped. */
 void text_add_log(struct buf *out, const char *text);
 
-/* A number of JSON, which has no bounds: beyond those of the type it is the bound, and 0 if it is not a number. */
+/*
+ * A number of JSON, which has no bounds: beyond 2^53, where doubles begin to skip numbers, it is that; 0 if it is not a number.
+ * So sums of a few fit, whatever was read.
+ */
+#define TEXT_INT_MAX (INT64_C(1) << 53)
 int64_t text_int64(double number);
 
 #endif
