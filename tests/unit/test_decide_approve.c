@@ -679,19 +679,25 @@ static void expect_new_commit_waits(const struct life *life, const char *row)
     check_str(row, "waits for", wait_reason_name(head_now(life)->check_reason), "untrusted");
 }
 
-static void test_button_of_an_old_commit_approves_nothing(void **state)
+/* A yes of that kind to a commit that is the head no more, in whatever order it and the push come. */
+static void check_old_commit_stays_unapproved(enum event_action yes, const struct user *who, enum rule rule)
 {
-    (void)state;
     struct life life;
     begin_pushed(&life);
     int from = life.count;
-    happen(&life, EVENT_BUTTON, &approver, 150);
+    happen(&life, yes, who, 150);
     push(&life, sha_a, &author, 151);
     deliver_in_every_order(&life, from, expect_new_commit_waits);
     deliver(&life, &life.events[from]);
-    expect(&life, RULE_BUTTON_OLD);
+    expect(&life, rule);
     assert_int_equal(life.decision.intent_count, 0);
     record_release(&life.record);
+}
+
+static void test_button_of_an_old_commit_approves_nothing(void **state)
+{
+    (void)state;
+    check_old_commit_stays_unapproved(EVENT_BUTTON, &approver, RULE_BUTTON_OLD);
 }
 
 static void test_button_by_somebody_who_may_not_is_told(void **state)
@@ -789,16 +795,7 @@ static void test_operator_approves_and_nobody_is_asked(void **state)
 static void test_operator_s_yes_to_an_old_commit_approves_nothing(void **state)
 {
     (void)state;
-    struct life life;
-    begin_pushed(&life);
-    int from = life.count;
-    happen(&life, EVENT_OPERATOR_APPROVE, &operator, 150);
-    push(&life, sha_a, &author, 151);
-    deliver_in_every_order(&life, from, expect_new_commit_waits);
-    deliver(&life, &life.events[from]);
-    expect(&life, RULE_OPERATOR_OLD);
-    assert_int_equal(life.decision.intent_count, 0);
-    record_release(&life.record);
+    check_old_commit_stays_unapproved(EVENT_OPERATOR_APPROVE, &operator, RULE_OPERATOR_OLD);
 }
 
 /* Refused, and said so at once: it does not come back later. */
