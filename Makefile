@@ -41,7 +41,7 @@ CORE = err buf clock pr text log fiber secrecy codec signature key \
 	github_check github_actions github_runs github_hooks github_app app_dir github_manifest github_policy manifest \
 	setup trigger wording wording_policy wording_messages \
 	boot fence turn store_sync store store_backup tables visible health heads budget contents ledger alive dump claims metrics salvage \
-	shared_tokens questions gate dead pace repos files trust forget act_runs act_policy act inbox wake drain crew retain redeliver \
+	shared_tokens questions gate dead pace repos files forget trust act_runs act_policy act inbox wake drain crew retain redeliver \
 	reconcile sweep report board next narrate inspect inspect_github
 FCGI = web door page templates query present status setup_page monitor routes connections reload footprint serve_fcgi serve_cgi main
 CLI = cli cli_errors cmd_app_manifest cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_explain cmd_operate cmd_replay cmd_setup cmd_simulate \

@@ -5,9 +5,47 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "prgate/codec.h"
 #include "prgate/text.h"
 
 enum { ROWS_AT_ONCE = 64, PREFIX_SIZE = 160 };
+
+/* ---- the count of changes -------------------------------------------------- */
+
+static const struct bytes count_key = {.data = "rights", .len = 6};
+
+/* None, or a damaged one, is zero: the next change makes it anew. */
+enum err_code forget_count(struct store_txn *txn, uint64_t *changes, struct err *err)
+{
+    struct buf value;
+    buf_init(&value);
+    *changes = 0;
+    enum err_code code = store_get(txn, TABLE_SHARED, count_key, STORE_READ, &value, err);
+    if (code == ERR_OK) {
+        struct decoder d = decode_start(value.data, value.len);
+        uint64_t count = decode_u64(&d);
+        *changes = decode_done(&d) ? count : 0;
+    }
+    buf_release(&value);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
+static enum err_code count_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct buf value;
+    uint64_t changes;
+    (void)arg;
+    enum err_code code = forget_count(txn, &changes, err);
+    if (code != ERR_OK)
+        return code;
+    buf_init(&value);
+    encode_u64(&value, changes + 1);
+    code = store_put(txn, TABLE_SHARED, count_key, buf_bytes(&value), err);
+    buf_release(&value);
+    return code;
+}
+
+/* ---- the answers ----------------------------------------------------------- */
 
 /* One walk over the answers whose question starts with `prefix`: see trust.c for the keys. */
 struct walk {
@@ -89,6 +127,9 @@ enum err_code forget_answers(struct store *store, const struct trust_change *cha
     if (change->organization[0] != '\0')
         snprintf(teams.prefix, sizeof teams.prefix, "team/%s/", change->organization);
     *dropped = 0;
-    enum err_code code = drop(store, &permissions, dropped, err);
+    /* First the count: what was asked before is kept before it, and dropped below, or not at all. */
+    enum err_code code = store_txn(store, count_body, NULL, err);
+    if (code == ERR_OK)
+        code = drop(store, &permissions, dropped, err);
     return code == ERR_OK ? drop(store, &teams, dropped, err) : code;
 }

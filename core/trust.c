@@ -8,6 +8,7 @@
 #include "prgate/clock.h"
 #include "prgate/codec.h"
 #include "prgate/files.h"
+#include "prgate/forget.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
 
@@ -20,6 +21,10 @@ struct answer {
     int64_t learnt_ms;
     struct user user; /* of identity; the number of the others is in user.id */
     bool asking;      /* others in this process wait for it */
+    int64_t ttl_ms;
+    bool fresh;       /* it was kept, and counts */
+    bool counted;     /* else: the next is known */
+    uint64_t changes; /* of rights that were heard of before GitHub is asked: see forget.h */
 };
 
 static struct bytes answer_key(const struct answer *answer)
@@ -33,48 +38,56 @@ static enum err_code recall_body(struct store_txn *txn, void *arg, struct err *e
     struct buf value;
     store_need_not_wait(txn); /* the decision does */
     buf_init(&value);
+    answer->fresh = false;
     enum err_code code = store_get(txn, TABLE_TRUST, answer_key(answer), STORE_READ, &value, err);
     if (code == ERR_OK) {
         struct decoder d = decode_start(value.data, value.len);
         answer->learnt_ms = decode_i64(&d);
         decode_user(&d, &answer->user);
-        if (!decode_done(&d))
-            code = err_set(err, ERR_NOT_FOUND, 0, "damaged, to be asked anew");
+        int64_t age_ms = clock_now_ms() - answer->learnt_ms;
+        answer->fresh = decode_done(&d) && age_ms >= 0 && age_ms < answer->ttl_ms;
     }
     buf_release(&value);
+    if (code == ERR_NOT_FOUND || (code == ERR_OK && !answer->fresh))
+        code = forget_count(txn, &answer->changes, err);
     return code;
 }
 
+/* Not if rights changed since it was asked for: it may be of before. */
 static enum err_code keep_body(struct store_txn *txn, void *arg, struct err *err)
 {
     const struct answer *answer = arg;
     struct buf value;
+    uint64_t changes;
+    enum err_code code = forget_count(txn, &changes, err);
+    if (code != ERR_OK || changes != answer->changes)
+        return code;
     buf_init(&value);
     encode_i64(&value, answer->learnt_ms);
     encode_user(&value, &answer->user);
-    enum err_code code = store_put(txn, TABLE_TRUST, answer_key(answer), buf_bytes(&value), err);
+    code = store_put(txn, TABLE_TRUST, answer_key(answer), buf_bytes(&value), err);
     buf_release(&value);
     return code;
 }
 
-static bool look_up(const struct gate *gate, struct answer *answer, int64_t ttl_s)
+static bool look_up(const struct gate *gate, struct answer *answer)
 {
     struct err err;
-    if (store_txn(gate->store, recall_body, answer, &err) != ERR_OK)
-        return false;
-    int64_t age = clock_now_ms() - answer->learnt_ms;
-    return age >= 0 && age < ttl_s * INT64_C(1000);
+    bool looked = store_txn(gate->store, recall_body, answer, &err) == ERR_OK;
+    answer->counted = looked && !answer->fresh;
+    return looked && answer->fresh;
 }
 
 /* False: GitHub is to be asked, and keep() to be called whatever comes of it: others may be waiting. */
 static bool recall_for(const struct gate *gate, struct answer *answer, int64_t ttl_s)
 {
-    if (look_up(gate, answer, ttl_s))
+    answer->ttl_ms = ttl_s * 1000;
+    if (look_up(gate, answer))
         return true;
     if (ttl_s == 0) /* another's answer would not count */
         return false;
     answer->asking = questions_begin(gate->questions, answer->question);
-    return !answer->asking && look_up(gate, answer, ttl_s);
+    return !answer->asking && look_up(gate, answer);
 }
 
 static void end_question(const struct gate *gate, struct answer *answer)
@@ -97,7 +110,7 @@ static void keep(const struct gate *gate, struct answer *answer, enum err_code c
 {
     struct err err;
     answer->learnt_ms = clock_now_ms();
-    if (code == ERR_OK && store_txn(gate->store, keep_body, answer, &err) != ERR_OK)
+    if (code == ERR_OK && answer->counted && store_txn(gate->store, keep_body, answer, &err) != ERR_OK)
         log_warning("an answer of GitHub was not kept", LOG_STR("question", answer->question),
                     LOG_STR("error", err.text));
     end_question(gate, answer);

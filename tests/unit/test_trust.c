@@ -2,6 +2,7 @@
 
 #include "fixture.h"
 #include "prgate/codec.h"
+#include "prgate/forget.h"
 #include "prgate/trust.h"
 #include "time_travel.h"
 
@@ -380,6 +381,64 @@ static void test_answer_counts_for_its_time_and_for_whom_it_was_asked(void **sta
         event.key.repo_id = rows[i].repo_id;
         check_bool(rows[i].name, "second", learn(&f, &event, ERR_OK).author_trusted, rows[i].calls == 1);
         check_int(rows[i].name, "calls", role_calls, rows[i].calls);
+        fixture_close(&f);
+    }
+}
+
+/* Called while GitHub is asked. */
+static struct change {
+    struct fixture *f;
+    const char *login; /* whose rights change at this moment; NULL: nobody's */
+    uint64_t repo_id;
+    const char *role; /* what they are from then on */
+} change;
+
+static enum err_code answer_and_change(const struct http_request *request, struct http_reply *reply,
+                                       struct err *err)
+{
+    enum err_code code = answer(request, reply, err);
+    bool asks = strstr(request->url, "/permission") != NULL || strstr(request->url, "/memberships/") != NULL;
+    if (asks && change.login != NULL) {
+        struct trust_change heard = {.repo_id = change.repo_id};
+        size_t dropped;
+        strcpy(heard.login, change.login);
+        assert_int_equal(forget_answers(change.f->gate.store, &heard, &dropped, err), ERR_OK);
+        change.login = NULL;
+        role = change.role;
+        team_state = NULL;
+    }
+    return code;
+}
+
+/* GitHub's answer was under way when the webhook came: it decides this once, and no more. */
+static void test_answer_that_a_change_of_rights_overtook_is_not_kept(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *keys, *role, *team, *login;
+        int roles, teams;
+        bool still_trusted;
+    } rows[] = {
+        {"permission", "", "write", NULL, "bob", 2, 0, false},
+        {"of everybody", "", "write", NULL, "", 2, 0, false},
+        {"team", "trusted_teams = {\"octo/first\"} trusted_permission = \"\"", "read", "active", "bob", 0, 2,
+         false},
+        {"no change", "", "write", NULL, NULL, 1, 0, true},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f, rows[i].keys);
+        f.fake.answer = answer_and_change;
+        role = rows[i].role;
+        team_state = rows[i].team;
+        change = (struct change){.f = &f, .login = rows[i].login, .role = "read"};
+        struct event event = by_stranger(EVENT_OPENED);
+        check_bool(rows[i].name, "first", learn(&f, &event, ERR_OK).author_trusted, true);
+        event.key.number = 8;
+        for (int again = 0; again < 2; again++) /* the new answer is kept */
+            check_bool(rows[i].name, "then", learn(&f, &event, ERR_OK).author_trusted, rows[i].still_trusted);
+        check_int(rows[i].name, "permissions asked", role_calls, rows[i].roles);
+        check_int(rows[i].name, "teams asked", team_calls, rows[i].teams);
         fixture_close(&f);
     }
 }
@@ -778,6 +837,7 @@ int main(void)
         cmocka_unit_test(test_failures_are_told_apart),
         cmocka_unit_test(test_role_of_an_organizations_own_making_counts_as_what_it_is_built_on),
         cmocka_unit_test(test_answer_counts_for_its_time_and_for_whom_it_was_asked),
+        cmocka_unit_test(test_answer_that_a_change_of_rights_overtook_is_not_kept),
         cmocka_unit_test(test_ten_pull_requests_of_one_author_ask_about_him_once),
         cmocka_unit_test(test_damaged_answer_is_asked_for_anew),
         cmocka_unit_test(test_failure_to_tell_is_not_kept),
