@@ -1,7 +1,6 @@
 /*
  * prgatectl: the operator's door to a gate's state.
  */
-#include <cjson/cJSON.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "prgate/http.h"
 #include "prgate/log.h"
 #include "prgate/secrecy.h"
+#include "prgate/tree.h"
 
 #ifndef PRGATE_VERSION
 #define PRGATE_VERSION "0"
@@ -221,7 +221,7 @@ static bool wants_json(char **argv)
 int main(int argc, char **argv)
 {
     secrecy_setup();
-    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
+    tree_setup();
     struct complaints *complaints = wants_json(argv) ? complaints_begin() : NULL;
     enum exit_status status = run_line(argc, argv);
     if (complaints != NULL)

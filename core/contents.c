@@ -1,6 +1,5 @@
 #include "prgate/contents.h"
 
-#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "prgate/intent.h"
 #include "prgate/tables.h"
 #include "prgate/text.h"
+#include "prgate/tree.h"
 
 enum { BATCH = 64, TOKEN_SIZE = 1024 };
 
@@ -75,9 +75,9 @@ static enum err_code judge_dead(const struct entry *entry, struct err *err)
 
 static enum err_code judge_ledger(const struct entry *entry, struct err *err)
 {
-    cJSON *json = cJSON_ParseWithLength((const char *)entry->value.data, entry->value.len);
+    cJSON *json = tree_parse((const char *)entry->value.data, entry->value.len, NULL);
     bool good = entry->key.len == SEQ_KEY_LEN && cJSON_IsObject(json);
-    cJSON_Delete(json);
+    tree_free(json);
     return good ? ERR_OK : damaged(entry, "an entry that is not a JSON object under a sequence number", err);
 }
 

@@ -368,6 +368,6 @@ enum err_code event_parse(struct event *out, const char *name, const void *body,
         code = err_set(err, ERR_NOT_FOUND, 0, "no webhook of concern");
     else if (code == ERR_OK)
         code = webhook->read(out, name, root, config, err);
-    cJSON_Delete(root);
+    tree_free(root);
     return code;
 }

@@ -6,9 +6,9 @@
 #ifndef PRGATE_EVENT_INTERNAL_H
 #define PRGATE_EVENT_INTERNAL_H
 
-#include <cjson/cJSON.h>
 
 #include "prgate/event.h"
+#include "prgate/tree.h"
 
 /* Which webhook has an action of that name. */
 enum source {
@@ -32,7 +32,7 @@ extern const struct user_paths event_sender_paths;
 /* author_association's; of whatever else, ASSOCIATION_OUTSIDER. */
 enum association event_association(const char *name);
 
-/* Bytes to a tree, which is the caller's to delete. */
+/* Bytes to a tree, which is the caller's to tree_free(). */
 enum err_code json_parse(const char *body, size_t len, cJSON **out, struct err *err);
 
 /* "pull_request.head.sha"; NULL when any part of it is absent or null. */

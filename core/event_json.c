@@ -112,7 +112,7 @@ enum err_code json_parse(const char *body, size_t len, cJSON **out, struct err *
         return err_set(err, ERR_REJECT, 0, "body: contains an escaped NUL (\\u0000)");
     if (check_values(body, len, err) != ERR_OK)
         return ERR_REJECT;
-    cJSON *root = cJSON_ParseWithLengthOpts(body, len, &stop, 0);
+    cJSON *root = tree_parse(body, len, &stop);
     if (root == NULL)
         return explain_failure(body, len, stop, err);
     if (!only_blanks(stop, body + len))
@@ -124,7 +124,7 @@ enum err_code json_parse(const char *body, size_t len, cJSON **out, struct err *
         *out = root;
         return ERR_OK;
     }
-    cJSON_Delete(root);
+    tree_free(root);
     return ERR_REJECT;
 }
 

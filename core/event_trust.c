@@ -44,6 +44,6 @@ enum err_code event_parse_trust(struct trust_change *out, const char *name, cons
     enum err_code code = json_parse(body, len, &root, err);
     if (code == ERR_OK)
         code = strcmp(name, "team") == 0 ? read_team(out, root, err) : read_member(out, root, err);
-    cJSON_Delete(root);
+    tree_free(root);
     return code;
 }

@@ -358,7 +358,7 @@ static enum err_code each_of_page(struct github *github, const struct github_lis
     buf_clear(url);
     if (!enough)
         buf_adds(url, reply.next_url);
-    cJSON_Delete(page);
+    tree_free(page);
     http_reply_release(&reply);
     return code;
 }

@@ -29,7 +29,7 @@ static enum err_code read_grants(struct github *github, const char *url, github_
                 fn(arg, item->valuestring, NULL);
         }
     }
-    cJSON_Delete(reply);
+    tree_free(reply);
     return code;
 }
 
@@ -81,7 +81,7 @@ enum err_code github_get_app_hook(struct github *github, struct github_hook_conf
         out->has_secret = secret != NULL && secret[0] != '\0';
         out->insecure = is_set(reply, "insecure_ssl");
     }
-    cJSON_Delete(reply);
+    tree_free(reply);
     buf_release(&url);
     return code;
 }

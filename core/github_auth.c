@@ -57,7 +57,7 @@ static enum err_code ask_installation(struct github *github, const char *url, st
         github->installation = 0;
         code = github_odd_reply(github, &ask, "no id", err);
     }
-    cJSON_Delete(reply);
+    tree_free(reply);
     return code;
 }
 
@@ -120,7 +120,7 @@ static enum err_code take_minted(struct github *github, const struct github_ask 
     } else {
         code = github_odd_reply(github, ask, "no valid token with expires_at", err);
     }
-    cJSON_Delete(reply);
+    tree_free(reply);
     return code;
 }
 

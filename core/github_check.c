@@ -127,7 +127,7 @@ static void note_id(struct github *github, const struct github_ask *ask, const s
     cJSON *run = NULL;
     if (check->written_id != NULL && github_parse(github, ask, reply, &run, &ignored) == ERR_OK)
         github_json_u64(run, "id", check->written_id);
-    cJSON_Delete(run);
+    tree_free(run);
 }
 
 static enum err_code send_run(struct github *github, const struct github_ask *ask,

@@ -18,9 +18,9 @@
 #ifndef PRGATE_GITHUB_INTERNAL_H
 #define PRGATE_GITHUB_INTERNAL_H
 
-#include <cjson/cJSON.h>
 
 #include "prgate/github.h"
+#include "prgate/tree.h"
 
 /* The Makefile's; this one is for whoever compiles a file by itself. */
 #ifndef PRGATE_VERSION
@@ -76,7 +76,7 @@ enum err_code github_fetch(struct github *github, const struct github_ask *ask, 
                            struct err *err);
 
 /*
- * The same for a reading call, parsed. *reply is the caller's to cJSON_Delete(), and
+ * The same for a reading call, parsed. *reply is the caller's to tree_free(), and
  * untouched after an error.
  */
 enum err_code github_read(struct github *github, enum github_role role, const char *url, cJSON **reply,
@@ -137,7 +137,7 @@ void github_refuse_token(struct github *github);
 enum err_code github_judge(const struct github *github, const struct github_call *call,
                            const struct http_reply *reply, struct err *err);
 
-/* A 2xx reply's body; *out is the caller's to cJSON_Delete(). */
+/* A 2xx reply's body; *out is the caller's to tree_free(). */
 enum err_code github_parse(const struct github *github, const struct github_ask *ask,
                            const struct http_reply *reply, cJSON **out, struct err *err);
 

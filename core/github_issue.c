@@ -114,7 +114,7 @@ enum err_code github_add_label(struct github *github, uint64_t number, const str
     code = github_write(github, &ask, &reply, err);
     if (code == ERR_OK && reply != NULL)
         code = check_added(github, reply, policy, err);
-    cJSON_Delete(reply);
+    tree_free(reply);
     cJSON_Delete(body);
     buf_release(&url);
     return code;

@@ -26,7 +26,7 @@ static void wipe_tree(cJSON *tree)
         if (cJSON_IsString(item))
             OPENSSL_cleanse(item->valuestring, strlen(item->valuestring));
     }
-    cJSON_Delete(tree);
+    tree_free(tree);
 }
 
 static enum err_code check_key(const struct app *app, struct err *err)
@@ -89,7 +89,7 @@ static enum err_code judge(const struct config *config, struct http_reply *reply
     if (reply->status != 201 && reply->status != 200)
         return err_set(err, reply->status >= 500 ? ERR_UNKNOWN : ERR_REJECT, reply->status,
                        "GitHub answered the code with %d", reply->status);
-    cJSON *tree = cJSON_ParseWithLength((const char *)reply->body.data, reply->body.len);
+    cJSON *tree = tree_parse((const char *)reply->body.data, reply->body.len, NULL);
     enum err_code code = cJSON_IsObject(tree)
                              ? take_app(config, tree, out, err)
                              : err_set(err, ERR_REJECT, 0, "GitHub's answer to the code is no JSON object");

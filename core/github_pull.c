@@ -99,7 +99,7 @@ static enum err_code get_pull(struct github *github, const char *url, const stru
         *out = snapshot;
     else
         code = github_odd_reply(github, &ask, odd, err);
-    cJSON_Delete(pull);
+    tree_free(pull);
     return code;
 }
 

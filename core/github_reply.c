@@ -20,7 +20,7 @@ static cJSON *parse_body(const struct http_reply *reply)
 {
     if (!text_utf8_valid(reply->body.data, reply->body.len))
         return NULL;
-    return cJSON_ParseWithLength((const char *)reply->body.data, reply->body.len);
+    return tree_parse((const char *)reply->body.data, reply->body.len, NULL);
 }
 
 /*
@@ -41,7 +41,7 @@ static void read_message(const struct http_reply *reply, char out[MESSAGE_SIZE])
     text_copy_cut(out, MESSAGE_SIZE, buf_text(&text));
     buf_release(&text);
     cJSON_free(details);
-    cJSON_Delete(json);
+    tree_free(json);
 }
 
 /* 403 is what GitHub says both to who may not and to who should wait. */

@@ -38,7 +38,7 @@ static enum err_code ask_whoami(struct github *github, const char *url, struct e
         github->me = me;
     else
         code = github_odd_reply(github, &ask, app ? "no valid slug" : "no valid login, or no id", err);
-    cJSON_Delete(reply);
+    tree_free(reply);
     return code;
 }
 
@@ -98,7 +98,7 @@ static enum err_code get_permission(struct github *github, const char *url, enum
         *out = permission;
     else
         code = github_odd_reply(github, &ask, "no permission", err);
-    cJSON_Delete(reply);
+    tree_free(reply);
     return code;
 }
 
@@ -129,7 +129,7 @@ static enum err_code get_app_id(struct github *github, const char *url, uint64_t
         return code;
     if (!github_json_u64(reply, "id", out))
         code = github_odd_reply(github, &ask, "no id", err);
-    cJSON_Delete(reply);
+    tree_free(reply);
     return code;
 }
 
@@ -170,7 +170,7 @@ static enum err_code get_membership(struct github *github, const char *url, bool
         *out = strcmp(state, "active") == 0;
     else
         code = github_odd_reply(github, &ask, "no state", err);
-    cJSON_Delete(reply);
+    tree_free(reply);
     return code;
 }
 

@@ -1,9 +1,9 @@
 #include "prgate/ledger.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "prgate/text.h"
+#include "prgate/tree.h"
 
 enum { LEDGER_VERSION = 1 };
 
@@ -203,12 +203,12 @@ enum err_code ledger_restore(struct store_txn *txn, struct record *record, struc
         code = table_next_text(txn, TABLE_LEDGER, &record->key, &seq, &text, err);
         if (code != ERR_OK)
             break;
-        cJSON *entry = cJSON_ParseWithLength((const char *)text.data, text.len);
+        cJSON *entry = tree_parse((const char *)text.data, text.len, NULL);
         restore_action(record, entry);
         restore_run(record, entry);
         if (strcmp(text_of(entry, "event"), "opened") == 0)
             record->opened = true;
-        cJSON_Delete(entry);
+        tree_free(entry);
     }
     buf_release(&text);
     return code == ERR_NOT_FOUND ? ERR_OK : code;

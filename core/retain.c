@@ -1,6 +1,5 @@
 #include "prgate/retain.h"
 
-#include <cjson/cJSON.h>
 #include <string.h>
 
 #include "prgate/budget.h"
@@ -9,6 +8,7 @@
 #include "prgate/log.h"
 #include "prgate/tables.h"
 #include "prgate/text.h"
+#include "prgate/tree.h"
 
 enum {
     BATCH = 100, /* entries looked at in one transaction */
@@ -101,12 +101,12 @@ static bool stamp_is_older(const struct batch *batch, const struct buf *value, i
 /* What was triggered stays as long as the pull request: a damaged record is made anew from it (salvage.h). */
 static bool ledger_is_older(const struct batch *batch, const struct buf *value, int days)
 {
-    cJSON *entry = cJSON_ParseWithLength((const char *)value->data, value->len);
+    cJSON *entry = tree_parse((const char *)value->data, value->len, NULL);
     const cJSON *time = cJSON_GetObjectItemCaseSensitive(entry, "time");
     const char *action = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "action"));
     bool trigger = action != NULL && strcmp(action, intent_kind_name(INTENT_TRIGGER)) == 0;
     bool older = !trigger && cJSON_IsNumber(time) && is_older(batch, text_int64(time->valuedouble), days);
-    cJSON_Delete(entry);
+    tree_free(entry);
     return older;
 }
 

@@ -1,4 +1,3 @@
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef __GLIBC__
@@ -10,6 +9,7 @@
 #include "prgate/http.h"
 #include "prgate/log.h"
 #include "prgate/secrecy.h"
+#include "prgate/tree.h"
 #include "serve.h"
 
 /*
@@ -32,7 +32,7 @@ int main(void)
         serve_hold_signals();
     set_up_memory();
     secrecy_setup();
-    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
+    tree_setup();
     enum err_code code = config_open(&config, config_path(), &err);
     config_wipe_environment();
     if (code != ERR_OK) {

@@ -26,6 +26,7 @@
 #include "prgate/retain.h"
 #include "prgate/sweep.h"
 #include "prgate/tables.h"
+#include "prgate/tree.h"
 
 enum { OPEN_ONE_IN = 100, CHECKPOINT_EVERY = 1000, SAMPLE_MIN = 500, REPO_ID = 5 };
 
@@ -346,7 +347,7 @@ int main(int argc, char **argv)
     uint64_t last = 0;
     clock_use(tell_simulated);
     int given = argc - (is_short ? 2 : 1), steps = given > 0 ? given : is_short ? 2 : 3;
-    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
+    tree_setup();
     open_bench(&bench);
     print_heading();
     for (int i = 0; i < steps; i++) {

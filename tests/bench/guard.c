@@ -19,6 +19,7 @@
 #include "prgate/http.h"
 #include "prgate/log.h"
 #include "prgate/signature.h"
+#include "prgate/tree.h"
 #include "routes.h"
 
 enum { ROUNDS_BEFORE = 2, ROUNDS = 8, PATH_ROOM = 512 };
@@ -228,7 +229,7 @@ int main(int argc, char **argv)
     buf_init(&guard.model.pull);
     clock_use(tell_simulated);
     simulated_ms = start_ms;
-    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
+    tree_setup();
     log_setup(LOG_LEVEL_INFO, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
     snprintf(path, sizeof path, "%s/prgate.conf", guard.dir);
     if (config_open(&guard.config, path, &err) != ERR_OK ||
