@@ -8,6 +8,7 @@ enum { RATE_WAIT_AT_MOST_MS = 3600000 }; /* no answer is believed beyond this */
 enum err_code gate_open(struct gate *gate, const struct config *config, struct err *err)
 {
     *gate = (struct gate){.config = config};
+    gate->webhook_keys = signature_keys_open(config->webhook_secrets, config->webhook_secret_count);
     bool is_new = !store_is_there(config->state_dir);
     enum err_code code = store_open(&gate->store, config->state_dir, err);
     if (code == ERR_OK && is_new)
@@ -40,6 +41,7 @@ void gate_close(struct gate *gate)
     store_close(gate->store);
     /* Last: until here this process's claims must not look free. */
     alive_close(gate->alive);
+    signature_keys_close(gate->webhook_keys);
     *gate = (struct gate){0};
 }
 

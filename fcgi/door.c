@@ -136,9 +136,7 @@ static bool read_body(struct visit *visit, size_t len, struct buf *body)
 
 static bool check_signature(struct visit *visit, const struct buf *body)
 {
-    const struct config *config = visit->gate->config;
-    switch (signature_check(config->webhook_secrets, config->webhook_secret_count, visit->request->signature,
-                            body->data, body->len)) {
+    switch (signature_check(visit->gate->webhook_keys, visit->request->signature, body->data, body->len)) {
     case SIGNATURE_GOOD:
         return true;
     case SIGNATURE_MISSING:

@@ -23,6 +23,7 @@
 #include "prgate/metrics.h"
 #include "prgate/questions.h"
 #include "prgate/shared_tokens.h"
+#include "prgate/signature.h"
 #include "prgate/store.h"
 
 /* Shared by all threads of the process. */
@@ -35,6 +36,7 @@ struct gate {
     struct alive *alive;
     struct claims *claims;
     struct metrics *metrics;
+    struct signature_keys *webhook_keys;
     atomic_bool stopping;       /* finish the step at hand, give up claims, return */
     atomic_size_t large_bodies; /* bytes of large bodies in memory: see door.h */
     atomic_bool told_of_hooks;  /* the log says already that webhooks' deliveries are not to be seen */

@@ -16,12 +16,14 @@ static struct secret secrets[] = {{.bytes = other, .len = sizeof other - 1},
                                   {.bytes = other, .len = sizeof other - 1},
                                   {.bytes = other, .len = sizeof other - 1}};
 
+static struct signature_keys *keys;
+
 enum signature_result measured(const char *header);
 
 /* Not inlined: callgrind knows it by its name. */
 __attribute__((noinline)) enum signature_result measured(const char *header)
 {
-    return signature_check(secrets, 3, header, body, sizeof body - 1);
+    return signature_check(keys, header, body, sizeof body - 1);
 }
 
 static int make(void)
@@ -44,9 +46,11 @@ int main(int argc, char **argv)
         secrets[0].bytes = github_s;
     if (strcmp(argv[1], "last") == 0)
         secrets[2].bytes = github_s;
+    keys = signature_keys_open(secrets, 3);
     /* What libcrypto does only once, it does here; the same for each header. */
     for (int i = 0; i < 3; i++)
-        signature_check(secrets, 3, zeros, body, sizeof body - 1);
+        signature_check(keys, zeros, body, sizeof body - 1);
     printf("%d\n", (int)measured(argv[2]));
+    signature_keys_close(keys);
     return 0;
 }

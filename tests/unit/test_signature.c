@@ -1,5 +1,7 @@
 #include "prgate/signature.h"
 
+#include <pthread.h>
+
 #include "check.h"
 
 #define GITHUB_SECRET "It's a Secret to Everybody"
@@ -18,6 +20,17 @@ static struct secret secret_of(const char *text)
     return (struct secret){.bytes = place, .len = strlen(text)};
 }
 
+/* The keys are made, used a second time, and gone: both times must say the same. */
+static enum signature_result check(const struct secret *secrets, size_t count, const char *header,
+                                   const void *body, size_t len)
+{
+    struct signature_keys *keys = signature_keys_open(secrets, count);
+    enum signature_result first = signature_check(keys, header, body, len);
+    check_int("again", "result", signature_check(keys, header, body, len), first);
+    signature_keys_close(keys);
+    return first;
+}
+
 static void github_s_own_example(void **state)
 {
     struct secret secret = secret_of(GITHUB_SECRET);
@@ -25,8 +38,7 @@ static void github_s_own_example(void **state)
     (void)state;
     signature_make(&secret, GITHUB_BODY, strlen(GITHUB_BODY), made);
     check_str("example", "made", made, GITHUB_SIGNATURE);
-    check_int("example", "result",
-              signature_check(&secret, 1, GITHUB_SIGNATURE, GITHUB_BODY, strlen(GITHUB_BODY)),
+    check_int("example", "result", check(&secret, 1, GITHUB_SIGNATURE, GITHUB_BODY, strlen(GITHUB_BODY)),
               SIGNATURE_GOOD);
 }
 
@@ -62,6 +74,8 @@ static void rfc_4231(void **state)
             memcpy(body, rows[i].body, rows[i].body_len);
         signature_make(&secret, body, rows[i].body_len, made);
         check_str(rows[i].name, "made", made, rows[i].want);
+        check_int(rows[i].name, "result", check(&secret, 1, rows[i].want, body, rows[i].body_len),
+                  SIGNATURE_GOOD);
     }
 }
 
@@ -94,8 +108,7 @@ static void headers(void **state)
     struct secret secret = secret_of(GITHUB_SECRET);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        check_int(rows[i].name, "result",
-                  signature_check(&secret, 1, rows[i].header, GITHUB_BODY, strlen(GITHUB_BODY)),
+        check_int(rows[i].name, "result", check(&secret, 1, rows[i].header, GITHUB_BODY, strlen(GITHUB_BODY)),
                   rows[i].want);
 }
 
@@ -116,10 +129,10 @@ static void any_of_the_secrets_will_do(void **state)
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        check_int(rows[i].name, "result",
-                  signature_check(secrets + rows[i].from, rows[i].count, GITHUB_SIGNATURE, GITHUB_BODY,
-                                  strlen(GITHUB_BODY)),
-                  rows[i].want);
+        check_int(
+            rows[i].name, "result",
+            check(secrets + rows[i].from, rows[i].count, GITHUB_SIGNATURE, GITHUB_BODY, strlen(GITHUB_BODY)),
+            rows[i].want);
 }
 
 static void an_empty_secret_lets_nobody_in(void **state)
@@ -128,7 +141,7 @@ static void an_empty_secret_lets_nobody_in(void **state)
     char made[SIGNATURE_SIZE];
     (void)state;
     signature_make(&empty, "x", 1, made);
-    check_int("empty secret", "result", signature_check(&empty, 1, made, "x", 1), SIGNATURE_WRONG);
+    check_int("empty secret", "result", check(&empty, 1, made, "x", 1), SIGNATURE_WRONG);
 }
 
 static void every_byte_of_the_body_counts(void **state)
@@ -139,11 +152,11 @@ static void every_byte_of_the_body_counts(void **state)
     char made[SIGNATURE_SIZE];
     (void)state;
     signature_make(&secret, body, len, made);
-    check_int("as signed", "result", signature_check(&secret, 1, made, body, len), SIGNATURE_GOOD);
-    check_int("shorter", "result", signature_check(&secret, 1, made, body, len - 1), SIGNATURE_WRONG);
+    check_int("as signed", "result", check(&secret, 1, made, body, len), SIGNATURE_GOOD);
+    check_int("shorter", "result", check(&secret, 1, made, body, len - 1), SIGNATURE_WRONG);
     for (size_t i = 0; i < len; i++) {
         body[i] = (char)(body[i] ^ 1);
-        check_int("changed", "result", signature_check(&secret, 1, made, body, len), SIGNATURE_WRONG);
+        check_int("changed", "result", check(&secret, 1, made, body, len), SIGNATURE_WRONG);
         body[i] = (char)(body[i] ^ 1);
     }
 }
@@ -154,7 +167,50 @@ static void an_empty_body_can_be_signed(void **state)
     char made[SIGNATURE_SIZE];
     (void)state;
     signature_make(&secret, "", 0, made);
-    check_int("empty body", "result", signature_check(&secret, 1, made, "", 0), SIGNATURE_GOOD);
+    check_int("empty body", "result", check(&secret, 1, made, "", 0), SIGNATURE_GOOD);
+}
+
+enum { CHECKERS = 12, CHECKS = 200, BODY_SIZE = 4096 };
+
+/* One of more threads than there are contexts kept; each has a body of its own. */
+struct checker {
+    pthread_t thread;
+    struct signature_keys *keys;
+    unsigned char body[BODY_SIZE];
+    char signature[SIGNATURE_SIZE];
+    unsigned mistaken;
+};
+
+static void *check_often(void *arg)
+{
+    struct checker *self = arg;
+    for (int i = 0; i < CHECKS; i++) {
+        self->mistaken +=
+            signature_check(self->keys, self->signature, self->body, sizeof self->body) != SIGNATURE_GOOD;
+        self->mistaken +=
+            signature_check(self->keys, GITHUB_SIGNATURE, self->body, sizeof self->body) != SIGNATURE_WRONG;
+    }
+    return NULL;
+}
+
+static void threads_check_at_once(void **state)
+{
+    static struct checker checkers[CHECKERS];
+    struct secret secrets[] = {secret_of("old"), secret_of(GITHUB_SECRET)};
+    struct signature_keys *keys = signature_keys_open(secrets, COUNT_OF(secrets));
+    (void)state;
+    for (size_t i = 0; i < CHECKERS; i++) {
+        checkers[i].keys = keys;
+        memset(checkers[i].body, (int)i, BODY_SIZE);
+        signature_make(&secrets[i % 2], checkers[i].body, BODY_SIZE, checkers[i].signature);
+    }
+    for (size_t i = 0; i < CHECKERS; i++)
+        assert_int_equal(pthread_create(&checkers[i].thread, NULL, check_often, &checkers[i]), 0);
+    for (size_t i = 0; i < CHECKERS; i++) {
+        assert_int_equal(pthread_join(checkers[i].thread, NULL), 0);
+        check_u64("at once", "mistaken", checkers[i].mistaken, 0);
+    }
+    signature_keys_close(keys);
 }
 
 int main(void)
@@ -167,6 +223,7 @@ int main(void)
         cmocka_unit_test(an_empty_secret_lets_nobody_in),
         cmocka_unit_test(every_byte_of_the_body_counts),
         cmocka_unit_test(an_empty_body_can_be_signed),
+        cmocka_unit_test(threads_check_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
