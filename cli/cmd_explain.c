@@ -10,6 +10,7 @@
 #include "prgate/buf.h"
 #include "prgate/clock.h"
 #include "prgate/gate.h"
+#include "prgate/narrate.h"
 #include "prgate/report.h"
 #include "prgate/text.h"
 #include "prgate/wording.h"
@@ -19,15 +20,15 @@ enum { DECISIONS_SHOWN = 5 };
 struct explanation {
     const struct config *config;
     const struct policy *policy; /* NULL: the repository has no section any more */
-    const cJSON *report;
+    const cJSON *report;         /* with what narrate.h adds */
     const struct record *record;
     const struct head *head; /* NULL: no commit was decided on yet */
     int64_t rate_blocked_ms;
     bool pool_runs;
-    cJSON *obstacles; /* sentences */
+    cJSON *next, *obstacles, *decisions; /* each a list */
 };
 
-/* The check's words are Markdown. */
+/* The check's words, and next.h's, are Markdown. */
 static void add_plain(struct buf *out, const char *markdown)
 {
     for (const char *at = markdown; *at != '\0'; at++)
@@ -35,7 +36,7 @@ static void add_plain(struct buf *out, const char *markdown)
             buf_add(out, at, 1);
 }
 
-/* ---- what it is and what it takes ------------------------------------------------------------ */
+/* ---- how it stands ------------------------------------------------------------------------- */
 
 static const char *of_ci(enum ci_state ci)
 {
@@ -57,31 +58,48 @@ static const char *of_ci(enum ci_state ci)
     return "CI was not started";
 }
 
-static void describe(const struct explanation *e, struct buf *answer, struct buf *next)
+/* `cleared`: why CI may run; stays empty while it may not. */
+static void describe(const struct explanation *e, struct buf *answer, struct buf *cleared)
 {
     struct buf title, summary;
     buf_init(&title);
     buf_init(&summary);
     if (e->record->view.closed) {
         buf_adds(answer, "the pull request is closed: no CI is started any more");
-        buf_adds(next, "Reopen it.");
     } else if (e->head == NULL) {
         buf_adds(answer, "nothing was decided for its head yet");
     } else if (e->policy == NULL) {
         buf_adds(answer, of_ci(e->head->ci));
-        buf_adds(next,
-                 "The configuration has no section for this repository any more: nothing is done for it.");
     } else if (head_is_triggered(e->head) && e->head->check_reason == WAIT_NOTHING) {
         wording_done(e->policy, e->head, &title, &summary);
         buf_adds(answer, of_ci(e->head->ci));
-        add_plain(next, buf_text(&summary));
+        add_plain(cleared, buf_text(&summary));
     } else {
         wording_awaiting(e->policy, e->head, e->head->check_reason, &title, &summary);
         add_plain(answer, buf_text(&title));
-        add_plain(next, buf_text(&summary));
     }
     buf_release(&title);
     buf_release(&summary);
+}
+
+/* As the status page has it, without the emphasis. */
+static cJSON *plain_next(const cJSON *report)
+{
+    cJSON *all = cJSON_CreateArray();
+    const cJSON *step;
+    struct buf what;
+    buf_init(&what);
+    cJSON_ArrayForEach(step, cJSON_GetObjectItemCaseSensitive(report, "next"))
+    {
+        cJSON *plain = cJSON_CreateObject();
+        buf_clear(&what);
+        add_plain(&what, report_text(step, "what"));
+        cJSON_AddStringToObject(plain, "what", buf_text(&what));
+        cJSON_AddStringToObject(plain, "who", report_text(step, "who"));
+        cJSON_AddItemToArray(all, plain);
+    }
+    buf_release(&what);
+    return all;
 }
 
 /* ---- what stands in the way here ------------------------------------------------------------------ */
@@ -185,8 +203,34 @@ static void print_facts(const cJSON *entry)
 
 /* ---- the command -------------------------------------------------------------------------------------- */
 
-static void print_text(const struct explanation *e, const char *answer, const char *next,
-                       const cJSON *decisions)
+static void print_next(const cJSON *next)
+{
+    const cJSON *step;
+    puts("What has to happen next, and who can do it:");
+    cJSON_ArrayForEach(step, next)
+    {
+        fputs("  ", stdout);
+        cli_print(report_text(step, "what"));
+        fputs("\n      who: ", stdout);
+        cli_print(report_text(step, "who"));
+        putchar('\n');
+    }
+}
+
+static void print_obstacles(const cJSON *obstacles)
+{
+    const cJSON *item;
+    if (cJSON_GetArraySize(obstacles) > 0)
+        puts("What stands in the way here:");
+    cJSON_ArrayForEach(item, obstacles)
+    {
+        printf("  %s", cli_color(COLOR_WAITING));
+        cli_print(item->valuestring);
+        printf("%s\n", cli_color(COLOR_PLAIN));
+    }
+}
+
+static void print_text(const struct explanation *e, const char *answer, const char *cleared)
 {
     const cJSON *item;
     const char *state = report_text(e->report, "state");
@@ -195,19 +239,15 @@ static void print_text(const struct explanation *e, const char *answer, const ch
     printf("commit %.10s: %s", e->record->view.head.hex, cli_color(cli_color_of_state(state)));
     cli_print(answer);
     printf("%s\n", cli_color(COLOR_PLAIN));
-    if (next[0] != '\0') {
+    if (cleared[0] != '\0') {
         printf("  ");
-        cli_print(next);
+        cli_print(cleared);
         putchar('\n');
     }
-    cJSON_ArrayForEach(item, e->obstacles)
-    {
-        printf("  %s", cli_color(COLOR_WAITING));
-        cli_print(item->valuestring);
-        printf("%s\n", cli_color(COLOR_PLAIN));
-    }
+    print_next(e->next);
+    print_obstacles(e->obstacles);
     puts("The last decisions:");
-    cJSON_ArrayForEach(item, decisions)
+    cJSON_ArrayForEach(item, e->decisions)
     {
         fputs("  ", stdout);
         cli_print_entry(item);
@@ -217,13 +257,14 @@ static void print_text(const struct explanation *e, const char *answer, const ch
 
 static void print_explanation(struct explanation *e, bool json)
 {
-    struct buf answer, next;
+    struct buf answer, cleared;
     buf_init(&answer);
-    buf_init(&next);
+    buf_init(&cleared);
     e->obstacles = cJSON_CreateArray();
-    describe(e, &answer, &next);
+    describe(e, &answer, &cleared);
     find_obstacles(e);
-    cJSON *decisions = last_decisions(e->report);
+    e->next = plain_next(e->report);
+    e->decisions = last_decisions(e->report);
     if (json) {
         cJSON *object = cJSON_CreateObject();
         cJSON_AddStringToObject(object, "repository", e->record->repo);
@@ -232,17 +273,19 @@ static void print_explanation(struct explanation *e, bool json)
         cJSON_AddStringToObject(object, "state", report_text(e->report, "state"));
         cJSON_AddStringToObject(object, "waits_for", report_text(e->report, "waits_for"));
         cJSON_AddStringToObject(object, "answer", buf_text(&answer));
-        cJSON_AddStringToObject(object, "next", buf_text(&next));
+        cJSON_AddStringToObject(object, "cleared", buf_text(&cleared));
+        cJSON_AddItemToObject(object, "next", e->next);
         cJSON_AddItemToObject(object, "obstacles", e->obstacles);
-        cJSON_AddItemToObject(object, "decisions", decisions);
+        cJSON_AddItemToObject(object, "decisions", e->decisions);
         cli_print_json(object);
     } else {
-        print_text(e, buf_text(&answer), buf_text(&next), decisions);
-        cJSON_Delete(decisions);
+        print_text(e, buf_text(&answer), buf_text(&cleared));
+        cJSON_Delete(e->next);
         cJSON_Delete(e->obstacles);
+        cJSON_Delete(e->decisions);
     }
     buf_release(&answer);
-    buf_release(&next);
+    buf_release(&cleared);
 }
 
 enum exit_status cmd_explain(const struct cli *cli)
@@ -273,6 +316,10 @@ enum exit_status cmd_explain(const struct cli *cli)
                                 .head = record_find_head(&record, &record.view.head),
                                 .rate_blocked_ms = metrics_get(gate.metrics, METRIC_RATE_BLOCKED_MS),
                                 .pool_runs = pool_runs};
+        narrate_pull(report, &(struct outlook){.policy = e.policy,
+                                               .now_ms = clock_now_ms(),
+                                               .blocked_until_ms = e.rate_blocked_ms,
+                                               .dry_run = cli->config->dry_run});
         print_explanation(&e, cli->json);
     }
     cJSON_Delete(report);

@@ -58,7 +58,8 @@ def test_explain_says_who_can_do_what_next(gate):
     gate.do("open", author="bob")
     text = said(gate.site, "explain", f"{gate.repo}#1")
     assert "Waiting for a maintainer's approval" in text
-    assert "CI starts when somebody with at least triage permission sets the label CICD." in text
+    assert "  CI starts when somebody with at least triage permission sets the label CICD." in text
+    assert "      who: anybody with triage permission or more\n" in text
     assert "opened" in text and "the author is not trusted: waiting for the label" in text
     assert "author: permission read" in text
     gate.do("label", label="CICD", by="tim")
@@ -66,8 +67,18 @@ def test_explain_says_who_can_do_what_next(gate):
     assert (found["answer"], found["state"], found["waits_for"]) == ("CI was started", "triggered", "nothing")
     assert [one["rule"] for one in found["decisions"]][:2] == ["wait_untrusted", "approved"]
     assert found["obstacles"] == []
+    assert found["cleared"] == "Approved by @tim (triage) with the label CICD."
+    assert found["next"] == next_on_page(gate)
+    assert found["next"][0]["who"] == "the CI system"
     gate.do("close")
-    assert "closed: no CI is started any more" in said(gate.site, "explain", f"{gate.repo}#1")
+    text = said(gate.site, "explain", f"{gate.repo}#1")
+    assert "closed: no CI is started any more" in text and "      who: whoever may reopen it\n" in text
+
+
+def next_on_page(gate):
+    """What the status page says has to happen next, without the emphasis."""
+    _, page = gate.site.get(f"/status/{gate.repo}/1.json")
+    return [{"what": one["what"].replace("*", ""), "who": one["who"]} for one in page["next"]]
 
 
 @on_app
@@ -77,6 +88,10 @@ def test_explain_tells_what_stands_in_the_way(gate):
     found = as_json(gate.site, "explain", f"{gate.repo}#1")
     assert found["answer"] == "CI could not be started"
     assert [one for one in found["obstacles"] if one.startswith("given up: trigger of ") and "prgatectl dead" in one]
+    assert found["cleared"] == "" and found["next"] == next_on_page(gate)
+    assert f"prgatectl dead retry {gate.repo}#1" in found["next"][0]["what"]
+    assert [one["who"] for one in found["next"]] == [
+        "prgate's operator", "whoever runs the CI system, then anybody with triage permission or more"]
     gate.sim.clear_faults()
 
 
