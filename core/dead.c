@@ -19,6 +19,7 @@ static enum err_code look_body(struct store_txn *txn, void *arg, struct err *err
 {
     struct look *look = arg;
     look->seq = look->from;
+    store_need_not_wait(txn); /* to be shown */
     return table_next_dead(txn, look->pr, &look->seq, look->letter, err);
 }
 

@@ -196,6 +196,8 @@ static enum err_code next_intent(struct store_txn *txn, struct run *run, struct 
     }
     if (run->policy != NULL && act_will_send(run->policy, &run->intent))
         return mark_sent(txn, run, err);
+    if (run->intent.seq >= run->made_from)
+        store_need_not_wait(txn); /* the decision that made it did */
     return ERR_OK;
 }
 
@@ -334,6 +336,8 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
                          err);
     if (code != ERR_OK)
         return code;
+    if (run->decision->intent_count == 0)
+        store_need_not_wait(txn); /* nothing outside follows; lost, the event is decided again */
     if (run->decision->rule == RULE_LATER) {
         run->record.due_ms = run->decision->later_ms;
         return table_put_record(txn, &run->record, err);
@@ -601,6 +605,15 @@ static enum err_code keep(struct store_txn *txn, struct run *run, struct err *er
     return table_put_intent(txn, &run->pr, &kept, err);
 }
 
+/*
+ * What is lost with the machine is done again, and everything but a trigger looks first whether it is done. A trigger would be
+ * of an unknown outcome.
+ */
+static bool can_be_lost(const struct run *run)
+{
+    return run->result.outcome == ACT_DONE && run->intent.kind != INTENT_TRIGGER;
+}
+
 static enum err_code result_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
@@ -608,6 +621,8 @@ static enum err_code result_body(struct store_txn *txn, void *arg, struct err *e
     if (code != ERR_OK)
         return code;
     run->now_ms = clock_now_ms();
+    if (can_be_lost(run))
+        store_need_not_wait(txn);
     switch (run->result.outcome) {
     case ACT_DONE:
         code = finish(txn, run, CI_STARTED, err);

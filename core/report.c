@@ -357,6 +357,7 @@ static enum err_code look_at_lists(struct store_txn *txn, struct look *look, str
 static enum err_code look_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct look *look = arg;
+    store_need_not_wait(txn); /* a page to look at */
     forget_lists(look);
     enum err_code code = table_get_name(txn, look->repo, &look->pr.repo_id, err);
     if (code == ERR_OK)

@@ -51,6 +51,7 @@ static enum err_code get_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct token_row *row = arg;
     struct buf value;
+    store_need_not_wait(txn); /* tokens and leases: lost, another is asked for */
     buf_init(&value);
     enum err_code code = store_get(txn, TABLE_SHARED, row_key(row), STORE_READ, &value, err);
     if (code == ERR_OK) {
@@ -83,6 +84,7 @@ static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
 {
     const struct token_row *row = arg;
     struct buf value;
+    store_need_not_wait(txn);
     buf_init(&value);
     encode_i64(&value, row->expires_at);
     encode_text(&value, row->token);
@@ -150,6 +152,7 @@ static enum err_code lease_body(struct store_txn *txn, void *arg, struct err *er
     struct token_row *row = arg;
     int64_t now = clock_now_ms(), until = 0;
     struct buf value;
+    store_need_not_wait(txn);
     buf_init(&value);
     enum err_code code = store_get(txn, TABLE_SHARED, lease_key(row), STORE_LOCK, &value, err);
     if (code == ERR_OK) {

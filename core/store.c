@@ -18,8 +18,8 @@
  *  - A watchdog ends the process where a thread is stuck in the library for good, waiting for a mutex that
  *    a dead process holds: whoever started it starts another. It never calls the library, and it
  *    is there before the environment is opened for the first time.
- *  - The directory itself may be taken away. Commits would go on into files without a name, so each one looks whether
- *    it is still there. While it is gone every transaction fails; when another stands in its place the process
+ *  - The directory itself may be taken away. Commits would go on into files without a name, so each one that waits
+ *    for the disk looks whether it is still there. While it is gone every transaction fails; when another stands in its place the process
  *    ends, because its mark in alive/ went with the old one.
  *
  * The handle is guarded by a rwlock: transactions hold it shared, re-opening exclusively.
@@ -163,15 +163,19 @@ unsigned long store_inode(const char *path, const char *name)
  */
 static unsigned long directory_id(const char *home)
 {
-    unsigned long id = store_inode(home, NULL);
 #ifdef STATX_BTIME
     struct statx st;
-    if (id != 0 && statx(AT_FDCWD, home, 0, STATX_BTIME, &st) == 0 && (st.stx_mask & STATX_BTIME) != 0)
+    if (statx(AT_FDCWD, home, 0, STATX_INO | STATX_BTIME, &st) != 0)
+        return 0;
+    unsigned long id = (unsigned long)st.stx_ino;
+    if ((st.stx_mask & STATX_BTIME) != 0)
         id = (id ^ (unsigned long)st.stx_btime.tv_sec * 1000003UL ^
               (unsigned long)st.stx_btime.tv_nsec << 20) |
              1;
-#endif
     return id;
+#else
+    return store_inode(home, NULL);
+#endif
 }
 
 static unsigned long region_inode(const char *home)
@@ -1059,7 +1063,7 @@ static enum attempt attempt(struct store *store, store_body *body, void *arg, en
         return break_off(store, code, err);
     if (result != ATTEMPT_DONE || *code != ERR_OK)
         return result;
-    if (!home_is_there(store)) { /* into files that have no name any more */
+    if (!txn.need_not_wait && !home_is_there(store)) { /* into files that have no name any more */
         atomic_store(&store->replaced, true);
         say_lost(store, err);
         *code = ERR_RETRY;

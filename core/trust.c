@@ -59,6 +59,7 @@ static enum err_code keep_body(struct store_txn *txn, void *arg, struct err *err
     const struct answer *answer = arg;
     struct buf value;
     uint64_t changes;
+    store_need_not_wait(txn); /* lost, it is asked anew */
     enum err_code code = forget_count(txn, &changes, err);
     if (code != ERR_OK || changes != answer->changes)
         return code;

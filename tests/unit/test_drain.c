@@ -3,6 +3,8 @@
  */
 #include "check.h"
 
+#include <sys/syscall.h>
+
 #include "fixture.h"
 #include "prgate/codec.h"
 #include "prgate/drain.h"
@@ -101,6 +103,25 @@ static int count_calls(const struct fixture *f, const char *part)
     return count;
 }
 
+/* ---- the disk ---------------------------------------------------------------- */
+
+static struct github_fake *watched; /* among its calls stand the syncs of the log, too */
+
+/* Berkeley DB's: this program's own function comes before the C library's. */
+int fdatasync(int fd)
+{
+    if (watched != NULL && watched->count < CALLS_MAX)
+        snprintf(watched->calls[watched->count++], sizeof watched->calls[0], "sync");
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void expect_calls(const struct github_fake *fake, const char *const *want, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        check_contains("call", want[i], fake->calls[i], want[i]);
+    assert_int_equal(fake->count, count);
+}
+
 /* ---- helpers ------------------------------------------------------------------ */
 
 static void open_with(struct fixture *f, const char *repo_keys, const struct github_fake *fake)
@@ -162,11 +183,35 @@ static void test_opened_by_a_trusted_author_is_done_in_order(void **state)
     expect_idle(&f);
     const char *want[] = {"GET /repos/octo/repo/pulls/7", "POST /repos/octo/repo/dispatches",
                           "POST /repos/octo/repo/issues/7/labels", "POST /repos/octo/repo/statuses/"};
-    assert_int_equal(f.fake.count, COUNT_OF(want));
-    for (size_t i = 0; i < COUNT_OF(want); i++)
-        check_contains("call", want[i], f.fake.calls[i], want[i]);
+    expect_calls(&f.fake, want, COUNT_OF(want));
     assert_int_equal(ci_of_head(&f), CI_STARTED);
     assert_int_equal(count_table(&f, TABLE_LEDGER), 4);
+    fixture_close(&f);
+}
+
+/* The delivery, the decision, the mark, and what came of the trigger are on disk before what comes next. The rest can be lost. */
+static void test_only_what_must_not_be_lost_waits_for_the_disk(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    watched = &f.fake;
+    deliver(&f, EVENT_OPENED, "d1");
+    const char *opened[] = {"sync",
+                            "GET /repos",
+                            "sync",
+                            "sync",
+                            "POST /repos/octo/repo/dispatches",
+                            "sync",
+                            "POST /repos/octo/repo/issues/7/labels",
+                            "POST /repos/octo/repo/statuses/"};
+    expect_calls(&f.fake, opened, COUNT_OF(opened));
+    f.fake.count = 0;
+    deliver(&f, EVENT_OPENED, "d2"); /* leads to nothing */
+    const char *nothing[] = {"sync", "GET /repos"};
+    expect_calls(&f.fake, nothing, COUNT_OF(nothing));
+    watched = NULL;
+    expect_idle(&f);
     fixture_close(&f);
 }
 
@@ -1486,6 +1531,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_opened_by_a_trusted_author_is_done_in_order),
+        cmocka_unit_test(test_only_what_must_not_be_lost_waits_for_the_disk),
         cmocka_unit_test(test_what_was_done_and_how_long_it_took_is_counted),
         cmocka_unit_test(test_a_check_that_may_be_there_is_looked_for),
         cmocka_unit_test(test_a_check_that_a_dead_process_may_have_written_is_looked_for),
