@@ -40,7 +40,9 @@ struct member {
     struct fibers *fibers;
     struct task *idle;
     struct github *example; /* of the task that worked last: what it learnt others need not ask for */
-    int busy;               /* under the crew's mutex */
+    /* Under the crew's mutex: */
+    int busy;
+    bool sleeps; /* it found no work, and nobody has roused it since */
 };
 
 struct crew {
@@ -62,6 +64,14 @@ struct crew {
 
 /* ---- handing out ---- */
 
+/* The caller holds the mutex. */
+static void rouse(struct member *member)
+{
+    if (member->sleeps)
+        http_hub_rouse(member->hub);
+    member->sleeps = false;
+}
+
 /* The least busy thread gets to look at the queue. The caller holds the mutex. */
 static void rouse_one(struct crew *crew)
 {
@@ -72,7 +82,7 @@ static void rouse_one(struct crew *crew)
             best = member;
     }
     if (best != NULL)
-        http_hub_rouse(best->hub);
+        rouse(best);
 }
 
 /* One at a time: the others are to have their share. */
@@ -81,6 +91,7 @@ static bool next_job(struct member *member, struct job *job)
     struct crew *crew = member->crew;
     pthread_mutex_lock(&crew->mutex);
     bool found = crew->count > 0 && member->busy < crew->pulls_each;
+    member->sleeps = !found;
     if (found) {
         *job = crew->queue[crew->first];
         crew->first = (crew->first + 1) % crew->size;
@@ -110,7 +121,7 @@ static void job_is_done(struct member *member)
     member->busy--;
     crew->busy--;
     if (crew->count > 0)
-        http_hub_rouse(member->hub);
+        rouse(member);
     if (crew->busy == 0 && crew->count == 0)
         pthread_cond_broadcast(&crew->idle);
     tell_of_room(crew);

@@ -219,6 +219,8 @@ void http_hub_run(struct http_hub *hub, int wait_ms)
 {
     int left;
     const CURLMsg *message;
+    if (hub->running == 0 && wait_ms == 0)
+        return;
     if (hub->running > 0 && (wait_ms < 0 || wait_ms > LOOK_AGAIN_MS))
         wait_ms = LOOK_AGAIN_MS;
     curl_multi_poll(hub->multi, NULL, 0, wait_ms < 0 ? LOOK_AGAIN_MS * 1000 : wait_ms, NULL);
