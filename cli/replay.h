@@ -34,7 +34,9 @@ enum {
 struct replay_event {
     char *file; /* its name, the heap's */
     struct event event;
-    int64_t happened_ms; /* Unix time; in the second that GitHub tells, after those before it */
+    struct snapshot view; /* the pull request right after it, also where the event does not show that */
+    int64_t at_s;         /* in which second, Unix time */
+    int64_t happened_ms;  /* in that second, after those before it */
     bool
         changes_label; /* the gate label was set or taken off by it, or by something before it that is missing */
     enum mergeable worked_out; /* what GitHub's background job found for the commit that is the head then */
@@ -82,6 +84,9 @@ const struct person *replay_person(const struct recordings *recordings,
 bool replay_is_trusted(const struct recordings *recordings, const struct policy *policy, const char *login);
 /* The same, and the gate itself. */
 bool replay_may_push(const struct recordings *recordings, const struct policy *policy, const char *login);
+/* Does that event say, by label, button or comment, that CI may run for that commit, and may its sender? */
+bool replay_approves(const struct recordings *recordings, const struct recording *recording,
+                     const struct event *event, const struct sha *sha);
 bool replay_is_member(const struct recordings *recordings, const char *login, const char *team);
 enum permission replay_permission(const struct recordings *recordings, const char *login);
 

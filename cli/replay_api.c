@@ -200,6 +200,11 @@ static void add_comment(struct call *call)
     reply_with(call, 201, cJSON_CreateObject());
 }
 
+static void react(struct call *call)
+{
+    reply_with(call, 201, cJSON_CreateObject());
+}
+
 /* ---- checks ---- */
 
 static const char *or_empty(const char *text)
@@ -425,6 +430,7 @@ static const struct route routes[] = {
     {"GET", "/repos/*/*/issues/*/events", list_issue_events},
     {"GET", "/repos/*/*/issues/*/comments", list_comments},
     {"POST", "/repos/*/*/issues/*/comments", add_comment},
+    {"POST", "/repos/*/*/issues/comments/*/reactions", react},
     {"GET", "/repos/*/*/commits/*/check-runs", list_runs},
     {"POST", "/repos/*/*/check-runs", create_run},
     {"PATCH", "/repos/*/*/check-runs/*", update_run},

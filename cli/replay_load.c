@@ -99,9 +99,11 @@ static enum err_code find_parts(const cJSON *root, const char *file, struct part
     if (out->event == NULL)
         return complain(err, file,
                         "no \"event\" and no request.headers.X-GitHub-Event: neither of the two forms");
-    if (strcmp(out->event, "pull_request") != 0)
-        return err_set(err, ERR_REJECT, 0, "%s: is a %.64s event; a replay takes pull_request events", file,
-                       out->event);
+    if (!event_is_of_concern(out->event))
+        return err_set(
+            err, ERR_REJECT, 0,
+            "%s: is a %.64s event; a replay takes pull_request, issue_comment and check_run events", file,
+            out->event);
     if (out->delivery == NULL || !text_is_delivery(out->delivery))
         return complain(err, file, "no valid \"delivery\" or \"guid\": the id in X-GitHub-Delivery");
     if (!cJSON_IsObject(out->payload) && !cJSON_IsString(out->payload))
@@ -144,22 +146,58 @@ static struct recording *recording_of(struct recordings *all, const struct event
     return new;
 }
 
-static enum err_code check_place(const struct recording *pull, const struct event *event, const char *file,
+/*
+ * NULL: it can be replayed. The others are passed over: of a re-run and of a cancelling the rules say that what comes of
+ * it depends on what had happened by then, and a merge queue's commits are in no read of the pull request.
+ */
+static const char *why_left_out(const struct event *event)
+{
+    bool rerun =
+        event->action == EVENT_RERUN || (event->action == EVENT_COMMAND && event->command == COMMAND_RERUN);
+    if (rerun)
+        return "a re-run counts only where CI was started before, so its order matters";
+    if (event->action == EVENT_COMMAND && event->command == COMMAND_CANCEL)
+        return "a cancelling finds only what was started before, so its order matters";
+    if (event->action == EVENT_QUEUED || event->action == EVENT_UNQUEUED)
+        return "a merge queue's commits are none that a read of the pull request shows";
+    return NULL;
+}
+
+/* A comment tells its time and not how the pull request looked; a button not even that: it counts as pressed at once. */
+static enum err_code place_event(const struct recording *pull, struct replay_event *one, const char *file,
                                  struct err *err)
+{
+    const struct replay_event *before = pull->count == 0 ? NULL : &pull->events[pull->count - 1];
+    bool shows = event_shows_pull(&one->event);
+    if (before == NULL && !shows)
+        return complain(err, file,
+                        "how its pull request looked is not known: no pull_request event before it");
+    one->view = shows ? one->event.pr : before->view;
+    one->at_s = one->event.pr.updated_at;
+    if (one->at_s == 0 && before != NULL)
+        one->at_s = before->at_s;
+    one->view.updated_at = one->at_s;
+    return ERR_OK;
+}
+
+static enum err_code check_place(const struct recording *pull, const struct replay_event *one,
+                                 const char *file, struct err *err)
 {
     if (pull->count == REPLAY_EVENTS_MAX)
         return err_set(err, ERR_REJECT, 0, "%s: the %dth event of %s#%llu: a replay takes %d of each", file,
                        REPLAY_EVENTS_MAX + 1, pull->repo, (unsigned long long)pull->key.number,
                        REPLAY_EVENTS_MAX);
-    for (size_t i = 0; i < pull->count; i++)
-        if (strcmp(pull->events[i].event.delivery, event->delivery) == 0)
+    const struct replay_event *last = NULL;
+    for (size_t i = 0; pull->events != NULL && i < pull->count; i++) {
+        last = &pull->events[i];
+        if (strcmp(last->event.delivery, one->event.delivery) == 0)
             return err_set(err, ERR_REJECT, 0, "%s: the same delivery as %s: remove one of the two", file,
-                           pull->events[i].file);
-    if (pull->count > 0 && event->pr.updated_at < pull->events[pull->count - 1].event.pr.updated_at)
+                           last->file);
+    }
+    if (last != NULL && one->at_s < last->at_s)
         return err_set(err, ERR_REJECT, 0,
-                       "%s: its pull_request.updated_at is before that of %s: file names must sort as things "
-                       "happened",
-                       file, pull->events[pull->count - 1].file);
+                       "%s: its %s.updated_at is before that of %s: file names must sort as things happened",
+                       file, event_shows_pull(&one->event) ? "pull_request" : "issue", last->file);
     return ERR_OK;
 }
 
@@ -167,6 +205,35 @@ static void add_note(struct recordings *all, const char *note)
 {
     all->notes = mem_grow(all->notes, (all->note_count + 1) * sizeof *all->notes);
     all->notes[all->note_count++] = mem_strdup(note);
+}
+
+static void pass_over(struct recordings *all, const char *what)
+{
+    struct buf note;
+    buf_init(&note);
+    buf_addf(&note, "passed over %s", what);
+    add_note(all, buf_text(&note));
+    buf_release(&note);
+}
+
+/* ERR_NOT_FOUND: the text says why it is passed over. */
+static enum err_code add_event(struct recordings *all, const struct event *event, const char *file,
+                               const struct config *config, struct err *err)
+{
+    const char *left_out = why_left_out(event);
+    if (left_out != NULL)
+        return err_set(err, ERR_NOT_FOUND, 0, "%s: %s", file, left_out);
+    struct recording *pull = recording_of(all, event, config);
+    struct replay_event one = {.event = *event};
+    enum err_code code = place_event(pull, &one, file, err);
+    if (code == ERR_OK)
+        code = check_place(pull, &one, file, err);
+    if (code != ERR_OK)
+        return code;
+    one.file = mem_strdup(file);
+    pull->events = mem_grow(pull->events, (pull->count + 1) * sizeof *pull->events);
+    pull->events[pull->count++] = one;
+    return ERR_OK;
 }
 
 static enum err_code add_file(struct recordings *all, const char *dir, const char *file,
@@ -180,25 +247,15 @@ static enum err_code add_file(struct recordings *all, const char *dir, const cha
         return code;
     code = parse_delivery(&event, root, file, config, &why);
     cJSON_Delete(root);
+    if (code == ERR_OK)
+        code = add_event(all, &event, file, config, &why);
     /* The gate itself passes over an action without a rule. A repository without a section it would, too: here
      * it is a mistake. */
     if (code == ERR_NOT_FOUND && config_policy(config, event.repo) != NULL) {
-        struct buf note;
-        buf_init(&note);
-        buf_addf(&note, "passed over %s", why.text);
-        add_note(all, buf_text(&note));
-        buf_release(&note);
+        pass_over(all, why.text);
         return ERR_OK;
     }
-    if (code != ERR_OK)
-        return err_set(err, ERR_REJECT, 0, "%s", why.text);
-    struct recording *pull = recording_of(all, &event, config);
-    code = check_place(pull, &event, file, err);
-    if (code != ERR_OK)
-        return code;
-    pull->events = mem_grow(pull->events, (pull->count + 1) * sizeof *pull->events);
-    pull->events[pull->count++] = (struct replay_event){.file = mem_strdup(file), .event = event};
-    return ERR_OK;
+    return code == ERR_OK ? ERR_OK : err_set(err, ERR_REJECT, 0, "%s", why.text);
 }
 
 static int is_delivery_file(const struct dirent *entry)
@@ -239,9 +296,9 @@ static enum err_code load_files(struct recordings *out, const char *dir, const s
 static void set_times(struct recording *pull)
 {
     for (size_t i = 0; i < pull->count;) {
-        int64_t second = pull->events[i].event.pr.updated_at;
+        int64_t second = pull->events[i].at_s;
         size_t end = i;
-        while (end < pull->count && pull->events[end].event.pr.updated_at == second)
+        while (end < pull->count && pull->events[end].at_s == second)
             end++;
         int64_t apart = SECOND_MS / (int64_t)(end - i + 1);
         for (size_t k = i; k < end; k++)
@@ -253,13 +310,13 @@ static void set_times(struct recording *pull)
 /* null in a payload: what a later one says of the same commit is what the background job found. */
 static enum mergeable work_out(const struct recording *pull, size_t at)
 {
-    const struct snapshot *now = &pull->events[at].event.pr;
-    for (size_t i = at; i < pull->count && sha_equal(&pull->events[i].event.pr.head, &now->head); i++)
-        if (pull->events[i].event.pr.mergeable != MERGEABLE_UNKNOWN)
-            return pull->events[i].event.pr.mergeable;
-    for (size_t i = at; i-- > 0 && sha_equal(&pull->events[i].event.pr.head, &now->head);)
-        if (pull->events[i].event.pr.mergeable != MERGEABLE_UNKNOWN)
-            return pull->events[i].event.pr.mergeable;
+    const struct snapshot *now = &pull->events[at].view;
+    for (size_t i = at; i < pull->count && sha_equal(&pull->events[i].view.head, &now->head); i++)
+        if (pull->events[i].view.mergeable != MERGEABLE_UNKNOWN)
+            return pull->events[i].view.mergeable;
+    for (size_t i = at; i-- > 0 && sha_equal(&pull->events[i].view.head, &now->head);)
+        if (pull->events[i].view.mergeable != MERGEABLE_UNKNOWN)
+            return pull->events[i].view.mergeable;
     return MERGEABLE_UNKNOWN;
 }
 
@@ -269,11 +326,11 @@ static bool touches_label(const struct event *event)
 }
 
 /* Something has changed since `before`, and the event is not the one that tells of it: a recording with a gap. */
-static const char *find_gap(const struct event *before, const struct event *event)
+static const char *find_gap(const struct replay_event *before, const struct replay_event *one)
 {
-    if (!sha_equal(&before->pr.head, &event->pr.head) && event->action != EVENT_SYNCHRONIZE)
+    if (!sha_equal(&before->view.head, &one->view.head) && one->event.action != EVENT_SYNCHRONIZE)
         return "the head";
-    if (before->pr.labelled != event->pr.labelled && !touches_label(event))
+    if (before->view.labelled != one->view.labelled && !touches_label(&one->event))
         return "the gate label";
     return NULL;
 }
@@ -284,9 +341,9 @@ static void derive(struct recordings *all, struct recording *pull)
     for (size_t i = 0; i < pull->count; i++) {
         struct replay_event *one = &pull->events[i];
         one->worked_out = work_out(pull, i);
-        one->changes_label = i == 0 || touches_label(&one->event) ||
-                             one->event.pr.labelled != pull->events[i - 1].event.pr.labelled;
-        const char *gap = i == 0 ? NULL : find_gap(&pull->events[i - 1].event, &one->event);
+        one->changes_label =
+            i == 0 || touches_label(&one->event) || one->view.labelled != pull->events[i - 1].view.labelled;
+        const char *gap = i == 0 ? NULL : find_gap(&pull->events[i - 1], one);
         if (gap == NULL)
             continue;
         struct buf note;
@@ -381,7 +438,9 @@ static void guess_people(struct recordings *all)
                 author->permission = PERMISSION_WRITE;
                 author->all_teams = true;
             }
-            if (!touches_label(event) || event->sender.login[0] == '\0')
+            bool approves = event->action == EVENT_BUTTON ||
+                            (event->action == EVENT_COMMAND && event->command == COMMAND_APPROVE);
+            if ((!touches_label(event) && !approves) || event->sender.login[0] == '\0')
                 continue;
             struct person *sender = person_of(all, event->sender.login);
             if (sender->permission < PERMISSION_TRIAGE)
@@ -470,8 +529,39 @@ bool replay_may_push(const struct recordings *recordings, const struct policy *p
     return text_equal_fold(login, recordings->gate.login) || replay_is_trusted(recordings, policy, login);
 }
 
+/* Whether or not they may. */
+static bool names_commit(const struct event *event, const struct sha *sha)
+{
+    size_t len = strlen(event->sha_prefix);
+    if (event->action == EVENT_COMMAND)
+        return event->command == COMMAND_APPROVE && len >= COMMAND_SHA_MIN &&
+               strncmp(sha->hex, event->sha_prefix, len) == 0;
+    bool label = event->action == EVENT_LABELED && event->label_is_gate;
+    return (label || event->action == EVENT_BUTTON) && sha_equal(&event->pr.head, sha);
+}
+
+bool replay_approves(const struct recordings *recordings, const struct recording *recording,
+                     const struct event *event, const struct sha *sha)
+{
+    return names_commit(event, sha) && !text_equal_fold(event->sender.login, recordings->gate.login) &&
+           replay_permission(recordings, event->sender.login) >= recording->policy->approver_permission;
+}
+
+/* By button or comment: heard of after the closing, that is refused, since nothing is left of it to see once it is reopened. */
+static bool was_approved_without_label(const struct recordings *all, const struct recording *pull,
+                                       size_t before)
+{
+    const struct sha *head = &pull->events[before].view.head;
+    for (size_t i = 0; i < before; i++) {
+        const struct event *event = &pull->events[i].event;
+        if (!event_shows_pull(event) && replay_approves(all, pull, event, head))
+            return true;
+    }
+    return false;
+}
+
 /*
- * Somebody takes the label off a commit that had it, or goes back to a draft: CI may have started before, or not
+ * Somebody takes the label off a commit that had it, or closes what has none, or goes back to a draft: CI may have started before, or not
  * any more. prgate's own removal takes back nothing where the label was set for an earlier commit.
  */
 static bool takes_back(const struct recordings *all, const struct recording *pull, size_t at)
@@ -479,6 +569,8 @@ static bool takes_back(const struct recordings *all, const struct recording *pul
     const struct event *event = &pull->events[at].event;
     if (event->action == EVENT_CONVERTED_TO_DRAFT)
         return true;
+    if (event->action == EVENT_CLOSED)
+        return was_approved_without_label(all, pull, at);
     if (event->action != EVENT_UNLABELED || !event->label_is_gate)
         return false;
     bool set_for_it = !text_equal_fold(event->sender.login, all->gate.login);
@@ -496,7 +588,7 @@ static const char *find_new_conflict(const struct recording *pull)
     bool could = false;
     for (size_t i = 0; i < pull->count && last->worked_out == MERGEABLE_NO; i++) {
         const struct replay_event *one = &pull->events[i];
-        if (!sha_equal(&one->event.pr.head, &last->event.pr.head))
+        if (!sha_equal(&one->view.head, &last->view.head))
             could = false;
         else if (one->worked_out != MERGEABLE_NO)
             could = true;
@@ -506,22 +598,19 @@ static const char *find_new_conflict(const struct recording *pull)
     return NULL;
 }
 
-/* Allows it anew, for the commit that is the last head. */
+/* Allows it anew, for the commit that is the last head, in a way that a read shows. */
 static bool gives_again(const struct recordings *all, const struct recording *pull, const struct event *event,
                         bool trusted)
 {
-    const struct snapshot *last = &pull->events[pull->count - 1].event.pr;
-    bool by_gate = text_equal_fold(event->sender.login, all->gate.login);
-    bool approved = event->action == EVENT_LABELED && event->label_is_gate && !by_gate &&
-                    sha_equal(&event->pr.head, &last->head) &&
-                    replay_permission(all, event->sender.login) >= pull->policy->approver_permission;
+    const struct snapshot *last = &pull->events[pull->count - 1].view;
+    bool approved = event->action == EVENT_LABELED && replay_approves(all, pull, event, &last->head);
     bool opening = event->action == EVENT_REOPENED || event->action == EVENT_READY_FOR_REVIEW;
     return approved || (opening && trusted && !event->pr.draft);
 }
 
 static void find_taken_back(const struct recordings *all, struct recording *pull)
 {
-    const struct snapshot *last = &pull->events[pull->count - 1].event.pr;
+    const struct snapshot *last = &pull->events[pull->count - 1].view;
     bool trusted = replay_is_trusted(all, pull->policy, last->author.login);
     for (size_t i = 0; i < pull->count; i++) {
         const struct event *event = &pull->events[i].event;
@@ -544,12 +633,13 @@ static void find_redrafted(struct recording *pull)
     bool labelled = false, ready = false;
     for (size_t i = 0; i < pull->count; i++) {
         const struct event *event = &pull->events[i].event;
-        labelled |= event->action == EVENT_LABELED && touches_label(event) && event->pr.draft;
-        ready |= labelled && !event->pr.draft;
-        if (ready && event->pr.draft && pull->redrafted == NULL)
+        bool draft = pull->events[i].view.draft;
+        labelled |= event->action == EVENT_LABELED && touches_label(event) && draft;
+        ready |= labelled && !draft;
+        if (ready && draft && pull->redrafted == NULL)
             pull->redrafted = pull->events[i].file;
     }
-    if (!pull->events[pull->count - 1].event.pr.draft)
+    if (!pull->events[pull->count - 1].view.draft)
         pull->redrafted = NULL;
 }
 
@@ -559,7 +649,7 @@ static void find_redrafted(struct recording *pull)
  */
 static void find_overpushed(const struct recordings *all, struct recording *pull)
 {
-    const struct snapshot *last = &pull->events[pull->count - 1].event.pr;
+    const struct snapshot *last = &pull->events[pull->count - 1].view;
     bool trusted = replay_is_trusted(all, pull->policy, last->author.login);
     bool by_stranger = false;
     for (size_t i = 0; i < pull->count; i++) {

@@ -131,7 +131,8 @@ static enum err_code deliver(struct replay *replay, const struct schedule *sched
         const struct step *step = &schedule->steps[*at];
         struct event event = recording->events[step->event].event;
         event.key.number = world->number;
-        event.pr.labelled = world->label_at[step->event];
+        if (event_shows_pull(&event))
+            event.pr.labelled = world->label_at[step->event];
         name_copy(event.delivery, recording->events[step->event].event.delivery, step->copy);
         code = put(replay, &event, &claim, &claimed, err);
     }
@@ -264,16 +265,12 @@ static void tell_relied(struct world *world, const struct record *record, struct
 
 /* ---- what must never be ---- */
 
-/* Somebody who may approve set the label for this very commit. */
+/* Somebody who may approve did so for this very commit. */
 static bool was_approved(const struct world *world, const struct sha *sha)
 {
     const struct recording *recording = world->recording;
     for (size_t i = 0; i < recording->count; i++) {
-        const struct event *event = &recording->events[i].event;
-        if (event->action == EVENT_LABELED && event->label_is_gate && sha_equal(&event->pr.head, sha) &&
-            !text_equal_fold(event->sender.login, world->recordings->gate.login) &&
-            replay_permission(world->recordings, event->sender.login) >=
-                recording->policy->approver_permission)
+        if (replay_approves(world->recordings, recording, &recording->events[i].event, sha))
             return true;
     }
     return false;
@@ -306,7 +303,8 @@ static bool is_covered(const struct world *world, const struct sha *sha)
         bool opening = event->action == EVENT_OPENED || event->action == EVENT_REOPENED ||
                        event->action == EVENT_READY_FOR_REVIEW;
         opened |= opening && !event->pr.draft;
-        labelled |= sha_equal(&event->pr.head, sha) && (event->pr.labelled || world->label_at[i]);
+        labelled |= sha_equal(&recording->events[i].view.head, sha) &&
+                    (recording->events[i].view.labelled || world->label_at[i]);
     }
     return (opened || labelled) && was_brought(world, sha) &&
            replay_is_trusted(world->recordings, recording->policy,

@@ -61,7 +61,7 @@ static void happen(struct world *world)
 {
     const struct replay_event *next = &world->recording->events[world->happened];
     if (next->changes_label)
-        note_label(world, next->event.pr.labelled, &next->event.sender, next->event.pr.updated_at);
+        note_label(world, next->view.labelled, &next->event.sender, next->at_s);
     world->label_at[world->happened++] = world->labelled;
     world->written_s = 0;
 }
@@ -89,7 +89,7 @@ void world_advance(struct world *world, int64_t ms)
 struct snapshot world_view(const struct world *world)
 {
     const struct replay_event *newest = &world->recording->events[world->happened - 1];
-    struct snapshot view = newest->event.pr;
+    struct snapshot view = newest->view;
     view.labelled = world->labelled;
     view.mergeable = newest->worked_out;
     if (world->written_s > view.updated_at)

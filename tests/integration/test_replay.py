@@ -47,6 +47,11 @@ ENDS = {
     "label_too_soon": ("awaiting", False, False),
     "label_too_soon_then_again": ("triggered", True, False),
     "refused_then_approved": ("triggered", True, False),
+    "approved_by_comment": ("triggered", True, False),
+    "approved_by_comment_then_pushed": ("awaiting", False, False),
+    "approved_by_comment_then_closed": ("triggered", True, True),
+    "approved_by_button": ("triggered", True, False),
+    "rerun_and_cancelled": ("triggered", True, False),
     "a_long_life": ("triggered", True, False),
     "a_long_trusted_life": ("triggered", True, False),
 }
@@ -96,9 +101,10 @@ def desk(tmp_path):
 
 
 def events_in(directory):
-    """Those that have a rule."""
+    """Those that have a rule, and are not passed over."""
     payloads = [body_of(path) for path in sorted(directory.glob("[0-9]*.json"))]
-    return [body for body in payloads if body["action"] != "assigned"]
+    return [body for body in payloads if body["action"] != "assigned" and
+            not body.get("comment", {}).get("body", "").startswith(("/ci rerun", "/ci cancel"))]
 
 
 def body_of(path):
@@ -145,7 +151,7 @@ def test_every_order_ends_the_same(desk, name):
     assert f"\n{schedules} schedules in " in done.stdout
     assert ("every order" in done.stdout) == (count <= EXHAUSTIVE)
     end = state_in(done.stdout)
-    head = events_in(RECORDED / name)[-1]["pull_request"]["head"]["sha"][:12]
+    head = [body for body in events_in(RECORDED / name) if "pull_request" in body][-1]["pull_request"]["head"]["sha"][:12]
     assert (end["state"], end["head"]) == (state, head)
     if started is not None:
         assert ("started 1 times" in end[f"commit {head}"], end["label"]) == (started, "on" if started else "off")
@@ -160,6 +166,22 @@ def test_a_conflict_is_commented_on_once(desk):
     assert done.returncode == 0, done.stdout
     assert state_in(done.stdout)["comments"] == "1"
     assert state_in(done.stdout)["state"] == "conflict"
+
+
+def test_what_depends_on_the_order_is_passed_over_and_named(desk):
+    text = desk.replay(RECORDED / "rerun_and_cancelled").stdout
+    assert "passed over 03-created.json: a re-run counts only where CI was started before" in text
+    assert "passed over 04-created.json: a cancelling finds only what was started before" in text
+
+
+def test_a_comment_approves_only_for_whom_it_may(desk):
+    place = desk.copy("approved_by_comment")
+    (place / "people.json").write_text(json.dumps({"bob": "read", "tim": "read"}))
+    done = desk.replay(place)
+    assert done.returncode == 0, done.stdout
+    assert (state_in(done.stdout)["state"], state_in(done.stdout)["comments"]) == ("awaiting", "3")
+    (place / "people.json").unlink()  # then whoever approves is taken for somebody who may, as with the label
+    assert state_in(desk.replay(place).stdout)["state"] == "triggered"
 
 
 # What it leaves alone
@@ -402,8 +424,18 @@ def spoil_list(place):
 
 
 def spoil_event(place):
-    change(place / "02-labeled.json", event="check_run")
-    return "02-labeled.json: is a check_run event; a replay takes pull_request events"
+    change(place / "02-labeled.json", event="push")
+    return "02-labeled.json: is a push event; a replay takes pull_request, issue_comment and check_run events"
+
+
+def spoil_beginning(place):
+    shutil.copy(RECORDED / "approved_by_comment" / "03-created.json", place / "00-created.json")
+    return "00-created.json: how its pull request looked is not known: no pull_request event before it"
+
+
+def spoil_comments_time(place):
+    shutil.copy(RECORDED / "approved_by_comment" / "03-created.json", place / "99-created.json")
+    return "99-created.json: its issue.updated_at is before that of 04-unlabeled.json"
 
 
 def spoil_form(place):

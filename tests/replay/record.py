@@ -6,6 +6,7 @@ pause in seconds; without one, things happen in the same second. What prgate nev
 (addresses, bodies) is left out of the payloads, but for one scenario that is in full and in the form of
 GitHub's own list of deliveries.
 """
+import hashlib
 import json
 import pathlib
 import sys
@@ -13,9 +14,10 @@ import sys
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 from github_sim import world as world_module  # noqa: E402
-from github_sim.world import World  # noqa: E402
+from github_sim.world import Versioned, World  # noqa: E402
 
 REPO, GATE, LABEL = "octo/repo", "octo-gate[bot]", "CICD"
+APP, CHECK, BUTTON = 7, "Awaiting CICD label", "approve-ci"
 PEOPLE = {"ann": "write", "max": "write", "tim": "triage", "bob": "read", GATE: "self"}
 FULL = "untrusted_labelled_again"
 
@@ -30,6 +32,14 @@ def off(by):
 
 def opened(author, **more):
     return "open_pull", {"author": author, **more}
+
+
+def says(by, text):
+    return "comment", {"by": by, "body": text}
+
+
+def press(by):
+    return "press", {"by": by, "name": CHECK, "identifier": BUTTON}
 
 
 def push_by(login):
@@ -74,6 +84,13 @@ SCENARIOS = {
     "label_too_soon_then_again": [opened("bob"), 60, on("max"), 20, PUSH, 1, off(GATE), 5, on("tim"), 2, off(GATE), 60,
                                   on("tim")],
     "refused_then_approved": [opened("bob"), 60, PUSH, 30, on("bob"), 2, off(GATE), 60, on("tim")],
+    "approved_by_comment": [opened("bob"), 30, says("bob", "/ci approve HEAD"), 20, says("tim", "/ci approve HEAD"),
+                            9, says("tim", "/ci status")],
+    "approved_by_comment_then_pushed": [opened("bob"), 60, says("max", "/ci approve HEAD"), 40, PUSH],
+    "approved_by_comment_then_closed": [opened("bob"), 60, says("max", "/ci approve HEAD"), 30, CLOSE, 30, REOPEN],
+    "approved_by_button": [opened("bob"), 60, PUSH, 30, press("bob"), press("tim")],
+    "rerun_and_cancelled": [opened("bob"), 60, on("max"), 30, says("max", "/ci rerun"), 9, says("max", "/ci cancel"), 30,
+                            EDIT],
     "a_long_life": [opened("bob"), 30, on("max"), 40, PUSH, 2, off(GATE), 60, on("tim"), 9, ASSIGN, 20, DRAFT, 30, PUSH,
                     1, off(GATE), 5, READY, 60, on("max"), EDIT, 30, CLOSE, 20, REOPEN, 15, PUSH, 1, off(GATE), 40,
                     on("tim")],
@@ -111,6 +128,19 @@ def as_listed(delivery, payload):
             "response": {"headers": {}, "payload": None}}
 
 
+def put_check(world):
+    """The gate's check at the head, as prgate writes it."""
+    pull = world.pull(REPO, 1)
+    place, sha = pull.repo, pull.now["head_sha"]
+    if APP not in world.apps:
+        world.add_app(APP, GATE.removesuffix("[bot]"), "")
+    key = hashlib.sha256(f"{place.id}/1/{sha}/0".encode()).hexdigest()[:32]
+    place.check_runs[sha].append(Versioned(
+        id=next(world.ids), app=world.apps[APP], name=CHECK, head_sha=sha, external_id=f"1/0/{key}", status="in_progress",
+        conclusion=None, details_url=None, started_at=None, completed_at=None, output={},
+        actions=[{"identifier": BUTTON}]))
+
+
 def record(name, deeds):
     clock = world_module.time = Clock(1_700_000_000)
     world = World(seed=sum(name.encode()))
@@ -122,6 +152,11 @@ def record(name, deeds):
             continue
         method, arguments = deed
         place = (REPO,) if method == "open_pull" else (REPO, 1)
+        if method == "press":
+            put_check(world)
+        if method == "comment":
+            head = world.pull(REPO, 1).now["head_sha"]
+            arguments = {**arguments, "body": arguments["body"].replace("HEAD", head)}
         sent += getattr(world, method)(*place, **arguments) or []
     write(HERE / name, sent, name == FULL)
 
@@ -132,8 +167,11 @@ def write(place, sent, full):
         old.unlink()
     for n, delivery in enumerate(sent, 1):
         payload = json.loads(delivery.body)
+        said = payload.get("comment", {}).get("body")
         kept = as_listed(delivery, payload) if full else {
             "event": delivery.event, "delivery": delivery.guid, "payload": slim(payload)}
+        if said is not None:
+            kept["payload"]["comment"]["body"] = said
         (place / f"{n:02}-{payload['action']}.json").write_text(json.dumps(kept, indent=None) + "\n")
     (place / "people.json").write_text(json.dumps(PEOPLE) + "\n")
 
