@@ -117,10 +117,16 @@ static enum err_code lock_unless_done(struct store_txn *txn, struct run *run, st
 
 /* ---- what is next -------------------------------------------------------- */
 
-static enum err_code release(struct store_txn *txn, struct run *run, struct err *err)
+/* With the record, which the caller writes. */
+static void give_up_claim(struct run *run)
 {
     run->step = STEP_RELEASED;
     run->record.claim = (struct claim){0};
+}
+
+static enum err_code release(struct store_txn *txn, struct run *run, struct err *err)
+{
+    give_up_claim(run);
     store_need_not_wait(txn); /* lost, it is a dead process's claim, and free as well */
     return table_put_record(txn, &run->record, err);
 }
@@ -143,8 +149,7 @@ static enum err_code release_if_idle(struct store_txn *txn, struct run *run, str
         code = is_queued(txn, run, TABLE_INBOX, &events, err);
     if (code != ERR_OK || intents || events)
         return code;
-    run->step = STEP_RELEASED;
-    run->record.claim = (struct claim){0};
+    give_up_claim(run);
     return ERR_OK;
 }
 

@@ -123,53 +123,50 @@ static enum err_code ask_permission(struct worker *worker, uint64_t repo_id, con
                                     enum permission *out, struct err *err)
 {
     struct answer answer = {0};
+    enum err_code code = ERR_OK;
     snprintf(answer.question, sizeof answer.question, "permission/%" PRIu64 "/%s", repo_id, login);
     text_fold(answer.question);
     if (!recall(worker->gate, &answer) || answer.user.id > PERMISSION_ADMIN) {
         enum permission permission = PERMISSION_NONE;
-        enum err_code code = github_get_permission(worker->github, login, &permission, err);
+        code = github_get_permission(worker->github, login, &permission, err);
         answer.user = (struct user){.id = permission};
         keep(worker->gate, &answer, code);
-        if (code != ERR_OK)
-            return code;
     }
     *out = (enum permission)answer.user.id;
-    return ERR_OK;
+    return code;
 }
 
 static enum err_code ask_membership(struct worker *worker, const char *team, const char *login, bool *out,
                                     struct err *err)
 {
     struct answer answer = {0};
+    enum err_code code = ERR_OK;
     snprintf(answer.question, sizeof answer.question, "team/%s/%s", team, login);
     text_fold(answer.question);
     if (!recall(worker->gate, &answer)) {
         bool member = false;
-        enum err_code code = github_is_team_member(worker->github, team, login, &member, err);
+        code = github_is_team_member(worker->github, team, login, &member, err);
         answer.user = (struct user){.id = member ? 1 : 0};
         keep(worker->gate, &answer, code);
-        if (code != ERR_OK)
-            return code;
     }
     *out = answer.user.id == 1;
-    return ERR_OK;
+    return code;
 }
 
 static enum err_code ask_app_id(struct worker *worker, const char *login, uint64_t *out, struct err *err)
 {
     struct answer answer = {0};
+    enum err_code code = ERR_OK;
     snprintf(answer.question, sizeof answer.question, "app/%s", login);
     text_fold(answer.question);
     if (!recall(worker->gate, &answer)) {
         uint64_t id = 0;
-        enum err_code code = github_get_app_id(worker->github, login, &id, err);
+        code = github_get_app_id(worker->github, login, &id, err);
         answer.user = (struct user){.id = id};
         keep(worker->gate, &answer, code);
-        if (code != ERR_OK)
-            return code;
     }
     *out = answer.user.id;
-    return ERR_OK;
+    return code;
 }
 
 /* "identity/app/12345". Of a token a part of its hash, which tells tokens apart and no token. */
@@ -192,15 +189,14 @@ static void ask_who(const struct config *config, char question[QUESTION_SIZE])
 static enum err_code ask_identity(struct worker *worker, struct user *out, struct err *err)
 {
     struct answer answer = {0};
+    enum err_code code = ERR_OK;
     ask_who(worker->gate->config, answer.question);
     if (!recall_for(worker->gate, &answer, IDENTITY_TTL_S)) {
-        enum err_code code = github_whoami(worker->github, &answer.user, err);
+        code = github_whoami(worker->github, &answer.user, err);
         keep(worker->gate, &answer, code);
-        if (code != ERR_OK)
-            return code;
     }
     *out = answer.user;
-    return ERR_OK;
+    return code;
 }
 
 /* ---- the facts ----------------------------------------------------------- */
