@@ -259,7 +259,7 @@ bench: packages-bench
 .PHONY: bench-peers
 bench-peers:
 	@tools/packages.sh peers
-	tests/bench/peers/install.sh
+	tests/npm-ci.sh tests/bench/peers peers
 
 # Also BENCH_ROWS=..., BENCH_S=..., BENCH_SHORT=1: see tests/bench/bench.py.
 BENCH_PROGRAMS = null_responder null_cgi disk count_syncs.so growth guard

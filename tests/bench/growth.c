@@ -27,31 +27,14 @@
 #include "prgate/sweep.h"
 #include "prgate/tables.h"
 #include "prgate/tree.h"
+#include "simulated.h"
 
 enum { OPEN_ONE_IN = 100, CHECKPOINT_EVERY = 1000, SAMPLE_MIN = 500, REPO_ID = 5 };
 
 static const int64_t day_ms = INT64_C(86400) * 1000;
 static const int64_t log_limit =
     24 << 20; /* six files: a checkpoint comes after 1 MB, and a look for one often */
-static int64_t simulated_ms = INT64_C(1700000000000);
 static unsigned failures;
-
-static int64_t tell_simulated(void)
-{
-    return simulated_ms;
-}
-
-int fsync(int fd)
-{
-    (void)fd;
-    return 0;
-}
-
-int fdatasync(int fd)
-{
-    (void)fd;
-    return 0;
-}
 
 struct bench {
     char dir[200];
@@ -345,6 +328,7 @@ int main(int argc, char **argv)
     struct bench bench = {.largest_log = 0};
     int64_t last_size = 0;
     uint64_t last = 0;
+    simulated_ms = INT64_C(1700000000000);
     clock_use(tell_simulated);
     int given = argc - (is_short ? 2 : 1), steps = given > 0 ? given : is_short ? 2 : 3;
     tree_setup();

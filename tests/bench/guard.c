@@ -21,28 +21,11 @@
 #include "prgate/signature.h"
 #include "prgate/tree.h"
 #include "routes.h"
+#include "simulated.h"
 
 enum { ROUNDS_BEFORE = 2, ROUNDS = 8, PATH_ROOM = 512 };
 
 static const int64_t start_ms = INT64_C(1763116200000); /* later than what the payloads tell of */
-static int64_t simulated_ms;
-
-static int64_t tell_simulated(void)
-{
-    return simulated_ms;
-}
-
-int fsync(int fd)
-{
-    (void)fd;
-    return 0;
-}
-
-int fdatasync(int fd)
-{
-    (void)fd;
-    return 0;
-}
 
 static _Noreturn void die(const char *what, const char *why)
 {

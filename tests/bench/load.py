@@ -85,10 +85,13 @@ class BenchApache(ApacheCgi):
 
 
 @contextlib.contextmanager
-def running(server, api=None, sim=None, **attributes):
+def running(server, api=None, sim=None, prepare=None, **attributes):
+    """`prepare`: is given the workspace before anything runs in it."""
     workspace = BenchWorkspace(api)
     vars(workspace).update(attributes)
     try:
+        if prepare:
+            prepare(workspace)
         site = Site(server, workspace, sim)
         try:
             yield site

@@ -1,11 +1,9 @@
 """(h) The status page of 10,000 pull requests."""
-import contextlib
 import subprocess
 import time
 
 from figures import Row, percentile
-from gate_site import Site
-from load import BUILD, BenchNginx, BenchWorkspace
+from load import BUILD, BenchNginx, running
 from workspace import as_server_user
 
 PULLS = 10_000
@@ -13,21 +11,11 @@ TIMES = 20
 PATHS = {"the status page": "/status", "the same as JSON": "/status.json", "the metrics": "/metrics"}
 
 
-@contextlib.contextmanager
-def seeded():
-    workspace = BenchWorkspace()
-    try:
-        program = workspace.bin / "seed"
-        program.write_bytes((BUILD / "web/seed").read_bytes())
-        program.chmod(0o755)
-        subprocess.run([program, workspace.conf, str(PULLS)], check=True, **as_server_user())
-        site = Site(BenchNginx, workspace, None)
-        try:
-            yield site
-        finally:
-            site.stop()
-    finally:
-        workspace.remove()
+def seed(workspace):
+    program = workspace.bin / "seed"
+    program.write_bytes((BUILD / "web/seed").read_bytes())
+    program.chmod(0o755)
+    subprocess.run([program, workspace.conf, str(PULLS)], check=True, **as_server_user())
 
 
 def measure(site, path):
@@ -43,7 +31,7 @@ def measure(site, path):
 
 def run(facts):
     rows = []
-    with seeded() as site:
+    with running(BenchNginx, prepare=seed) as site:
         base = None
         for name, path in {"a look at the health": "/healthz", **PATHS}.items():
             times, size = measure(site, path)

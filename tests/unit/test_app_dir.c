@@ -110,24 +110,36 @@ static void test_what_is_there_is_never_replaced(void **state)
     unmake(&place);
 }
 
+/* As on a disk with so much room, until end_room(). */
+static struct rlimit begin_room(rlim_t room)
+{
+    struct rlimit before;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct rlimit less = {.rlim_cur = room, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+    return before;
+}
+
+static void end_room(struct rlimit before)
+{
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+}
+
 /* The disk is full at every place in turn: no set, and nothing left of it. */
 static void test_set_that_cannot_be_written_whole_leaves_nothing(void **state)
 {
     (void)state;
     struct place place;
     struct err err = {0};
-    struct rlimit before;
     make(&place);
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     for (rlim_t room = 0; room < sizeof key_text - 1; room++) {
         char row[32];
         snprintf(row, sizeof row, "%u bytes", (unsigned)room);
         assert_int_equal(app_dir_prepare(place.dir, &err), ERR_OK);
-        struct rlimit less = {.rlim_cur = room, .rlim_max = before.rlim_max};
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+        struct rlimit before = begin_room(room);
         enum err_code code = app_dir_put(place.dir, &APP, &err);
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        end_room(before);
         check_int(row, "code", code, ERR_FATAL);
         check_int(row, "set", access(place.dir, F_OK), -1);
         check_int(row, "left", access(place.new, F_OK), -1);
@@ -140,14 +152,10 @@ static void test_full_disk_shows_before(void **state)
     (void)state;
     struct place place;
     struct err err = {0};
-    struct rlimit before;
     make(&place);
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    struct rlimit less = {.rlim_cur = 4096, .rlim_max = before.rlim_max};
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+    struct rlimit before = begin_room(4096);
     enum err_code code = app_dir_prepare(place.dir, &err);
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    end_room(before);
     check_int("prepare", "code", code, ERR_FATAL);
     check_int("left", "there", access(place.new, F_OK), -1);
     unmake(&place);
