@@ -50,6 +50,12 @@ void buf_clear(struct buf *b)
     b->len = 0;
 }
 
+static void set_cap(struct buf *b, size_t cap)
+{
+    b->data = mem_grow(b->data, cap);
+    b->cap = cap;
+}
+
 unsigned char *buf_reserve(struct buf *b, size_t more)
 {
     size_t need = b->len + more;
@@ -57,10 +63,17 @@ unsigned char *buf_reserve(struct buf *b, size_t more)
         size_t cap = b->cap == 0 ? 256 : b->cap;
         while (cap < need)
             cap *= 2;
-        b->data = mem_grow(b->data, cap);
-        b->cap = cap;
+        set_cap(b, cap);
     }
     return b->data == NULL ? NULL : b->data + b->len;
+}
+
+void buf_add_tightly(struct buf *b, const void *bytes, size_t len)
+{
+    size_t need = b->len + len;
+    if (need > b->cap)
+        set_cap(b, need + b->len / 8);
+    buf_add(b, bytes, len);
 }
 
 void buf_add(struct buf *b, const void *bytes, size_t len)

@@ -207,7 +207,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
         exchange->too_large = true;
         return CURL_WRITEFUNC_ERROR;
     }
-    buf_add(&exchange->reply->body, bytes, len);
+    buf_add_tightly(&exchange->reply->body, bytes, len); /* many replies wait for their fibers' turns */
     return len;
 }
 

@@ -34,6 +34,10 @@ void buf_clear(struct buf *b);
 unsigned char *buf_reserve(struct buf *b, size_t more);
 
 void buf_add(struct buf *b, const void *bytes, size_t len);
+
+/* The same for what will be held for long: at most an eighth of the memory is left over, else up to half. */
+void buf_add_tightly(struct buf *b, const void *bytes, size_t len);
+
 void buf_adds(struct buf *b, const char *text);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

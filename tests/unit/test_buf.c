@@ -28,6 +28,21 @@ static void grows_across_its_first_size(void **state)
     buf_release(&b);
 }
 
+static void tight_one_leaves_little_over(void **state)
+{
+    struct buf b;
+    (void)state;
+    buf_init(&b);
+    for (int i = 0; i < 10000; i += 10) {
+        buf_add_tightly(&b, "0123456789", 10);
+        check_bool("tight", "little is left", b.cap - b.len <= b.len / 8, true);
+    }
+    check_u64("tight", "len", b.len, 10000);
+    check_int("tight", "start", memcmp(b.data, "01234567890123456789", 20), 0);
+    check_int("tight", "end", b.data[9999], '9');
+    buf_release(&b);
+}
+
 static void keeps_any_bytes(void **state)
 {
     struct buf b;
@@ -112,6 +127,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_empty),
         cmocka_unit_test(grows_across_its_first_size),
+        cmocka_unit_test(tight_one_leaves_little_over),
         cmocka_unit_test(keeps_any_bytes),
         cmocka_unit_test(formats),
         cmocka_unit_test(text_does_not_count_its_nul),
