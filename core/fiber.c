@@ -100,6 +100,11 @@ static _Thread_local unsigned holds;
 
 /* ---- switching ---- */
 
+static size_t page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 /* From here on the tools count what is executed as `to`'s. `ends`: `from` is never to be executed again. */
 static void tell_switch(struct place *from, const struct place *to, bool ends)
 {
@@ -143,6 +148,18 @@ static void run_fiber(struct fibers *fibers, struct fiber *fiber)
     log_about(NULL);
 }
 
+/*
+ * The store and the parser of JSON go deeper than what waits for GitHub. While many wait, what they leave behind below the
+ * stack pointer is a page or two of each. The margin is for this function and madvise().
+ */
+static void give_back_below(const struct fiber *fiber)
+{
+    enum { MARGIN = 1024 };
+    char *bottom = fiber->mapping + page_size();
+    size_t unused = (size_t)((char *)__builtin_frame_address(0) - bottom) - MARGIN;
+    (void)madvise(bottom, unused / page_size() * page_size(), MADV_DONTNEED);
+}
+
 static void leave(struct fiber *fiber, enum fiber_state state)
 {
     struct fibers *fibers = fiber->home;
@@ -150,6 +167,8 @@ static void leave(struct fiber *fiber, enum fiber_state state)
         log_panic("a fiber waits while it holds a transaction or a lock");
     fiber->state = state;
     log_get_about(fiber->about);
+    if (fibers->count > KEPT_WARM)
+        give_back_below(fiber);
     go(&fiber->place, &fibers->scheduler);
 }
 
@@ -168,11 +187,6 @@ static void begin(void)
 }
 
 /* ---- stacks ---- */
-
-static size_t page_size(void)
-{
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
 
 static struct fiber *make_fiber(struct fibers *fibers, struct err *err)
 {

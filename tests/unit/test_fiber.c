@@ -4,8 +4,10 @@
 #include "check.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -262,6 +264,66 @@ static void test_deep_stack(void **state)
 
 /* ---- what ends the process ---- */
 
+/* One that went deep, and then waits near the top of its stack. */
+struct diver {
+    struct fiber *fiber;
+    char *deepest;
+    bool came_back;
+};
+
+static __attribute__((noinline)) int dive(struct diver *diver, int levels)
+{
+    volatile char room[1024];
+    room[0] = room[sizeof room - 1] = (char)levels;
+    diver->deepest = __builtin_frame_address(0);
+    int below = levels == 0 ? 0 : dive(diver, levels - 1);
+    return below + room[levels % 2 == 0 ? 0 : sizeof room - 1];
+}
+
+static void dive_and_wait(void *arg)
+{
+    struct diver *diver = arg;
+    int sum = dive(diver, 50);
+    diver->fiber = fiber_self();
+    fiber_wait();
+    diver->came_back = sum == 50 * 51 / 2;
+}
+
+static bool is_memory(char *address)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char resident = 0;
+    char *start = address - (uintptr_t)address % page;
+    if (mincore(start, page, &resident) != 0)
+        fail_msg("mincore fails");
+    return (resident & 1) != 0;
+}
+
+static void test_many_that_wait_hold_what_they_use_of_their_stacks(void **state)
+{
+    (void)state;
+    enum { FEW = 8, DIVERS = 20 };
+    struct diver divers[DIVERS] = {{.fiber = NULL}};
+    struct fibers *fibers = fibers_new();
+    for (int i = 0; i < FEW; i++)
+        start(fibers, dive_and_wait, &divers[i]);
+    fibers_run(fibers);
+    for (int i = 0; i < FEW; i++)
+        check_bool("few", "the stack is kept", is_memory(divers[i].deepest), true);
+    for (int i = FEW; i < DIVERS; i++)
+        start(fibers, dive_and_wait, &divers[i]);
+    fibers_run(fibers);
+    for (int i = FEW; i < DIVERS; i++)
+        check_bool("many", "the stack is kept", is_memory(divers[i].deepest), false);
+    for (int i = 0; i < DIVERS; i++)
+        fiber_wake(divers[i].fiber);
+    fibers_run(fibers);
+    for (int i = 0; i < DIVERS; i++)
+        check_bool("diver", "came back", divers[i].came_back, true);
+    check_u64("all", "left", fibers_count(fibers), 0);
+    fibers_free(fibers);
+}
+
 static void wait_while_holding(void *arg)
 {
     (void)arg;
@@ -338,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_log_line_is_about_the_fibers_delivery),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_deep_stack),
+        cmocka_unit_test(test_many_that_wait_hold_what_they_use_of_their_stacks),
         cmocka_unit_test(test_holding_forbids_waiting),
         cmocka_unit_test(test_overflow_meets_a_guard),
     };
