@@ -237,6 +237,36 @@ def test_kept_connections_starve_nobody(alone, use):
             assert one.reply()[0] == 200, n
 
 
+def test_a_web_server_that_said_all_is_hung_up_on(alone, use):
+    """No thread waits for it to hang up first: not even if it goes on talking."""
+    with Connection(alone.server.pool.socket) as one:
+        one.send(head("GET", "/healthz") + END_OF_BODY)
+        assert one.reply()[0] == 200
+        wait_until(lambda: not takes(one, b" "), 5, "the connection is closed")
+
+
+def takes(connection, data):
+    try:
+        connection.send(data)
+    except ConnectionError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("rest", [b"", END_OF_BODY], ids=["not-ended", "ended"])
+def test_what_nobody_read_does_not_take_the_reply_back(alone, use, rest, keep):
+    """A body that was refused, or has more than was told, is read to its end before the connection is closed."""
+    body = b" " * 100_000
+    refused = head("POST", "/webhook", {"Content-Type": "text/plain"}, len(body), keep)
+    longer = webhook(body[:10], "longer", keep)
+    for status, start in ((415, refused), (400, longer)):
+        with Connection(alone.server.pool.socket) as one:
+            one.send(start + stdin(body) + rest)
+            assert one.reply()[0] == status
+            assert one.socket.recv(1) == b"", "a connection that was reset"
+
+
 # One pull request
 
 @pytest.fixture(scope="module")
