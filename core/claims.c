@@ -10,8 +10,9 @@
 
 struct claims {
     struct alive *alive;
-    pthread_mutex_t mutex; /* of what follows */
-    struct claim *list;    /* a few dozen at most: searched from end to end */
+    pthread_mutex_t mutex;                 /* of what follows */
+    unsigned char token[CLAIM_TOKEN_SIZE]; /* the next one: random at first, its last eight bytes count up */
+    struct claim *list;                    /* a few dozen at most: searched from end to end */
     size_t count;
     size_t cap;
 };
@@ -20,6 +21,8 @@ void claims_open(struct claims **out, struct alive *alive)
 {
     struct claims *claims = mem_alloc(sizeof *claims);
     *claims = (struct claims){.alive = alive};
+    if (RAND_bytes(claims->token, sizeof claims->token) != 1)
+        log_panic("no random bytes to be had for claims");
     pthread_mutex_init(&claims->mutex, NULL);
     *out = claims;
 }
@@ -65,12 +68,20 @@ bool claims_is_free(struct claims *claims, const struct claim *claim)
     return !alive_is(claims->alive, &claim->owner);
 }
 
+/* Of no other claim of this process, nor, most likely, of any other's. The caller holds the mutex. */
+static void next_token(struct claims *claims, unsigned char token[CLAIM_TOKEN_SIZE])
+{
+    size_t i = CLAIM_TOKEN_SIZE;
+    memcpy(token, claims->token, CLAIM_TOKEN_SIZE);
+    while (i-- > CLAIM_TOKEN_SIZE / 2 && ++claims->token[i] == 0)
+        continue;
+}
+
 struct claim claims_new(struct claims *claims)
 {
     struct claim claim = {.held = true, .owner = *alive_self(claims->alive)};
-    if (RAND_bytes(claim.token, sizeof claim.token) != 1)
-        log_panic("no random bytes to be had for a claim");
     pthread_mutex_lock(&claims->mutex);
+    next_token(claims, claim.token);
     claims->list = mem_room(claims->list, claims->count, &claims->cap, sizeof *claims->list);
     claims->list[claims->count++] = claim;
     pthread_mutex_unlock(&claims->mutex);

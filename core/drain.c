@@ -26,7 +26,7 @@ enum {
 
 enum step_kind {
     STEP_RELEASED, /* nothing is due: the claim was given up */
-    STEP_AGAIN,    /* something unreadable was moved out of the way */
+    STEP_AGAIN,    /* to be found out in a transaction of its own */
     STEP_ACT,
     STEP_DECIDE
 };
@@ -46,9 +46,11 @@ struct run {
     uint64_t seq;                /* of the event */
     struct event event;
     struct intent intent;
-    int64_t marked_ms;  /* when this step marked the intent as sent; 0 = it did not */
+    struct intent next; /* STEP_ACT: the intent to come */
+    bool must_wait;     /* the transaction at hand, for the disk */
+    int64_t marked_ms;  /* when this run marked the intent to come as sent; 0 = it did not */
     uint64_t made_from; /* intents from this number on were made by this run; UINT64_MAX = none was */
-    uint64_t next_made; /* where those of the decision at hand begin */
+    uint64_t next_made; /* where those of the decision at hand begin, UINT64_MAX as well */
     int64_t now_ms;
     int64_t received_ms; /* INTENT_TRIGGER: when the delivery came that led to it; 0 = not known any more */
     int64_t step_us;     /* when this step began, clock_monotonic_us() */
@@ -103,7 +105,7 @@ static enum err_code lock_record(struct store_txn *txn, struct run *run, struct 
 }
 
 /*
- * For a body that may give the claim up with what it does, see release_if_idle(). ERR_NOT_FOUND: it did, in a commit whose
+ * For a body that may give the claim up with what it does, see go_on(). ERR_NOT_FOUND: it did, in a commit whose
  * success was hidden, after which it is run again.
  */
 static enum err_code lock_unless_done(struct store_txn *txn, struct run *run, struct err *err)
@@ -124,13 +126,6 @@ static void give_up_claim(struct run *run)
     run->record.claim = (struct claim){0};
 }
 
-static enum err_code release(struct store_txn *txn, struct run *run, struct err *err)
-{
-    give_up_claim(run);
-    store_need_not_wait(txn); /* lost, it is a dead process's claim, and free as well */
-    return table_put_record(txn, &run->record, err);
-}
-
 static enum err_code is_queued(struct store_txn *txn, const struct run *run, enum store_table table,
                                bool *out, struct err *err)
 {
@@ -138,19 +133,6 @@ static enum err_code is_queued(struct store_txn *txn, const struct run *run, enu
     enum err_code code = table_next_queued(txn, table, &found, err);
     *out = code == ERR_OK && found.repo_id == run->pr.repo_id && found.number == run->pr.number;
     return code == ERR_NOT_FOUND ? ERR_OK : code;
-}
-
-/* What was done in this transaction was the last there was: that saves another one, and a commit, to see so. */
-static enum err_code release_if_idle(struct store_txn *txn, struct run *run, struct err *err)
-{
-    bool intents = false, events = false;
-    enum err_code code = is_queued(txn, run, TABLE_INTENT, &intents, err);
-    if (code == ERR_OK && !intents)
-        code = is_queued(txn, run, TABLE_INBOX, &events, err);
-    if (code != ERR_OK || intents || events)
-        return code;
-    give_up_claim(run);
-    return ERR_OK;
 }
 
 static enum err_code set_aside(struct store_txn *txn, struct run *run, enum store_table table, uint64_t seq,
@@ -162,48 +144,52 @@ static enum err_code set_aside(struct store_txn *txn, struct run *run, enum stor
               LOG_STR("error", err->text));
     metrics_add(run->gate->metrics, METRIC_QUARANTINED);
     run->step = STEP_AGAIN;
+    run->must_wait = true;
     return table_quarantine(txn, table, &run->pr, seq, err);
 }
 
 /*
- * A trigger is marked as sent in a commit of its own, before it is. A crash from
- * here until the result is committed leaves "sent, outcome unknown"; never does
- * one that was sent look as if it had not been.
+ * A trigger is marked as sent in a commit before it is. A crash from here until the result is committed leaves "sent,
+ * outcome unknown"; never does one that was sent look as if it had not been. The record is the caller's to write.
  */
 static enum err_code mark_sent(struct store_txn *txn, struct run *run, struct err *err)
 {
-    struct intent marked = run->intent;
+    struct intent marked = run->next;
     struct head *head = record_find_head(&run->record, &marked.sha);
     marked.sent_ms = run->marked_ms = run->now_ms;
     if (head != NULL)
         head->ci = CI_SENT;
-    enum err_code code = table_put_intent(txn, &run->pr, &marked, err);
-    return code == ERR_OK ? table_put_record(txn, &run->record, err) : code;
+    run->must_wait = true;
+    return table_put_intent(txn, &run->pr, &marked, err);
+}
+
+static bool is_own(const struct run *run, const struct intent *intent)
+{
+    return intent->seq >= run->made_from || intent->seq >= run->next_made;
 }
 
 static enum err_code next_intent(struct store_txn *txn, struct run *run, struct err *err)
 {
     uint64_t seq = 0;
-    enum err_code code = table_next_intent(txn, &run->pr, &seq, &run->intent, err);
+    struct intent *next = &run->next;
+    enum err_code code = table_next_intent(txn, &run->pr, &seq, next, err);
     if (code == ERR_CORRUPT)
         return set_aside(txn, run, TABLE_INTENT, seq, err);
     if (code == ERR_OK) /* the check's text tells of it */
-        code = heads_recall(txn, &run->record, &run->intent.sha, err);
+        code = heads_recall(txn, &run->record, &next->sha, err);
     if (code != ERR_OK)
         return code;
     run->step = STEP_ACT;
+    if (!is_own(run, next)) /* else the decision that made it waits */
+        run->must_wait = true;
     /* Made since the claim was taken, and each attempt counts or ends the run. */
-    run->intent.untried = run->intent.seq >= run->made_from && run->intent.attempts == 0;
-    /* Run again after a commit whose success was hidden: the mark is this step's own, and nothing went out yet. */
-    if (run->marked_ms != 0 && run->intent.sent_ms == run->marked_ms) {
-        run->intent.sent_ms = 0;
+    next->untried = is_own(run, next) && next->attempts == 0;
+    /* After a commit whose success was hidden: the mark is this run's own, and nothing went out yet. */
+    if (run->marked_ms != 0 && next->sent_ms == run->marked_ms) {
+        next->sent_ms = 0;
         return ERR_OK;
     }
-    if (run->policy != NULL && act_will_send(run->policy, &run->intent))
-        return mark_sent(txn, run, err);
-    if (run->intent.seq >= run->made_from)
-        store_need_not_wait(txn); /* the decision that made it did */
-    return ERR_OK;
+    return run->policy != NULL && act_will_send(run->policy, next) ? mark_sent(txn, run, err) : ERR_OK;
 }
 
 static enum err_code next_event(struct store_txn *txn, struct run *run, struct err *err)
@@ -216,10 +202,8 @@ static enum err_code next_event(struct store_txn *txn, struct run *run, struct e
         code = heads_recall(txn, &run->record, &run->event.pr.head, err);
     if (code == ERR_OK)
         code = heads_recall_prefix(txn, &run->record, run->event.sha_prefix, err);
-    if (code == ERR_OK) {
+    if (code == ERR_OK)
         run->step = STEP_DECIDE;
-        store_need_not_wait(txn); /* the decision does */
-    }
     return code;
 }
 
@@ -239,25 +223,63 @@ static enum err_code next_closed(struct store_txn *txn, struct run *run, struct 
     return ERR_OK;
 }
 
+static bool may_work(const struct run *run)
+{
+    return !atomic_load(&run->gate->stopping) && run->record.due_ms <= run->now_ms &&
+           !gate_is_rate_blocked(run->gate, run->now_ms);
+}
+
+static enum err_code find_next(struct store_txn *txn, struct run *run, struct err *err)
+{
+    enum err_code code = ERR_NOT_FOUND;
+    if (may_work(run)) {
+        code = next_intent(txn, run, err);
+        if (code == ERR_NOT_FOUND)
+            code = next_event(txn, run, err);
+    } else if (!atomic_load(&run->gate->stopping) && run->may_overtake) {
+        code = next_closed(txn, run, err);
+    }
+    if (code != ERR_NOT_FOUND)
+        return code;
+    give_up_claim(run); /* lost, it is a dead process's claim, and free as well */
+    return ERR_OK;
+}
+
+/* What a decision is prepared from can be lost: the decision waits. */
 static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
+    run->must_wait = false;
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
     run->now_ms = clock_now_ms();
     run->policy = config_policy(run->gate->config, run->record.repo);
-    bool stopping = atomic_load(&run->gate->stopping);
-    bool due = run->record.due_ms <= run->now_ms && !gate_is_rate_blocked(run->gate, run->now_ms);
-    code = ERR_NOT_FOUND;
-    if (!stopping && due) {
-        code = next_intent(txn, run, err);
-        if (code == ERR_NOT_FOUND)
-            code = next_event(txn, run, err);
-    } else if (!stopping && run->may_overtake) {
-        code = next_closed(txn, run, err);
+    int64_t marked_ms = run->marked_ms;
+    code = find_next(txn, run, err);
+    if (code == ERR_OK && (run->step == STEP_RELEASED || run->marked_ms != marked_ms))
+        code = table_put_record(txn, &run->record, err);
+    if (!run->must_wait)
+        store_need_not_wait(txn);
+    return code;
+}
+
+/*
+ * The end of a transaction that has done something: the same one finds the intent that comes next, or that there is nothing
+ * more, which saves another one. The record is the caller's to write.
+ */
+static enum err_code go_on(struct store_txn *txn, struct run *run, struct err *err)
+{
+    bool events = false;
+    enum err_code code = may_work(run) ? next_intent(txn, run, err) : ERR_OK;
+    if (code == ERR_NOT_FOUND) {
+        code = is_queued(txn, run, TABLE_INBOX, &events, err);
+        if (code == ERR_OK && !events)
+            give_up_claim(run);
     }
-    return code == ERR_NOT_FOUND ? release(txn, run, err) : code;
+    if (!run->must_wait)
+        store_need_not_wait(txn);
+    return code;
 }
 
 /* ---- putting off ----------------------------------------------------------- */
@@ -324,6 +346,7 @@ static enum err_code recall_heads(struct store_txn *txn, struct run *run, struct
 static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
+    run->next_made = UINT64_MAX;
     enum err_code code = lock_unless_done(txn, run, err);
     if (code != ERR_OK)
         return code;
@@ -341,9 +364,10 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
                          err);
     if (code != ERR_OK)
         return code;
-    if (run->decision->intent_count == 0)
-        store_need_not_wait(txn); /* nothing outside follows; lost, the event is decided again */
+    /* Where nothing outside follows it can be lost: the event is decided again. */
+    run->must_wait = run->decision->intent_count > 0;
     if (run->decision->rule == RULE_LATER) {
+        store_need_not_wait(txn);
         run->record.due_ms = run->decision->later_ms;
         return table_put_record(txn, &run->record, err);
     }
@@ -357,12 +381,10 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
         code = add_to_ledger(txn, run, err);
     if (code == ERR_OK)
         code = heads_put_away(txn, &run->record, err);
-    if (code == ERR_OK)
-        code = release_if_idle(txn, run, err);
-    if (code != ERR_OK)
-        return code;
     record_end_back_off(&run->record);
-    return table_put_record(txn, &run->record, err);
+    if (code == ERR_OK)
+        code = go_on(txn, run, err);
+    return code != ERR_OK ? code : table_put_record(txn, &run->record, err);
 }
 
 /* For deliveries that no rule is asked about. */
@@ -429,8 +451,9 @@ static enum err_code decide_learnt(struct run *run, struct err *err)
     enum err_code code = store_txn(run->gate->store, decide_body, run, err);
     if (code == ERR_OK)
         tell_decision(run);
-    if (code == ERR_OK && run->made_from == UINT64_MAX && run->decision->rule != RULE_LATER)
+    if (code == ERR_OK && run->made_from == UINT64_MAX)
         run->made_from = run->next_made;
+    run->next_made = UINT64_MAX;
     free(run->decision);
     run->decision = NULL;
     return code == ERR_NOT_FOUND ? ERR_OK : code;
@@ -593,7 +616,7 @@ static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_stat
         code = add_dead_letter(txn, run, err);
     if (code == ERR_OK)
         code = recall_receipt(txn, run, err);
-    return code == ERR_OK ? release_if_idle(txn, run, err) : code;
+    return code;
 }
 
 /* It stays first in its queue. A trigger that had no effect is as if it had not been sent. */
@@ -626,8 +649,7 @@ static enum err_code result_body(struct store_txn *txn, void *arg, struct err *e
     if (code != ERR_OK)
         return code;
     run->now_ms = clock_now_ms();
-    if (can_be_lost(run))
-        store_need_not_wait(txn);
+    run->must_wait = !can_be_lost(run);
     switch (run->result.outcome) {
     case ACT_DONE:
         code = finish(txn, run, CI_STARTED, err);
@@ -643,6 +665,8 @@ static enum err_code result_body(struct store_txn *txn, void *arg, struct err *e
         code = keep(txn, run, err);
         break;
     }
+    if (code == ERR_OK)
+        code = go_on(txn, run, err);
     return code == ERR_OK ? table_put_record(txn, &run->record, err) : code;
 }
 
@@ -731,6 +755,7 @@ static void lose_patience(struct run *run, int64_t now_ms)
 static enum err_code perform_intent(struct run *run, struct err *err)
 {
     int64_t start_ms = clock_now_ms();
+    run->marked_ms = 0; /* from here on it may have gone out */
     if (run->policy != NULL)
         run->result = act_perform(run->worker, run->policy, &run->record, &run->intent);
     else
@@ -752,9 +777,10 @@ static enum err_code perform_intent(struct run *run, struct err *err)
 
 static enum err_code take_step(struct run *run, struct err *err)
 {
-    run->marked_ms = 0;
+    enum err_code code = ERR_OK;
     run->step_us = clock_monotonic_us();
-    enum err_code code = store_txn(run->gate->store, next_body, run, err);
+    if (run->step != STEP_ACT) /* else the last one has found it already */
+        code = store_txn(run->gate->store, next_body, run, err);
     if (code != ERR_OK)
         return code;
     switch (run->step) {
@@ -762,6 +788,8 @@ static enum err_code take_step(struct run *run, struct err *err)
     case STEP_AGAIN:
         return ERR_OK;
     case STEP_ACT:
+        run->intent = run->next;
+        run->step = STEP_AGAIN;
         log_about(run->intent.delivery);
         return perform_intent(run, err);
     case STEP_DECIDE:
@@ -779,7 +807,9 @@ void drain_run(struct worker *worker, const struct pr_key *pr, const struct clai
                       .pr = *pr,
                       .claim = *claim,
                       .may_overtake = true,
-                      .made_from = UINT64_MAX};
+                      .step = STEP_AGAIN,
+                      .made_from = UINT64_MAX,
+                      .next_made = UINT64_MAX};
     record_init(&run.record);
     enum err_code code;
     do {

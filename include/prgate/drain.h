@@ -7,8 +7,8 @@
  *
  * Intents come first, so that a delivery is decided on what its predecessor's
  * intents left on GitHub. Only `closed` overtakes intents that wait for GitHub
- * to recover: it voids them. Each step is one transaction; a crash between two
- * leaves the claim to be taken over and the step to be done, or found done.
+ * to recover: it voids them. Each commit ends a step and finds the intent that comes next, so there is one for each; a crash
+ * between two leaves the claim to be taken over and the step to be done, or found done.
  *
  * No transaction spans a call to GitHub, so a fiber may wait in each of them.
  */

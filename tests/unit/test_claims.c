@@ -95,6 +95,25 @@ static void test_claims_are_equal_by_token_and_only_when_held(void **state)
 }
 
 /* More than the list has room for at first; taken off in another order than they came. */
+/* More than a byte counts, so that a carry is among them. */
+static void test_no_two_claims_are_equal(void **state)
+{
+    (void)state;
+    enum { MADE = 600 };
+    static struct claim made[2 * MADE];
+    struct fixture f;
+    struct claims *others; /* as another process would have */
+    fixture_open(&f, "");
+    claims_open(&others, f.gate.alive);
+    for (int i = 0; i < 2 * MADE; i++)
+        made[i] = claims_new(i < MADE ? f.gate.claims : others);
+    for (int i = 0; i < 2 * MADE; i++)
+        for (int k = 0; k < i; k++)
+            assert_false(claim_equal(&made[i], &made[k]));
+    claims_close(others);
+    fixture_close(&f);
+}
+
 static void test_list_grows_and_shrinks_in_any_order(void **state)
 {
     (void)state;
@@ -154,6 +173,7 @@ int main(void)
         cmocka_unit_test(test_own_claim_is_held_until_it_is_forgotten),
         cmocka_unit_test(test_own_claim_that_is_not_on_the_list_was_left_over),
         cmocka_unit_test(test_claims_are_equal_by_token_and_only_when_held),
+        cmocka_unit_test(test_no_two_claims_are_equal),
         cmocka_unit_test(test_list_grows_and_shrinks_in_any_order),
         cmocka_unit_test(test_threads_share_the_list),
     };
