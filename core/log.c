@@ -8,7 +8,6 @@
 #include "prgate/log.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -150,7 +149,7 @@ static void add_text_field(struct buf *line, const struct log_field *field)
     buf_adds(line, field->key);
     buf_addc(line, '=');
     if (field->is_number)
-        buf_addf(line, "%" PRId64, field->number);
+        buf_addi(line, field->number);
     else if (field->text == NULL)
         buf_addc(line, '-');
     else
@@ -163,7 +162,7 @@ static void add_json_field(struct buf *line, const struct log_field *field)
     buf_adds(line, field->key);
     buf_adds(line, "\":");
     if (field->is_number) {
-        buf_addf(line, "%" PRId64, field->number);
+        buf_addi(line, field->number);
     } else if (field->text == NULL) {
         buf_adds(line, "null");
     } else {

@@ -510,9 +510,20 @@ static void add_json_piece(struct buf *out, const struct piece *piece)
         buf_add(out, piece->at, piece->len);
 }
 
+/* Most texts are all of what is no piece by itself. */
+static size_t plain_json(const char *text)
+{
+    const char *at = text;
+    while (*at >= ' ' && *at < 0x7f && *at != '"' && *at != '\\')
+        at++;
+    return (size_t)(at - text);
+}
+
 void text_add_json(struct buf *out, const char *text)
 {
-    add_pieces(out, text, add_json_piece);
+    size_t plain = plain_json(text);
+    buf_add(out, text, plain);
+    add_pieces(out, text + plain, add_json_piece);
 }
 
 /* Line and paragraph separators, and what reorders the text around it (bidirectional controls). */

@@ -1,6 +1,5 @@
 #include "door.h"
 
-#include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -22,20 +21,30 @@ struct visit {
     struct event event;   /* repo "" and number 0 until parsed */
 };
 
+/* NULL: there is no such member. */
+static void add_text(struct buf *out, const char *before, const char *text)
+{
+    if (text == NULL)
+        return;
+    buf_adds(out, before);
+    text_add_json(out, text);
+    buf_addc(out, '"');
+}
+
 static void write_reply(struct visit *visit, int status, const char *name, const char *message)
 {
-    cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "status", name);
-    if (message != NULL)
-        cJSON_AddStringToObject(object, "message", message);
-    if (visit->delivery != NULL)
-        cJSON_AddStringToObject(object, "delivery", visit->delivery);
-    if (visit->event.repo[0] != '\0')
-        cJSON_AddStringToObject(object, "repository", visit->event.repo);
-    if (visit->event.key.number != 0)
-        cJSON_AddNumberToObject(object, "pull_request", (double)visit->event.key.number);
-    reply_json(visit->reply, status, object);
-    cJSON_Delete(object);
+    struct buf *body = &visit->reply->body;
+    visit->reply->status = status;
+    buf_clear(body);
+    add_text(body, "{\"status\":\"", name);
+    add_text(body, ",\"message\":\"", message);
+    add_text(body, ",\"delivery\":\"", visit->delivery);
+    add_text(body, ",\"repository\":\"", visit->event.repo[0] == '\0' ? NULL : visit->event.repo);
+    if (visit->event.key.number != 0) {
+        buf_adds(body, ",\"pull_request\":");
+        buf_addi(body, (int64_t)visit->event.key.number);
+    }
+    buf_adds(body, "}\n");
 }
 
 void door_message(struct reply *reply, int status, const char *name, const char *message)

@@ -27,12 +27,6 @@
 
 enum { REST_MAX = 64 * 1024 * 1024 }; /* of a body that is refused */
 
-static const char *get_variable(void *arg, const char *name)
-{
-    (void)arg;
-    return getenv(name);
-}
-
 /* What of the body is still to come, by CONTENT_LENGTH. */
 struct body {
     uint64_t left;
@@ -129,7 +123,7 @@ static int serve_child(const struct config *config, int replied, int64_t started
         gate_close(&gate);
         return 1;
     }
-    request_fill(&request, get_variable, NULL);
+    request_fill(&request, environ);
     if (request.content_length != NULL)
         text_to_u64(request.content_length, REST_MAX, &body.left);
     reply_init(&reply);

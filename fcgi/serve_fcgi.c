@@ -44,12 +44,6 @@ bool serve_is_fcgi(void)
     return !FCGX_IsCGI();
 }
 
-static const char *get_param(void *arg, const char *name)
-{
-    FCGX_Request *fcgi = arg;
-    return FCGX_GetParam(name, fcgi->envp);
-}
-
 static size_t read_body(void *source, void *to, size_t len)
 {
     FCGX_Request *fcgi = source;
@@ -97,7 +91,7 @@ static void answer(struct server *server, FCGX_Request *fcgi, int64_t accepted_u
 {
     struct request request = {.read = read_body, .source = fcgi};
     struct reply reply;
-    request_fill(&request, get_param, fcgi);
+    request_fill(&request, fcgi->envp);
     reply_init(&reply);
     routes_answer(&server->gate, &request, crew_has_room(server->crew), &reply);
     send_reply(fcgi, &reply);

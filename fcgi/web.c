@@ -49,16 +49,26 @@ static const char *phrase(int status)
     return "Unknown";
 }
 
+static void add_number(struct buf *out, const char *before, int64_t number)
+{
+    buf_adds(out, before);
+    buf_addi(out, number);
+}
+
 void reply_head(const struct reply *reply, struct buf *out)
 {
-    buf_addf(out, "Status: %d %s\r\n", reply->status, phrase(reply->status));
-    buf_addf(out, "Content-Type: %s\r\n", reply->content_type);
-    buf_addf(out, "Content-Length: %zu\r\n", reply->body.len + reply->unsent);
+    add_number(out, "Status: ", reply->status);
+    buf_addc(out, ' ');
+    buf_adds(out, phrase(reply->status));
+    buf_adds(out, "\r\nContent-Type: ");
+    buf_adds(out, reply->content_type);
+    add_number(out, "\r\nContent-Length: ", (int64_t)(reply->body.len + reply->unsent));
+    buf_adds(out, "\r\nCache-Control: ");
     if (reply->max_age_s > 0)
-        buf_addf(out, "Cache-Control: private, max-age=%d\r\n", reply->max_age_s);
+        add_number(out, "private, max-age=", reply->max_age_s);
     else
-        buf_adds(out, "Cache-Control: no-store\r\n");
-    buf_adds(out, "X-Content-Type-Options: nosniff\r\n");
+        buf_adds(out, "no-store");
+    buf_adds(out, "\r\nX-Content-Type-Options: nosniff\r\n");
     /* Pages need their own style sheet and filters, and nothing else: no script runs, wherever it came from. */
     if (strncmp(reply->content_type, "text/html", 9) == 0)
         buf_addf(out,
@@ -68,21 +78,40 @@ void reply_head(const struct reply *reply, struct buf *out)
     if (reply->allow != NULL)
         buf_addf(out, "Allow: %s\r\n", reply->allow);
     if (reply->retry_after_s > 0)
-        buf_addf(out, "Retry-After: %d\r\n", reply->retry_after_s);
-    buf_adds(out, "\r\n");
+        add_number(out, "Retry-After: ", reply->retry_after_s);
+    buf_adds(out, reply->retry_after_s > 0 ? "\r\n\r\n" : "\r\n");
 }
 
-void request_fill(struct request *request, const char *(*get)(void *arg, const char *name), void *arg)
+#define VARIABLE(name, field)                                                                                \
+    {                                                                                                        \
+        name, sizeof(name) - 1, &request->field                                                              \
+    }
+
+void request_fill(struct request *request, char *const *variables)
 {
-    request->method = get(arg, "REQUEST_METHOD");
-    request->script_name = get(arg, "SCRIPT_NAME");
-    request->path_info = get(arg, "PATH_INFO");
-    request->query = get(arg, "QUERY_STRING");
-    request->accept = get(arg, "HTTP_ACCEPT");
-    request->content_type = get(arg, "CONTENT_TYPE");
-    request->content_length = get(arg, "CONTENT_LENGTH");
-    request->remote_addr = get(arg, "REMOTE_ADDR");
-    request->event = get(arg, "HTTP_X_GITHUB_EVENT");
-    request->delivery = get(arg, "HTTP_X_GITHUB_DELIVERY");
-    request->signature = get(arg, "HTTP_X_HUB_SIGNATURE_256");
+    const struct {
+        const char *name;
+        size_t len;
+        const char **value;
+    } known[] = {
+        VARIABLE("REQUEST_METHOD", method),
+        VARIABLE("SCRIPT_NAME", script_name),
+        VARIABLE("PATH_INFO", path_info),
+        VARIABLE("QUERY_STRING", query),
+        VARIABLE("HTTP_ACCEPT", accept),
+        VARIABLE("CONTENT_TYPE", content_type),
+        VARIABLE("CONTENT_LENGTH", content_length),
+        VARIABLE("REMOTE_ADDR", remote_addr),
+        VARIABLE("HTTP_X_GITHUB_EVENT", event),
+        VARIABLE("HTTP_X_GITHUB_DELIVERY", delivery),
+        VARIABLE("HTTP_X_HUB_SIGNATURE_256", signature),
+    };
+    for (; *variables != NULL; variables++) {
+        size_t len = strcspn(*variables, "=");
+        if ((*variables)[len] == '\0')
+            continue;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            if (known[i].len == len && *known[i].value == NULL && memcmp(*variables, known[i].name, len) == 0)
+                *known[i].value = *variables + len + 1;
+    }
 }

@@ -62,9 +62,9 @@ void reply_release(struct reply *reply);
 void reply_head(const struct reply *reply, struct buf *out);
 
 /*
- * Fills the request from CGI meta-variables. `get` returns one's value or NULL. What names it
- * keeps stays borrowed from there.
+ * Fills a request that is {0} from CGI meta-variables, each "NAME=VALUE", with NULL behind the last. Of a name that is there
+ * twice the first counts. The values stay borrowed from there.
  */
-void request_fill(struct request *request, const char *(*get)(void *arg, const char *name), void *arg);
+void request_fill(struct request *request, char *const *variables);
 
 #endif

@@ -17,6 +17,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
     unsigned char *data;
@@ -40,6 +41,7 @@ void buf_add_tightly(struct buf *b, const void *bytes, size_t len);
 
 void buf_adds(struct buf *b, const char *text);
 void buf_addc(struct buf *b, char c);
+void buf_addi(struct buf *b, int64_t number); /* in decimal, without the cost of a format */
 void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_addv(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 

@@ -56,6 +56,31 @@ static void keeps_any_bytes(void **state)
     buf_release(&b);
 }
 
+static void numbers(void **state)
+{
+    static const struct {
+        int64_t number;
+        const char *want;
+    } rows[] = {
+        {0, "0"},
+        {9, "9"},
+        {10, "10"},
+        {-1, "-1"},
+        {INT64_C(1234567890123), "1234567890123"},
+        {INT64_MAX, "9223372036854775807"},
+        {INT64_MIN, "-9223372036854775808"},
+    };
+    struct buf b;
+    (void)state;
+    buf_init(&b);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        buf_clear(&b);
+        buf_addi(&b, rows[i].number);
+        check_str(rows[i].want, "text", buf_text(&b), rows[i].want);
+    }
+    buf_release(&b);
+}
+
 static void formats(void **state)
 {
     struct buf b;
@@ -129,6 +154,7 @@ int main(void)
         cmocka_unit_test(grows_across_its_first_size),
         cmocka_unit_test(tight_one_leaves_little_over),
         cmocka_unit_test(keeps_any_bytes),
+        cmocka_unit_test(numbers),
         cmocka_unit_test(formats),
         cmocka_unit_test(text_does_not_count_its_nul),
         cmocka_unit_test(clear_keeps_the_memory),

@@ -3,6 +3,8 @@
  */
 #include "check.h"
 
+#include <stdio.h>
+
 #include "web.h"
 
 static const struct {
@@ -19,22 +21,34 @@ static const struct {
     {"HTTP_X_HUB_SIGNATURE_256", "sha256=00"},
 };
 
-/* All but the one that *arg says. */
-static const char *get_variable(void *arg, const char *name)
+/* A list of them, but for the one of that number; and what a list may hold besides. */
+static void list_variables(size_t missing, char text[][64], char *list[])
 {
-    const size_t *missing = arg;
-    for (size_t i = 0; i < COUNT_OF(variables); i++)
-        if (strcmp(name, variables[i].name) == 0)
-            return i == *missing ? NULL : variables[i].value;
-    return NULL;
+    static char before[] = "HTTP_X_GITHUB_DELIVER=y", empty[] = "", no_value[] = "PATH_INFO",
+                behind[] = "PATH_INFOS=z";
+    size_t count = 0;
+    list[count++] = before;
+    list[count++] = empty;
+    list[count++] = no_value;
+    for (size_t i = 0; i < COUNT_OF(variables); i++) {
+        if (i == missing)
+            continue;
+        snprintf(text[i], sizeof text[i], "%s=%s", variables[i].name, variables[i].value);
+        list[count++] = text[i];
+    }
+    list[count++] = behind;
+    list[count] = NULL;
 }
 
 static void test_request_takes_each_variable_and_stands_its_absence(void **state)
 {
     (void)state;
     for (size_t missing = 0; missing <= COUNT_OF(variables); missing++) {
+        char text[COUNT_OF(variables)][64];
+        char *list[COUNT_OF(variables) + 5];
         struct request request = {0};
-        request_fill(&request, get_variable, &missing);
+        list_variables(missing, text, list);
+        request_fill(&request, list);
         const char *const got[COUNT_OF(variables)] = {
             request.method,       request.script_name,    request.path_info,
             request.content_type, request.content_length, request.remote_addr,
@@ -43,6 +57,16 @@ static void test_request_takes_each_variable_and_stands_its_absence(void **state
             check_str(variables[i].name, "value", got[i] == NULL ? "(none)" : got[i],
                       i == missing ? "(none)" : variables[i].value);
     }
+}
+
+static void test_the_first_of_a_name_counts(void **state)
+{
+    (void)state;
+    char first[] = "HTTP_X_GITHUB_EVENT=", second[] = "HTTP_X_GITHUB_EVENT=ping";
+    char *list[] = {first, second, NULL};
+    struct request request = {0};
+    request_fill(&request, list);
+    check_str("first", "event", request.event, "");
 }
 
 static void check_header(const char *row, const struct reply *reply, const char *want)
@@ -143,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request_takes_each_variable_and_stands_its_absence),
+        cmocka_unit_test(test_the_first_of_a_name_counts),
         cmocka_unit_test(test_header_says_no_more_than_the_reply),
         cmocka_unit_test(test_page_may_do_next_to_nothing),
         cmocka_unit_test(test_every_status_of_the_contract_has_its_phrase),
