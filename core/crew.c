@@ -11,6 +11,7 @@
 #include "prgate/drain.h"
 #include "prgate/fiber.h"
 #include "prgate/http_hub.h"
+#include "prgate/inbox.h"
 #include "prgate/log.h"
 
 /*
@@ -22,6 +23,7 @@ enum { SUBMITTERS_MAX = 257 };
 struct job {
     struct pr_key pr;
     struct claim claim;
+    struct briefing *briefing;
 };
 
 /* What one pull request in progress needs, kept for the next one. */
@@ -161,7 +163,7 @@ static void work_on(void *arg)
     if (member->example != NULL)
         github_learn_from(task->worker.github, member->example);
     /* While stopping, drain_run() gives a claim up without working on it. */
-    drain_run(&task->worker, &task->job.pr, &task->job.claim);
+    drain_start(&task->worker, &task->job.pr, &task->job.claim, task->job.briefing);
     member->example = task->worker.github;
     task->next = member->idle;
     member->idle = task;
@@ -182,6 +184,7 @@ static void begin(struct member *member, const struct job *job)
     /* Off the list the claim in the record is free: the sweeper of any process finds it. */
     log_error("a pull request cannot be worked on now", LOG_STR("error", err.text));
     claims_forget(member->crew->gate->claims, &job->claim);
+    briefing_free(job->briefing);
     job_is_done(member);
 }
 
@@ -302,18 +305,22 @@ bool crew_has_room(struct crew *crew)
     return open && room;
 }
 
-void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim *claim)
+void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim *claim,
+                 struct briefing *briefing)
 {
     pthread_mutex_lock(&crew->mutex);
     bool fits = crew->count < crew->size;
     if (fits) {
-        crew->queue[(crew->first + crew->count++) % crew->size] = (struct job){.pr = *pr, .claim = *claim};
+        crew->queue[(crew->first + crew->count++) % crew->size] =
+            (struct job){.pr = *pr, .claim = *claim, .briefing = briefing};
         rouse_one(crew);
     }
     pthread_mutex_unlock(&crew->mutex);
     /* Off the list the claim in the record is free: the sweeper of any process finds it. */
-    if (!fits)
+    if (!fits) {
         claims_forget(crew->gate->claims, claim);
+        briefing_free(briefing);
+    }
 }
 
 void crew_on_room(struct crew *crew, void (*fn)(void *arg), void *arg)

@@ -10,6 +10,7 @@
 #include "prgate/budget.h"
 #include "prgate/clock.h"
 #include "prgate/heads.h"
+#include "prgate/inbox.h"
 #include "prgate/ledger.h"
 #include "prgate/log.h"
 #include "prgate/tables.h"
@@ -41,6 +42,7 @@ struct run {
     bool may_overtake;
 
     enum step_kind step;
+    bool step_is_known; /* it was found by the transaction before it */
     struct record record;
     const struct policy *policy; /* NULL: the repository is not configured any more */
     uint64_t seq;                /* of the event */
@@ -111,6 +113,7 @@ static enum err_code lock_record(struct store_txn *txn, struct run *run, struct 
 static enum err_code lock_unless_done(struct store_txn *txn, struct run *run, struct err *err)
 {
     bool released = run->step == STEP_RELEASED;
+    run->step_is_known = false;
     enum err_code code = lock_record(txn, run, err);
     if (code == ERR_OK)
         run->step = STEP_AGAIN;
@@ -199,9 +202,7 @@ static enum err_code next_event(struct store_txn *txn, struct run *run, struct e
     if (code == ERR_CORRUPT)
         return set_aside(txn, run, TABLE_INBOX, run->seq, err);
     if (code == ERR_OK)
-        code = heads_recall(txn, &run->record, &run->event.pr.head, err);
-    if (code == ERR_OK)
-        code = heads_recall_prefix(txn, &run->record, run->event.sha_prefix, err);
+        code = heads_recall_for(txn, &run->record, &run->event, err);
     if (code == ERR_OK)
         run->step = STEP_DECIDE;
     return code;
@@ -277,6 +278,7 @@ static enum err_code go_on(struct store_txn *txn, struct run *run, struct err *e
         if (code == ERR_OK && !events)
             give_up_claim(run);
     }
+    run->step_is_known = code == ERR_OK && run->step == STEP_ACT;
     if (!run->must_wait)
         store_need_not_wait(txn);
     return code;
@@ -335,9 +337,7 @@ static enum err_code take_event(struct store_txn *txn, struct run *run, struct e
 /* Every commit that decide() may ask about. */
 static enum err_code recall_heads(struct store_txn *txn, struct run *run, struct err *err)
 {
-    enum err_code code = heads_recall(txn, &run->record, &run->event.pr.head, err);
-    if (code == ERR_OK)
-        code = heads_recall_prefix(txn, &run->record, run->event.sha_prefix, err);
+    enum err_code code = heads_recall_for(txn, &run->record, &run->event, err);
     if (code == ERR_OK)
         code = heads_recall(txn, &run->record, &run->facts.read.head, err);
     return code == ERR_OK ? heads_recall(txn, &run->record, &run->record.view.head, err) : code;
@@ -779,8 +779,9 @@ static enum err_code take_step(struct run *run, struct err *err)
 {
     enum err_code code = ERR_OK;
     run->step_us = clock_monotonic_us();
-    if (run->step != STEP_ACT) /* else the last one has found it already */
+    if (!run->step_is_known)
         code = store_txn(run->gate->store, next_body, run, err);
+    run->step_is_known = false;
     if (code != ERR_OK)
         return code;
     switch (run->step) {
@@ -789,7 +790,6 @@ static enum err_code take_step(struct run *run, struct err *err)
         return ERR_OK;
     case STEP_ACT:
         run->intent = run->next;
-        run->step = STEP_AGAIN;
         log_about(run->intent.delivery);
         return perform_intent(run, err);
     case STEP_DECIDE:
@@ -799,7 +799,22 @@ static enum err_code take_step(struct run *run, struct err *err)
     return ERR_OK;
 }
 
-void drain_run(struct worker *worker, const struct pr_key *pr, const struct claim *claim)
+/* It was seen by the transaction that took the claim. */
+static void begin_with(struct run *run, struct briefing *briefing)
+{
+    run->record = briefing->record;
+    record_init(&briefing->record);
+    run->seq = briefing->seq;
+    run->event = briefing->event;
+    run->now_ms = clock_now_ms();
+    run->policy = config_policy(run->gate->config, run->record.repo);
+    run->step_is_known = may_work(run);
+    if (run->step_is_known)
+        run->step = STEP_DECIDE;
+}
+
+void drain_start(struct worker *worker, const struct pr_key *pr, const struct claim *claim,
+                 struct briefing *briefing)
 {
     struct err err = {0};
     struct run run = {.worker = worker,
@@ -811,6 +826,9 @@ void drain_run(struct worker *worker, const struct pr_key *pr, const struct clai
                       .made_from = UINT64_MAX,
                       .next_made = UINT64_MAX};
     record_init(&run.record);
+    if (briefing != NULL)
+        begin_with(&run, briefing);
+    briefing_free(briefing);
     enum err_code code;
     do {
         code = take_step(&run, &err);
@@ -825,4 +843,9 @@ void drain_run(struct worker *worker, const struct pr_key *pr, const struct clai
     record_release(&run.record);
     /* Off the list last: a claim that an error left in the record is free from here on. */
     claims_forget(worker->gate->claims, claim);
+}
+
+void drain_run(struct worker *worker, const struct pr_key *pr, const struct claim *claim)
+{
+    drain_start(worker, pr, claim, NULL);
 }

@@ -117,6 +117,13 @@ enum err_code heads_recall_prefix(struct store_txn *txn, struct record *record, 
     return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
+enum err_code heads_recall_for(struct store_txn *txn, struct record *record, const struct event *event,
+                               struct err *err)
+{
+    enum err_code code = heads_recall(txn, record, &event->pr.head, err);
+    return code == ERR_OK ? heads_recall_prefix(txn, record, event->sha_prefix, err) : code;
+}
+
 static bool may_go(const struct record *record, const struct head *head)
 {
     bool under_way = head->ci == CI_DECIDED || head->ci == CI_SENT;

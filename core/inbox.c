@@ -1,7 +1,9 @@
 #include "prgate/inbox.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "prgate/heads.h"
 #include "prgate/log.h"
 #include "prgate/salvage.h"
 #include "prgate/visible.h"
@@ -13,6 +15,7 @@ struct put {
     bool may_claim;
     struct claim claim; /* made beforehand, so that no other thread takes the record's for left over */
     struct receipt receipt;
+    struct briefing *briefing; /* room for one; NULL: none is asked for */
     bool taken_over;
     bool salvaged; /* the record was damaged, and is made anew */
 };
@@ -68,6 +71,47 @@ static void take_claim(struct put *put, struct record *record)
     put->receipt.claim = put->claim;
 }
 
+void briefing_free(struct briefing *briefing)
+{
+    if (briefing == NULL)
+        return;
+    record_release(&briefing->record);
+    free(briefing);
+}
+
+/* Intents come first, and what cannot be decoded is not dealt with here: then there is none. */
+static enum err_code find_first(struct store_txn *txn, struct put *put, struct record *record, bool *found,
+                                struct err *err)
+{
+    struct briefing *briefing = put->briefing;
+    struct pr_key queued = record->key;
+    *found = false;
+    enum err_code code = table_next_queued(txn, TABLE_INTENT, &queued, err);
+    if (code == ERR_OK && queued.repo_id == record->key.repo_id && queued.number == record->key.number)
+        return ERR_OK;
+    if (code != ERR_OK && code != ERR_NOT_FOUND)
+        return code;
+    briefing->seq = 0;
+    code = table_next_event(txn, &record->key, &briefing->seq, &briefing->event, err);
+    if (code == ERR_CORRUPT)
+        return ERR_OK;
+    if (code == ERR_OK)
+        code = heads_recall_for(txn, record, &briefing->event, err);
+    *found = code == ERR_OK;
+    return code;
+}
+
+static enum err_code brief(struct store_txn *txn, struct put *put, struct record *record, struct err *err)
+{
+    bool found;
+    enum err_code code = find_first(txn, put, record, &found, err);
+    if (code != ERR_OK || !found)
+        return code;
+    record_copy(&put->briefing->record, record);
+    put->receipt.briefing = put->briefing;
+    return ERR_OK;
+}
+
 static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct put *put = arg;
@@ -82,31 +126,53 @@ static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
         take_claim(put, &record);
     if (code == ERR_OK && (put->salvaged || !put->receipt.duplicate))
         code = table_put_record(txn, &record, err);
+    if (code == ERR_OK && put->briefing != NULL && put->receipt.claimed)
+        code = brief(txn, put, &record, err);
     record_release(&record);
     return code;
+}
+
+static enum err_code run(struct put *put, struct receipt *out, struct err *err)
+{
+    struct gate *gate = put->gate;
+    if (put->may_claim)
+        put->claim = claims_new(gate->claims);
+    enum err_code code = store_txn(gate->store, put_body, put, err);
+    if (put->may_claim && (code != ERR_OK || !put->receipt.claimed))
+        claims_forget(gate->claims, &put->claim);
+    if (code != ERR_OK)
+        return err_wrap(err, "storing the delivery");
+    if (put->salvaged)
+        salvage_tell(gate->metrics, &put->events[0].key);
+    if (put->taken_over)
+        metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
+    *out = put->receipt;
+    return ERR_OK;
 }
 
 enum err_code inbox_put_all(struct gate *gate, const struct event *events, size_t count, bool may_claim,
                             struct receipt *out, struct err *err)
 {
     struct put put = {.gate = gate, .events = events, .count = count, .may_claim = may_claim};
-    if (may_claim)
-        put.claim = claims_new(gate->claims);
-    enum err_code code = store_txn(gate->store, put_body, &put, err);
-    if (may_claim && (code != ERR_OK || !put.receipt.claimed))
-        claims_forget(gate->claims, &put.claim);
-    if (code != ERR_OK)
-        return err_wrap(err, "storing the delivery");
-    if (put.salvaged)
-        salvage_tell(gate->metrics, &events[0].key);
-    if (put.taken_over)
-        metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
-    *out = put.receipt;
-    return ERR_OK;
+    return run(&put, out, err);
 }
 
 enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
                         struct err *err)
 {
     return inbox_put_all(gate, event, 1, may_claim, out, err);
+}
+
+enum err_code inbox_take(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
+                         struct err *err)
+{
+    struct put put = {.gate = gate, .events = event, .count = 1, .may_claim = may_claim};
+    if (may_claim) {
+        put.briefing = mem_alloc(sizeof *put.briefing);
+        record_init(&put.briefing->record);
+    }
+    enum err_code code = run(&put, out, err);
+    if (code != ERR_OK || out->briefing == NULL)
+        briefing_free(put.briefing);
+    return code;
 }

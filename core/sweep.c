@@ -219,7 +219,7 @@ static void hand_out(struct sweep *sweep)
     if (gate_is_rate_blocked(sweep->gate, clock_now_ms()))
         return;
     while (crew_has_room(sweep->crew) && (found = next_due(sweep->gate, &pr, &claim, &looks))) {
-        crew_submit(sweep->crew, &pr, &claim);
+        crew_submit(sweep->crew, &pr, &claim, NULL);
         pr.number++;
     }
     bool at_the_end = !found && looks < LOOKS_MAX;

@@ -229,7 +229,7 @@ static void store_delivery(struct visit *visit, bool may_claim)
 {
     struct err err = {0};
     struct receipt receipt;
-    if (inbox_put(visit->gate, &visit->event, may_claim, &receipt, &err) != ERR_OK) {
+    if (inbox_take(visit->gate, &visit->event, may_claim, &receipt, &err) != ERR_OK) {
         refuse_for_now(visit, "a delivery was not stored", &err);
         return;
     }
@@ -245,6 +245,7 @@ static void store_delivery(struct visit *visit, bool may_claim)
     visit->reply->has_work = receipt.claimed;
     visit->reply->pr = visit->event.key;
     visit->reply->claim = receipt.claim;
+    visit->reply->briefing = receipt.briefing;
 }
 
 static void take_body(struct visit *visit, size_t len, bool may_claim)

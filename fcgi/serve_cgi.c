@@ -100,12 +100,12 @@ static void let_server_go(int replied)
     close(replied);
 }
 
-static void drain_one(struct gate *gate, const struct reply *reply)
+static void drain_one(struct gate *gate, struct reply *reply)
 {
     struct worker worker;
     struct err err = {0};
     if (worker_open(&worker, gate, &err) == ERR_OK)
-        drain_run(&worker, &reply->pr, &reply->claim);
+        drain_start(&worker, &reply->pr, &reply->claim, reply_take_briefing(reply));
     else
         log_error("cannot work on what came in", LOG_STR("error", err.text));
     worker_close(&worker);

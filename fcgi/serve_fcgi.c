@@ -100,7 +100,7 @@ static void answer(struct server *server, FCGX_Request *fcgi, int64_t accepted_u
     if (reply.is_acknowledgement)
         metrics_observe(server->gate.metrics, HISTOGRAM_ACKNOWLEDGEMENT, clock_monotonic_us() - accepted_us);
     if (reply.has_work)
-        crew_submit(server->crew, &reply.pr, &reply.claim);
+        crew_submit(server->crew, &reply.pr, &reply.claim, reply_take_briefing(&reply));
     reply_release(&reply);
 }
 

@@ -22,6 +22,14 @@ void reply_json(struct reply *reply, int status, const cJSON *tree)
 void reply_release(struct reply *reply)
 {
     buf_release(&reply->body);
+    briefing_free(reply->briefing);
+}
+
+struct briefing *reply_take_briefing(struct reply *reply)
+{
+    struct briefing *briefing = reply->briefing;
+    reply->briefing = NULL;
+    return briefing;
 }
 
 static const char *phrase(int status)

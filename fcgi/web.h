@@ -51,12 +51,16 @@ struct reply {
     bool has_work;
     struct pr_key pr;
     struct claim claim;
+    struct briefing *briefing; /* NULL: none; see reply_take_briefing() */
 };
 
 void reply_init(struct reply *reply);
 /* Makes the tree, on one line, the body. */
 void reply_json(struct reply *reply, int status, const cJSON *tree);
 void reply_release(struct reply *reply);
+
+/* For whoever does the work: it is his now. */
+struct briefing *reply_take_briefing(struct reply *reply);
 
 /* The reply's header block as CGI and FastCGI want it, with the empty line that ends it. */
 void reply_head(const struct reply *reply, struct buf *out);

@@ -5,7 +5,7 @@
  *     crew_open(&crew, gate, threads, pulls, &err);
  *     if (crew_has_room(crew))
  *         ... claim a pull request
- *         crew_submit(crew, &pr, &claim);
+ *         crew_submit(crew, &pr, &claim, NULL);
  *     crew_close(crew);
  *
  * Each thread has many pull requests in progress, each in a fiber: while one waits for GitHub the thread goes on with another.
@@ -17,6 +17,8 @@
 #include <stdbool.h>
 
 #include "prgate/gate.h"
+
+struct briefing;
 
 struct crew;
 
@@ -39,7 +41,8 @@ void crew_close(struct crew *crew);
 bool crew_has_room(struct crew *crew);
 
 /* Takes the claim over. */
-void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim *claim);
+void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim *claim,
+                 struct briefing *briefing);
 
 /*
  * Once crew_has_room() has said no, `fn` is called when a quarter of all places is free again: there may be work that

@@ -11,6 +11,7 @@
 #ifndef PRGATE_HEADS_H
 #define PRGATE_HEADS_H
 
+#include "prgate/event.h"
 #include "prgate/record.h"
 #include "prgate/store.h"
 
@@ -28,6 +29,10 @@ enum err_code heads_recall(struct store_txn *txn, struct record *record, const s
 /* The same for whichever begin so, two at most: that is how many it takes to be in doubt. */
 enum err_code heads_recall_prefix(struct store_txn *txn, struct record *record, const char *prefix,
                                   struct err *err);
+
+/* Both, for the commits that a decision about the event begins with. */
+enum err_code heads_recall_for(struct store_txn *txn, struct record *record, const struct event *event,
+                               struct err *err);
 
 /*
  * Puts the oldest away if there are too many: not the present head, nor one whose trigger is under way. What the

@@ -15,18 +15,35 @@
 #include "prgate/event.h"
 #include "prgate/gate.h"
 
+/*
+ * What the transaction that took the claim saw: the delivery that comes first. Whoever works on it need not look again, since
+ * only the claim's owner changes what is in it.
+ */
+struct briefing {
+    struct record record;
+    uint64_t seq;
+    struct event event;
+};
+
+void briefing_free(struct briefing *briefing); /* NULL is let be */
+
 struct receipt {
     bool duplicate;
-    bool claimed; /* this process now has the claim and must work on it: drain_submit() or drain_run() */
+    bool claimed; /* this process now has the claim and must work on it: crew_submit() or drain_run() */
     struct claim claim;
+    struct briefing *briefing; /* of inbox_take() alone, and the caller's; NULL: there is none */
 };
 
 /* `may_claim`: this process has room to work on one more. ERR_RETRY: not stored, the sender should try again. */
 enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
                         struct err *err);
 
+/* The same, with a briefing where there can be one. */
+enum err_code inbox_take(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
+                         struct err *err);
+
 /*
- * The same for `count` of one pull request that belong together, in that order: all are stored or none is. A
+ * The same as inbox_put() for `count` of one pull request that belong together, in that order: all are stored or none is. A
  * duplicate among them is left out; out->duplicate: all were.
  */
 enum err_code inbox_put_all(struct gate *gate, const struct event *events, size_t count, bool may_claim,

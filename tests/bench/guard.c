@@ -120,7 +120,7 @@ static size_t read_body(void *source, void *to, size_t len)
 /* These four are known by their names to guard.py: they are not inlined, and visible. */
 void guard_measured(struct guard *guard);
 void guard_deliver(struct guard *guard, const struct request *request, struct reply *reply);
-void guard_drain(struct guard *guard, const struct reply *reply);
+void guard_drain(struct guard *guard, struct reply *reply);
 void guard_page(struct guard *guard, const struct request *request, struct reply *reply);
 
 __attribute__((noinline)) void guard_deliver(struct guard *guard, const struct request *request,
@@ -129,9 +129,9 @@ __attribute__((noinline)) void guard_deliver(struct guard *guard, const struct r
     routes_answer(&guard->gate, request, true, reply);
 }
 
-__attribute__((noinline)) void guard_drain(struct guard *guard, const struct reply *reply)
+__attribute__((noinline)) void guard_drain(struct guard *guard, struct reply *reply)
 {
-    drain_run(&guard->worker, &reply->pr, &reply->claim);
+    drain_start(&guard->worker, &reply->pr, &reply->claim, reply_take_briefing(reply));
 }
 
 __attribute__((noinline)) void guard_page(struct guard *guard, const struct request *request,

@@ -28,7 +28,7 @@ static void test_threads_work_off_what_is_submitted(void **state)
         event.pr.closed = true;
         struct receipt receipt = put_event(&f, &event, true);
         if (receipt.claimed)
-            crew_submit(crew, &event.key, &receipt.claim);
+            crew_submit(crew, &event.key, &receipt.claim, NULL);
     }
     for (int i = 0; i < 500 && count_table(&f, TABLE_INBOX) > 0; i++)
         usleep(10000);
@@ -53,7 +53,7 @@ static void test_stopping_threads_give_up_what_is_queued_and_claim_no_more(void 
     atomic_store(&f.gate.stopping, true);
     assert_false(crew_has_room(crew));
     /* One that was claimed just before; there may be as many of these as threads that accept. */
-    crew_submit(crew, &event.key, &receipt.claim);
+    crew_submit(crew, &event.key, &receipt.claim, NULL);
     crew_wait(crew);
     struct record record = get_record(&f);
     check_bool("record", "claimed", record.claim.held, false);
@@ -75,7 +75,7 @@ static void test_waiting_ends_where_no_thread_can_work(void **state)
     assert_int_equal(crew_open(&crew, &f.gate, 0, 128, &err), ERR_OK);
     struct pr_key pr = {.repo_id = 5, .number = 7};
     struct claim claim = claims_new(f.gate.claims);
-    crew_submit(crew, &pr, &claim);
+    crew_submit(crew, &pr, &claim, NULL);
     alarm(20);
     crew_wait(crew);
     alarm(0);
@@ -98,7 +98,7 @@ static void test_claim_that_finds_no_place_in_the_queue_is_free_again(void **sta
         struct pr_key pr = {.repo_id = 5, .number = i + 1};
         room += crew_has_room(crew);
         claims[i] = claims_new(f.gate.claims);
-        crew_submit(crew, &pr, &claims[i]);
+        crew_submit(crew, &pr, &claims[i], NULL);
         kept += !claims_is_free(f.gate.claims, &claims[i]);
     }
     check_bool("queue", "room is denied long before it is full", room > 0 && room <= kept / 2, true);
@@ -142,7 +142,7 @@ static void submit(struct fixture *f, struct crew *crew, uint64_t number)
     event.key.number = number;
     struct receipt receipt = put_event(f, &event, true);
     assert_true(receipt.claimed);
-    crew_submit(crew, &event.key, &receipt.claim);
+    crew_submit(crew, &event.key, &receipt.claim, NULL);
 }
 
 static void test_one_thread_has_many_in_progress(void **state)

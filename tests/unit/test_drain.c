@@ -1526,6 +1526,65 @@ static void test_intent_that_is_done_at_last_ends_the_back_off(void **state)
     fixture_close(&f);
 }
 
+/* ---- from a briefing ---- */
+
+static void test_briefed_work_is_the_same(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct receipt receipt;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    struct event event = make_event(EVENT_OPENED, "d1");
+    assert_int_equal(inbox_take(&f.gate, &event, true, &receipt, &err), ERR_OK);
+    assert_non_null(receipt.briefing);
+    drain_start(&f.worker, &event.key, &receipt.claim, receipt.briefing);
+    expect_idle(&f);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    assert_int_equal(f.fake.count, 4);
+    fixture_close(&f);
+}
+
+/* What the briefing says was true when the claim was taken; whether there is to be work at all is looked at anew. */
+static void test_briefed_work_waits_while_the_process_stops(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct receipt receipt;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    struct event event = make_event(EVENT_OPENED, "d1");
+    assert_int_equal(inbox_take(&f.gate, &event, true, &receipt, &err), ERR_OK);
+    atomic_store(&f.gate.stopping, true);
+    drain_start(&f.worker, &event.key, &receipt.claim, receipt.briefing);
+    assert_int_equal(f.fake.count, 0);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    struct record record = get_record(&f);
+    assert_false(record.claim.held);
+    record_release(&record);
+    fixture_close(&f);
+}
+
+/* Somebody else has the claim by now: nothing is written. */
+static void test_briefed_work_ends_where_the_claim_was_lost(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct receipt receipt;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    struct event event = make_event(EVENT_OPENED, "d1");
+    assert_int_equal(inbox_take(&f.gate, &event, true, &receipt, &err), ERR_OK);
+    struct record record = get_record(&f);
+    record.claim.token[0] ^= 1;
+    put_record(&f, &record);
+    record_release(&record);
+    drain_start(&f.worker, &event.key, &receipt.claim, receipt.briefing);
+    assert_int_equal(count_calls(&f, "POST "), 0);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1580,6 +1639,9 @@ int main(void)
         cmocka_unit_test(test_retry_after_is_not_believed_beyond_an_hour),
         cmocka_unit_test(test_longer_block_of_the_pool_is_not_cut_short),
         cmocka_unit_test(test_intent_that_is_done_at_last_ends_the_back_off),
+        cmocka_unit_test(test_briefed_work_is_the_same),
+        cmocka_unit_test(test_briefed_work_waits_while_the_process_stops),
+        cmocka_unit_test(test_briefed_work_ends_where_the_claim_was_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -461,6 +461,69 @@ static void test_several_are_all_stored_or_none(void **state)
     fixture_close(&f);
 }
 
+/* ---- briefings ---------------------------------------------------------------------- */
+
+static struct receipt take(struct fixture *f, const struct event *event, bool may_claim)
+{
+    struct receipt receipt;
+    struct err err = {0};
+    if (inbox_take(&f->gate, event, may_claim, &receipt, &err) != ERR_OK)
+        fail_msg("inbox_take: %s", err.text);
+    return receipt;
+}
+
+static void test_briefing_has_the_delivery_that_comes_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct event first = make_event(EVENT_OPENED, "d1"), second = make_event(EVENT_EDITED, "d2");
+    fixture_open(&f, "");
+    assert_null(take(&f, &first, false).briefing); /* nobody is to work on it */
+    struct receipt receipt = take(&f, &second, true);
+    assert_true(receipt.claimed);
+    assert_non_null(receipt.briefing);
+    assert_string_equal(receipt.briefing->event.delivery, "d1");
+    assert_int_equal(receipt.briefing->seq, 0);
+    assert_true(claim_equal(&receipt.briefing->record.claim, &receipt.claim));
+    assert_int_equal(receipt.briefing->record.next_delivery, 2);
+    assert_null(take(&f, &second, true).briefing); /* a duplicate */
+    briefing_free(receipt.briefing);
+    briefing_free(NULL);
+    fixture_close(&f);
+}
+
+static enum err_code append_intent_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct intent intent = {.kind = INTENT_TRIGGER};
+    sha_parse(&intent.sha, SHA_A);
+    enum err_code code = table_append_intent(txn, arg, &intent, err);
+    return code == ERR_OK ? table_put_record(txn, arg, err) : code;
+}
+
+/* Intents come before deliveries. */
+static void test_no_briefing_where_an_intent_waits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    struct event event = make_event(EVENT_OPENED, "d1"), other = make_event(EVENT_OPENED, "d2");
+    fixture_open(&f, "");
+    put_event(&f, &event, false);
+    struct record record = get_record(&f);
+    assert_int_equal(store_txn(f.gate.store, append_intent_body, &record, &err), ERR_OK);
+    record_release(&record);
+    struct receipt receipt = take(&f, &other, true);
+    assert_true(receipt.claimed);
+    assert_null(receipt.briefing);
+    /* That of another pull request is no hindrance. */
+    other = make_event(EVENT_OPENED, "d3");
+    other.key.number--;
+    receipt = take(&f, &other, true);
+    assert_non_null(receipt.briefing);
+    briefing_free(receipt.briefing);
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,6 +547,8 @@ int main(void)
         cmocka_unit_test(test_record_of_a_later_version_refuses_the_delivery_and_stays),
         cmocka_unit_test(test_several_are_stored_together_without_their_duplicates),
         cmocka_unit_test(test_several_are_all_stored_or_none),
+        cmocka_unit_test(test_briefing_has_the_delivery_that_comes_first),
+        cmocka_unit_test(test_no_briefing_where_an_intent_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
