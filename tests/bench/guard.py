@@ -24,10 +24,10 @@ ROUNDS = 10  # guard.c's, with those that are not counted
 
 # Each phase: functions whose instructions, with all that they call, are added and taken off.
 PHASES = {
-    "door": ("guard_deliver", "-signature_check", "-event_parse", "-inbox_put"),
+    "door": ("guard_deliver", "-signature_check", "-event_parse", "-inbox_take"),
     "signature": ("signature_check",),
     "parse": ("event_parse",),
-    "store": ("inbox_put",),
+    "store": ("inbox_take",),
     "learn": ("trust_learn",),
     "decide": ("guard_drain", "-trust_learn", "-act_perform"),
     "act": ("act_perform",),
