@@ -20,6 +20,12 @@
  */
 enum { SUBMITTERS_MAX = 257 };
 
+/*
+ * With so many that can go on, and hold GitHub's replies meanwhile, a thread begins nothing new: it would only wait, too.
+ * Whoever declines a job for that does not sleep, so the job is not forgotten.
+ */
+enum { READY_MAX = 8 };
+
 struct job {
     struct pr_key pr;
     struct claim claim;
@@ -204,7 +210,7 @@ static void *work(void *arg)
     struct job job;
     member->fibers = fibers_new();
     while (!is_over(member)) {
-        bool found = next_job(member, &job);
+        bool found = fibers_ready(member->fibers) < READY_MAX && next_job(member, &job);
         if (found)
             begin(member, &job);
         /*

@@ -88,6 +88,7 @@ struct fibers {
     struct place scheduler;
     struct fiber *running;
     struct list ready;
+    size_t ready_count;
     struct fiber *asleep;
     struct fiber *idle;
     size_t idle_count;
@@ -261,6 +262,7 @@ static void make_ready(struct fibers *fibers, struct fiber *fiber)
     fiber->next = NULL;
     *fibers->ready.end = fiber;
     fibers->ready.end = &fiber->next;
+    fibers->ready_count++;
 }
 
 static struct fiber *take_ready(struct fibers *fibers)
@@ -271,6 +273,7 @@ static struct fiber *take_ready(struct fibers *fibers)
     fibers->ready.first = first->next;
     if (fibers->ready.first == NULL)
         fibers->ready.end = &fibers->ready.first;
+    fibers->ready_count--;
     return first;
 }
 
@@ -359,10 +362,8 @@ int fibers_step(struct fibers *fibers)
 
 int fibers_run(struct fibers *fibers)
 {
-    size_t turns = 0;
     rouse(fibers);
-    for (const struct fiber *fiber = fibers->ready.first; fiber != NULL; fiber = fiber->next)
-        turns++;
+    size_t turns = fibers->ready_count;
     int wait_ms = fibers_step(fibers);
     while (turns-- > 1)
         wait_ms = fibers_step(fibers);
@@ -372,6 +373,11 @@ int fibers_run(struct fibers *fibers)
 size_t fibers_count(const struct fibers *fibers)
 {
     return fibers->count;
+}
+
+size_t fibers_ready(const struct fibers *fibers)
+{
+    return fibers->ready_count;
 }
 
 /* ---- the fiber's side ---- */

@@ -52,6 +52,9 @@ int fibers_step(struct fibers *fibers);
 /* How many have been started and have not ended. */
 size_t fibers_count(const struct fibers *fibers);
 
+/* How many of those can go on. */
+size_t fibers_ready(const struct fibers *fibers);
+
 /* ---- within a fiber ---- */
 
 /* Which one is this? NULL: none. */

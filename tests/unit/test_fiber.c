@@ -59,17 +59,21 @@ static void test_turns(void **state)
     struct diary diary = {.text = ""};
     struct part a = {&diary, 'a'}, b = {&diary, 'b'}, c = {&diary, 'c'};
     struct fibers *fibers = fibers_new();
+    check_u64("none", "ready", fibers_ready(fibers), 0);
     start(fibers, wait_twice, &a);
     start(fibers, wait_twice, &b);
+    check_u64("both", "ready", fibers_ready(fibers), 2);
     check_str("before the first run", "diary", diary.text, "");
     check_int("all", "wait", fibers_run(fibers), -1);
     check_str("until they wait", "diary", diary.text, "a1 b1 ");
+    check_u64("both wait", "ready", fibers_ready(fibers), 0);
     fibers_run(fibers);
     check_str("nobody is woken", "diary", diary.text, "a1 b1 ");
     fiber_wake(diary.fibers[1]);
     fiber_wake(diary.fibers[0]);
     fiber_wake(diary.fibers[1]); /* once more: it has its turn already */
     start(fibers, wait_twice, &c);
+    check_u64("two woken, one new", "ready", fibers_ready(fibers), 3);
     fibers_run(fibers);
     check_str("in the order of waking", "diary", diary.text, "a1 b1 b2 a2 c1 ");
     fiber_wake(diary.fibers[0]);
