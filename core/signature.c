@@ -5,18 +5,15 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "prgate/buf.h"
 #include "prgate/log.h"
+#include "prgate/spares.h"
 #include "prgate/text.h"
 
-enum {
-    DIGEST_SIZE = 32,
-    SPARE_COUNT = 8 /* as many checks at once find a context that is ready; further ones make their own */
-};
+enum { DIGEST_SIZE = 32 };
 
 /*
  * To find HMAC and SHA-256 in libcrypto, by their names and under its locks, and to digest the key costs more than
@@ -24,7 +21,7 @@ enum {
  */
 struct keyed {
     const struct secret *secret;
-    _Atomic(EVP_MAC_CTX *) spare[SPARE_COUNT]; /* nobody works with these */
+    struct spares contexts; /* of EVP_MAC_CTX */
 };
 
 struct signature_keys {
@@ -54,20 +51,21 @@ struct signature_keys *signature_keys_open(const struct secret *secrets, size_t 
 {
     struct signature_keys *keys = mem_alloc(sizeof *keys + count * sizeof keys->keyed[0]);
     keys->count = count;
-    for (size_t i = 0; i < count; i++) {
-        keys->keyed[i].secret = &secrets[i];
-        for (size_t j = 0; j < SPARE_COUNT; j++)
-            atomic_init(&keys->keyed[i].spare[j], NULL);
-    }
+    for (size_t i = 0; i < count; i++)
+        keys->keyed[i] = (struct keyed){.secret = &secrets[i]};
     return keys;
 }
 
 /* libcrypto overwrites what was made of the secret. */
+static void release_context(void *context)
+{
+    EVP_MAC_CTX_free(context);
+}
+
 void signature_keys_close(struct signature_keys *keys)
 {
     for (size_t i = 0; keys != NULL && i < keys->count; i++)
-        for (size_t j = 0; j < SPARE_COUNT; j++)
-            EVP_MAC_CTX_free(atomic_load(&keys->keyed[i].spare[j]));
+        spares_drop(&keys->keyed[i].contexts, release_context);
     free(keys);
 }
 
@@ -85,24 +83,11 @@ static EVP_MAC_CTX *make_context(const struct secret *secret)
 
 static EVP_MAC_CTX *take_context(struct keyed *keyed)
 {
-    for (size_t i = 0; i < SPARE_COUNT; i++) {
-        EVP_MAC_CTX *context = atomic_exchange(&keyed->spare[i], NULL);
-        if (context == NULL)
-            continue;
-        must(EVP_MAC_init(context, NULL, 0, NULL) == 1);
-        return context;
-    }
-    return make_context(keyed->secret);
-}
-
-static void give_context(struct keyed *keyed, EVP_MAC_CTX *context)
-{
-    for (size_t i = 0; i < SPARE_COUNT; i++) {
-        EVP_MAC_CTX *none = NULL;
-        if (atomic_compare_exchange_strong(&keyed->spare[i], &none, context))
-            return;
-    }
-    EVP_MAC_CTX_free(context);
+    EVP_MAC_CTX *context = spares_take(&keyed->contexts);
+    if (context == NULL)
+        return make_context(keyed->secret);
+    must(EVP_MAC_init(context, NULL, 0, NULL) == 1);
+    return context;
 }
 
 static void digest(struct keyed *keyed, const void *body, size_t len, unsigned char out[DIGEST_SIZE])
@@ -111,7 +96,8 @@ static void digest(struct keyed *keyed, const void *body, size_t len, unsigned c
     EVP_MAC_CTX *context = take_context(keyed);
     must(EVP_MAC_update(context, body, len) == 1 && EVP_MAC_final(context, out, &out_len, DIGEST_SIZE) == 1 &&
          out_len == DIGEST_SIZE);
-    give_context(keyed, context);
+    if (!spares_give(&keyed->contexts, context))
+        EVP_MAC_CTX_free(context);
 }
 
 enum signature_result signature_check(struct signature_keys *keys, const char *header, const void *body,

@@ -248,17 +248,36 @@ static void store_delivery(struct visit *visit, bool may_claim)
     visit->reply->briefing = receipt.briefing;
 }
 
+/* An ordinary body gets that of an earlier one, which it overwrites. */
+static void take_memory(struct spares *bodies, size_t len, struct buf *body)
+{
+    buf_init(body);
+    if (bodies == NULL || len >= REQUEST_BODY_ROOM)
+        return;
+    body->data = spares_take(bodies);
+    if (body->data == NULL)
+        body->data = mem_alloc(REQUEST_BODY_ROOM);
+    body->cap = REQUEST_BODY_ROOM;
+}
+
+static void give_memory(struct spares *bodies, struct buf *body)
+{
+    if (bodies == NULL || body->cap != REQUEST_BODY_ROOM || !spares_give(bodies, body->data))
+        buf_release(body);
+}
+
 static void take_body(struct visit *visit, size_t len, bool may_claim)
 {
+    struct spares *bodies = visit->request->bodies;
     struct buf body;
-    buf_init(&body);
+    take_memory(bodies, len, &body);
     if (read_body(visit, len, &body) && check_signature(visit, &body) && check_names(visit)) {
         if (event_changes_trust(visit->request->event))
             drop_answers(visit, &body);
         else if (parse(visit, &body))
             store_delivery(visit, may_claim);
     }
-    buf_release(&body);
+    give_memory(bodies, &body);
 }
 
 void door_webhook(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)

@@ -113,11 +113,9 @@ static int64_t in_us(const struct timeval *time)
     return (int64_t)time->tv_sec * 1000000 + time->tv_usec;
 }
 
-void footprint_look(struct footprint *footprint, struct store *store)
+bool footprint_look(struct footprint *footprint)
 {
     struct rusage use;
-    if (getrusage(RUSAGE_SELF, &use) != 0)
-        return;
-    if (footprint_is_due(footprint, in_us(&use.ru_utime) + in_us(&use.ru_stime), use.ru_minflt))
-        footprint_trim(store);
+    return getrusage(RUSAGE_SELF, &use) == 0 &&
+           footprint_is_due(footprint, in_us(&use.ru_utime) + in_us(&use.ru_stime), use.ru_minflt);
 }

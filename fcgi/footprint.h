@@ -29,7 +29,7 @@ struct footprint {
  */
 bool footprint_is_due(struct footprint *footprint, int64_t cpu_us, int64_t faults);
 
-/* About once a second: trims again what a load has left behind, once the process is at rest. */
-void footprint_look(struct footprint *footprint, struct store *store);
+/* About once a second: whether what a load has left behind is to be trimmed, since the process is at rest. */
+bool footprint_look(struct footprint *footprint);
 
 #endif

@@ -13,6 +13,7 @@
 #include "prgate/clock.h"
 #include "prgate/crew.h"
 #include "prgate/log.h"
+#include "prgate/spares.h"
 #include "prgate/sweep.h"
 #include "reload.h"
 #include "routes.h"
@@ -25,6 +26,7 @@ struct server {
     struct sweep *sweep;
     struct connections *connections;
     struct footprint footprint;
+    struct spares bodies; /* room for them */
     struct acceptor *acceptors;
     int acceptor_count;
     bool looks_for_app; /* the configuration awaits one: to be read anew when it comes */
@@ -89,7 +91,7 @@ static void finish(FCGX_Request *fcgi)
 
 static void answer(struct server *server, FCGX_Request *fcgi, int64_t accepted_us)
 {
-    struct request request = {.read = read_body, .source = fcgi};
+    struct request request = {.read = read_body, .source = fcgi, .bodies = &server->bodies};
     struct reply reply;
     request_fill(&request, fcgi->envp);
     reply_init(&reply);
@@ -217,6 +219,7 @@ static void stop(struct server *server)
     stop_accepting(server);
     crew_close(server->crew);
     gate_close(&server->gate);
+    spares_drop(&server->bodies, free);
     connections_free(server->connections);
     free(server->acceptors);
 }
@@ -263,6 +266,14 @@ static bool app_has_come(struct server *server)
     return true;
 }
 
+static void give_memory_back(struct server *server)
+{
+    if (!footprint_look(&server->footprint))
+        return;
+    spares_drop(&server->bodies, free);
+    footprint_trim(server->gate.store);
+}
+
 /* True: read the configuration anew. False: end. */
 static bool wait_for_reload(struct server *server)
 {
@@ -271,7 +282,7 @@ static bool wait_for_reload(struct server *server)
     int number;
     while ((number = sigtimedwait(&awaited, NULL, &poll)) <= 0) {
         cut_overdue(server);
-        footprint_look(&server->footprint, server->gate.store);
+        give_memory_back(server);
         if (app_has_come(server)) {
             log_info("a GitHub App was set up: reloading", LOG_STR("app_dir", server->gate.config->app_dir));
             return true;

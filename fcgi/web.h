@@ -15,6 +15,9 @@
 #include "prgate/buf.h"
 #include "prgate/gate.h"
 #include "prgate/inbox.h"
+#include "prgate/spares.h"
+
+enum { REQUEST_BODY_ROOM = 64 * 1024 }; /* an ordinary payload is half of that */
 
 struct request {
     /* CGI meta-variables (RFC 3875, section 4.1), NULL where not given. */
@@ -33,6 +36,8 @@ struct request {
     /* Reads up to `len` bytes of the body; 0 = no more will come. */
     size_t (*read)(void *source, void *to, size_t len);
     void *source;
+    struct spares
+        *bodies; /* malloc()'s, of REQUEST_BODY_ROOM each, for bodies that fit; NULL: none are kept */
 };
 
 struct reply {

@@ -60,6 +60,7 @@ struct post {
     bool may_claim;
     size_t step;       /* bytes that come at a time; 0: 7 */
     size_t ends_after; /* the connection ends after one byte less; 0: after the body */
+    struct spares *bodies;
 };
 
 static const char *header(const char *given, const char *right)
@@ -95,7 +96,8 @@ static void post(struct fixture *f, const struct post *row, struct reply *reply,
                               .delivery = header(row->delivery, "d-1"),
                               .signature = header(row->signature, signature),
                               .read = read_source,
-                              .source = source};
+                              .source = source,
+                              .bodies = row->bodies};
     reply_init(reply);
     routes_answer(&f->gate, &request, row->may_claim, reply);
 }
@@ -702,6 +704,64 @@ static void test_large_bodies_share_a_room_and_small_ones_do_not(void **state)
     }
 }
 
+static size_t count_kept(struct spares *bodies)
+{
+    size_t count = 0;
+    for (void *one; (one = spares_take(bodies)) != NULL; count++)
+        free(one);
+    return count;
+}
+
+static void test_memory_of_an_ordinary_body_is_kept(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t len, ends_after, kept;
+        int status;
+    } rows[] = {
+        {"cut off", REQUEST_BODY_ROOM - 1, 5000, 1, 400},
+        {"fits just so", REQUEST_BODY_ROOM - 1, 0, 1, 202},
+        {"does not fit", REQUEST_BODY_ROOM, 0, 0, 202},
+        {"large", DOOR_LARGE + 1, 0, 0, 202},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        struct reply reply;
+        struct source source;
+        struct spares bodies = SPARES_NONE;
+        char *body = padded(rows[i].len);
+        fixture_open(&f, "");
+        post(&f,
+             &(struct post){.body = body, .step = 65536, .ends_after = rows[i].ends_after, .bodies = &bodies},
+             &reply, &source);
+        check_int(rows[i].name, "status", reply.status, rows[i].status);
+        check_u64(rows[i].name, "kept", count_kept(&bodies), rows[i].kept);
+        reply_release(&reply);
+        fixture_close(&f);
+        free(body);
+    }
+}
+
+static void test_what_a_body_leaves_behind_is_no_part_of_the_next(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct reply reply;
+    struct source source;
+    struct spares bodies = SPARES_NONE;
+    unsigned char *room = mem_alloc(REQUEST_BODY_ROOM);
+    memset(room, 'x', REQUEST_BODY_ROOM);
+    assert_true(spares_give(&bodies, room));
+    fixture_open(&f, "");
+    post(&f, &(struct post){.bodies = &bodies}, &reply, &source);
+    check_int("behind another", "status", reply.status, 202);
+    check_int("behind another", "in the same memory", room[0], payload[0]);
+    check_u64("behind another", "kept", count_kept(&bodies), 1);
+    reply_release(&reply);
+    fixture_close(&f);
+}
+
 /* Reads as read_source() does, and notes how much room is taken meanwhile. */
 static struct {
     struct gate *gate;
@@ -794,6 +854,8 @@ int main(void)
         cmocka_unit_test(test_work_goes_to_whoever_has_room_and_finds_the_claim_free),
         cmocka_unit_test(test_largest_body_is_taken),
         cmocka_unit_test(test_large_bodies_share_a_room_and_small_ones_do_not),
+        cmocka_unit_test(test_memory_of_an_ordinary_body_is_kept),
+        cmocka_unit_test(test_what_a_body_leaves_behind_is_no_part_of_the_next),
         cmocka_unit_test(test_room_is_taken_while_a_large_body_is_there),
         cmocka_unit_test(test_delivery_that_cannot_be_stored_is_to_be_sent_again),
     };
