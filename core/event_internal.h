@@ -6,7 +6,6 @@
 #ifndef PRGATE_EVENT_INTERNAL_H
 #define PRGATE_EVENT_INTERNAL_H
 
-
 #include "prgate/event.h"
 #include "prgate/tree.h"
 

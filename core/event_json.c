@@ -12,8 +12,6 @@
 /* JSON numbers are doubles to cJSON (and JavaScript): above this, neighbours are one value. */
 #define ID_MAX ((UINT64_C(1) << 53) - 1)
 
-enum { MEMBER_NAME_SIZE = 64 };
-
 /* ---- from bytes to a tree ---- */
 
 /* A backslash escapes the character after it, so escapes are stepped over in pairs: "\\u0000" is none. */
@@ -133,19 +131,8 @@ enum err_code json_parse(const char *body, size_t len, cJSON **out, struct err *
 /* "pull_request.head.sha"; NULL when any part of it is absent or null. */
 const cJSON *json_find(const cJSON *object, const char *path)
 {
-    char name[MEMBER_NAME_SIZE];
-    while (object != NULL) {
-        size_t len = strcspn(path, ".");
-        if (len >= sizeof name)
-            return NULL;
-        memcpy(name, path, len);
-        name[len] = '\0';
-        object = cJSON_GetObjectItemCaseSensitive(object, name);
-        if (path[len] == '\0')
-            break;
-        path += len + 1;
-    }
-    return object == NULL || cJSON_IsNull(object) ? NULL : object;
+    const cJSON *found = tree_find(object, path);
+    return cJSON_IsNull(found) ? NULL : found;
 }
 
 enum err_code json_reject(struct err *err, const char *path, const char *wrong)

@@ -319,7 +319,7 @@ static enum err_code each_on_page(struct github *github, const struct github_lis
                                   bool *enough, struct err *err)
 {
     struct github_ask ask = {.method = "GET", .url = list->url};
-    const cJSON *items = list->member == NULL ? page : github_json(page, list->member);
+    const cJSON *items = list->member == NULL ? page : tree_find(page, list->member);
     if (!cJSON_IsArray(items))
         return github_odd_reply(github, &ask, list->member == NULL ? "not a list" : "no list in it", err);
     for (const cJSON *item = items->child; item != NULL; item = item->next) {

@@ -14,7 +14,7 @@ static enum err_code read_grants(struct github *github, const char *url, github_
     enum err_code code = github_read(github, GITHUB_ROLE_APP, url, &reply, err);
     if (code != ERR_OK)
         return code;
-    const cJSON *permissions = github_json(reply, "permissions"), *events = github_json(reply, "events");
+    const cJSON *permissions = tree_find(reply, "permissions"), *events = tree_find(reply, "events");
     if (!cJSON_IsObject(permissions) || !cJSON_IsArray(events)) {
         code = github_odd_reply(github, &ask, "no permissions, or no events", err);
     } else {
@@ -59,7 +59,7 @@ enum err_code github_each_installation_grant(struct github *github, github_grant
 /* "0" or "1", or the number. */
 static bool is_set(const cJSON *reply, const char *name)
 {
-    const cJSON *item = github_json(reply, name);
+    const cJSON *item = tree_find(reply, name);
     return (cJSON_IsString(item) && strcmp(item->valuestring, "0") != 0) ||
            (cJSON_IsNumber(item) && item->valuedouble != 0);
 }

@@ -112,7 +112,7 @@ struct hook_search {
 static bool is_for_pulls(const cJSON *hook)
 {
     const cJSON *event;
-    cJSON_ArrayForEach(event, github_json(hook, "events"))
+    cJSON_ArrayForEach(event, tree_find(hook, "events"))
     {
         if (cJSON_IsString(event) &&
             (strcmp(event->valuestring, "pull_request") == 0 || strcmp(event->valuestring, "*") == 0))
@@ -135,7 +135,7 @@ static enum github_seen see_hook(void *arg, const cJSON *item)
     uint64_t id;
     if (!github_json_id(item, "id", &id) || id == 0)
         return GITHUB_ODD;
-    if (url == NULL || !cJSON_IsTrue(github_json(item, "active")) || !is_for_pulls(item))
+    if (url == NULL || !cJSON_IsTrue(tree_find(item, "active")) || !is_for_pulls(item))
         return GITHUB_GO_ON;
     if (search->url[0] != '\0' && strcmp(search->url, url) == 0)
         search->exact = id;

@@ -18,7 +18,6 @@
 #ifndef PRGATE_GITHUB_INTERNAL_H
 #define PRGATE_GITHUB_INTERNAL_H
 
-
 #include "prgate/github.h"
 #include "prgate/tree.h"
 
@@ -145,8 +144,7 @@ enum err_code github_parse(const struct github *github, const struct github_ask 
 enum err_code github_odd_reply(const struct github *github, const struct github_ask *ask, const char *what,
                                struct err *err);
 
-/* Members of an object by a path, "head.sha"; NULL, false: not there or of another type. */
-const cJSON *github_json(const cJSON *object, const char *path);
+/* As tree_find(); NULL, false: not there or of another type. */
 const char *github_json_text(const cJSON *object, const char *path); /* valid as long as the object */
 bool github_json_u64(const cJSON *object, const char *path, uint64_t *out);
 

@@ -191,7 +191,7 @@ static enum github_seen see_issue_event(void *arg, const cJSON *item)
         out->set = labeled;
         out->set_at = at;
         out->actor = (struct user){0};
-        if (!github_json_user(github_json(item, "actor"), &out->actor))
+        if (!github_json_user(tree_find(item, "actor"), &out->actor))
             return GITHUB_ODD;
     }
     return GITHUB_GO_ON;

@@ -21,7 +21,7 @@ static bool read_state(const cJSON *pull, struct snapshot *out)
 {
     const char *state = github_json_text(pull, "state");
     const char *updated_at = github_json_text(pull, "updated_at");
-    const cJSON *draft = github_json(pull, "draft");
+    const cJSON *draft = tree_find(pull, "draft");
     if (state == NULL || updated_at == NULL || !cJSON_IsBool(draft))
         return false;
     out->draft = cJSON_IsTrue(draft);
@@ -33,7 +33,7 @@ static bool read_state(const cJSON *pull, struct snapshot *out)
 /* null, and absent: GitHub has not worked it out yet. That is not "no". */
 static enum mergeable read_mergeable(const cJSON *pull)
 {
-    const cJSON *mergeable = github_json(pull, "mergeable");
+    const cJSON *mergeable = tree_find(pull, "mergeable");
     if (!cJSON_IsBool(mergeable))
         return MERGEABLE_UNKNOWN;
     return cJSON_IsTrue(mergeable) ? MERGEABLE_YES : MERGEABLE_NO;
@@ -41,7 +41,7 @@ static enum mergeable read_mergeable(const cJSON *pull)
 
 static bool read_labels(const cJSON *pull, const struct policy *policy, bool *labelled)
 {
-    const cJSON *labels = github_json(pull, "labels");
+    const cJSON *labels = tree_find(pull, "labels");
     if (!cJSON_IsArray(labels))
         return false;
     for (const cJSON *label = labels->child; label != NULL; label = label->next) {
@@ -73,7 +73,7 @@ static const char *read_pull(const cJSON *pull, const struct policy *policy, str
         return "no valid base.ref";
     if (title == NULL)
         return "no title";
-    if (!github_json_user(github_json(pull, "user"), &out->author))
+    if (!github_json_user(tree_find(pull, "user"), &out->author))
         return "no valid user.login, or no user.id";
     if (!read_state(pull, out))
         return "no state, draft or updated_at";
@@ -134,7 +134,7 @@ static enum github_seen see_pull(void *arg, const cJSON *item)
         !github_json_u64(item, "number", &pull.key.number) ||
         !github_json_u64(item, "base.repo.id", &pull.key.repo_id))
         return GITHUB_ODD;
-    const cJSON *private = github_json(item, "base.repo.private");
+    const cJSON *private = tree_find(item, "base.repo.private");
     if (cJSON_IsBool(private))
         pull.visibility = cJSON_IsTrue(private) ? VISIBILITY_PRIVATE : VISIBILITY_PUBLIC;
     /* One that is odd would be refused at the door, too: the others are not to suffer for it. */

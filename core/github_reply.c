@@ -31,7 +31,7 @@ static void read_message(const struct http_reply *reply, char out[MESSAGE_SIZE])
 {
     cJSON *json = parse_body(reply);
     const char *message = github_json_text(json, "message");
-    const cJSON *errors = github_json(json, "errors");
+    const cJSON *errors = tree_find(json, "errors");
     char *details = errors == NULL ? NULL : cJSON_PrintUnformatted(errors);
     struct buf text;
     buf_init(&text);
@@ -121,31 +121,15 @@ enum err_code github_parse(const struct github *github, const struct github_ask 
     return ERR_OK;
 }
 
-const cJSON *github_json(const cJSON *object, const char *path)
-{
-    char name[64];
-    for (;;) {
-        size_t len = strcspn(path, ".");
-        if (!cJSON_IsObject(object) || len >= sizeof name)
-            return NULL;
-        memcpy(name, path, len);
-        name[len] = '\0';
-        object = cJSON_GetObjectItemCaseSensitive(object, name);
-        if (path[len] == '\0')
-            return object;
-        path += len + 1;
-    }
-}
-
 const char *github_json_text(const cJSON *object, const char *path)
 {
-    const cJSON *member = github_json(object, path);
+    const cJSON *member = tree_find(object, path);
     return cJSON_IsString(member) ? member->valuestring : NULL;
 }
 
 bool github_json_u64(const cJSON *object, const char *path, uint64_t *out)
 {
-    const cJSON *member = github_json(object, path);
+    const cJSON *member = tree_find(object, path);
     if (!cJSON_IsNumber(member))
         return false;
     double number = member->valuedouble;

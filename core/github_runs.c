@@ -17,7 +17,7 @@ struct each {
 static uint64_t only_pull(const cJSON *run)
 {
     uint64_t number = 0;
-    const cJSON *pulls = github_json(run, "pull_requests");
+    const cJSON *pulls = tree_find(run, "pull_requests");
     if (!cJSON_IsArray(pulls) || cJSON_GetArraySize(pulls) != 1 ||
         !github_json_u64(pulls->child, "number", &number))
         return 0;

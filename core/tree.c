@@ -4,6 +4,7 @@
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "prgate/buf.h"
 
@@ -94,6 +95,27 @@ cJSON *tree_parse(const char *text, size_t len, const char **stop)
     if (root == NULL)
         free_blocks(first->newest);
     return root;
+}
+
+/* Most names differ in their first letters: no call for those. */
+static const cJSON *find_member(const cJSON *object, const char *name, size_t len)
+{
+    const cJSON *member = cJSON_IsObject(object) ? object->child : NULL;
+    while (member != NULL && (member->string[0] != name[0] || strncmp(member->string, name, len) != 0 ||
+                              member->string[len] != '\0'))
+        member = member->next;
+    return member;
+}
+
+const cJSON *tree_find(const cJSON *object, const char *path)
+{
+    for (;;) {
+        size_t len = strcspn(path, ".");
+        object = find_member(object, path, len);
+        if (object == NULL || path[len] == '\0')
+            return object;
+        path += len + 1;
+    }
 }
 
 void tree_free(cJSON *root)

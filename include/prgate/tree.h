@@ -28,6 +28,9 @@ void tree_setup(void);
  */
 cJSON *tree_parse(const char *text, size_t len, const char **stop);
 
+/* A member by its path, "head.sha"; NULL: not there, or above it is something else than an object. Of any tree of cJSON's. */
+const cJSON *tree_find(const cJSON *object, const char *path);
+
 /* With all that is below it; NULL is let be. Only of a root. */
 void tree_free(cJSON *root);
 

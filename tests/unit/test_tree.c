@@ -71,6 +71,34 @@ static void test_larger_than_a_block(void **state)
     buf_release(&text);
 }
 
+static void test_members_are_found_by_path(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "{\"head\":{\"sha\":\"a\",\"shadow\":1,\"repo\":null},\"heading\":2,\"list\":[{\"x\":1}],\"he\":3}";
+    static const struct {
+        const char *path, *printed; /* NULL: none */
+    } rows[] = {
+        {"head.sha", "\"a\""},  {"head.shadow", "1"}, {"head.repo", "null"},
+        {"heading", "2"},       {"he", "3"},          {"h", NULL},
+        {"head.s", NULL},       {"head.Sha", NULL},   {"list.x", NULL},
+        {"head.repo.id", NULL}, {"head.sha.x", NULL}, {"", NULL},
+        {"head.", NULL},        {".head", NULL},      {"heads", NULL},
+    };
+    cJSON *root = tree_parse(text, sizeof text - 1, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const cJSON *found = tree_find(root, rows[i].path);
+        char *printed = found == NULL ? NULL : cJSON_PrintUnformatted(found);
+        if (rows[i].printed == NULL)
+            assert_null(printed);
+        else
+            assert_string_equal(printed, rows[i].printed);
+        free(printed);
+    }
+    assert_null(tree_find(NULL, "head"));
+    tree_free(root);
+}
+
 /* Between parsings, cJSON's own trees are made, changed and deleted as ever, and printed text is free()'s. */
 static void test_built_trees_are_cjsons(void **state)
 {
@@ -94,6 +122,7 @@ int main(void)
         cmocka_unit_test(test_reads_what_cjson_reads),
         cmocka_unit_test(test_what_is_no_json_leaves_nothing_behind),
         cmocka_unit_test(test_larger_than_a_block),
+        cmocka_unit_test(test_members_are_found_by_path),
         cmocka_unit_test(test_built_trees_are_cjsons),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
