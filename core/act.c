@@ -11,7 +11,8 @@
 
 enum {
     HOOK_KNOWS_MS = 5000, /* an own CI may still be busy with a request whose connection broke */
-    ASK_AGAIN_MS = 2000
+    ASK_AGAIN_MS = 2000,
+    GITHUB_ENDS_MS = 10000 /* what takes GitHub longer it breaks off */
 };
 
 static struct act_result done(void)
@@ -345,11 +346,27 @@ static struct act_result perform(struct worker *worker, const struct policy *pol
     return (struct act_result){.outcome = ACT_REFUSED, .err = err};
 }
 
+/*
+ * Until when a call may have an effect that was under way when its process died; 0: there is none. By its time-out prgate
+ * would have given it up itself.
+ */
+static int64_t under_way_until_ms(const struct config *config, const struct intent *intent, int64_t now_ms)
+{
+    int64_t longest_ms = (int64_t)config->request_timeout_s * 1000;
+    if (longest_ms > GITHUB_ENDS_MS)
+        longest_ms = GITHUB_ENDS_MS;
+    bool is_over = intent->sent_ms == 0 || intent->sent_ms > now_ms || intent->sent_ms + longest_ms <= now_ms;
+    return intent->kind == INTENT_TRIGGER || is_over ? 0 : intent->sent_ms + longest_ms;
+}
+
 struct act_result act_perform(struct worker *worker, const struct policy *policy, const struct record *record,
                               const struct intent *intent)
 {
     unsigned before = github_shown(worker->github);
+    /* Asked before the look: what comes between a look and the end of the time was not seen by it. */
+    github_hold(worker->github, under_way_until_ms(worker->gate->config, intent, clock_now_ms()));
     struct act_result result = perform(worker, policy, record, intent);
+    github_hold(worker->github, 0);
     result.shown |= github_shown(worker->github) != before;
     return result;
 }

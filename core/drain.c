@@ -171,6 +171,23 @@ static bool is_own(const struct run *run, const struct intent *intent)
     return intent->seq >= run->made_from || intent->seq >= run->next_made;
 }
 
+/*
+ * Whoever had the claim and died may have been at the first intent: GitHub may still be handling what it was sent, and show
+ * it later. A trigger has a mark already. A crash before this commit leaves a claim that is taken over as this one was.
+ */
+static enum err_code mark_left_over(struct store_txn *txn, struct run *run, struct err *err)
+{
+    struct intent first;
+    uint64_t seq = 0;
+    enum err_code code = table_next_intent(txn, &run->pr, &seq, &first, err);
+    if (code == ERR_NOT_FOUND || code == ERR_CORRUPT || (code == ERR_OK && first.kind == INTENT_TRIGGER))
+        return ERR_OK;
+    if (code != ERR_OK)
+        return code;
+    first.sent_ms = run->now_ms;
+    return table_put_intent(txn, &run->pr, &first, err);
+}
+
 static enum err_code next_intent(struct store_txn *txn, struct run *run, struct err *err)
 {
     uint64_t seq = 0;
@@ -257,7 +274,10 @@ static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err
     run->now_ms = clock_now_ms();
     run->policy = config_policy(run->gate->config, run->record.repo);
     int64_t marked_ms = run->marked_ms;
-    code = find_next(txn, run, err);
+    if (run->claim.taken_over)
+        code = mark_left_over(txn, run, err);
+    if (code == ERR_OK)
+        code = find_next(txn, run, err);
     if (code == ERR_OK && (run->step == STEP_RELEASED || run->marked_ms != marked_ms))
         code = table_put_record(txn, &run->record, err);
     if (!run->must_wait)
@@ -784,6 +804,7 @@ static enum err_code take_step(struct run *run, struct err *err)
     run->step_is_known = false;
     if (code != ERR_OK)
         return code;
+    run->claim.taken_over = false; /* marked, where there was something to mark */
     switch (run->step) {
     case STEP_RELEASED:
     case STEP_AGAIN:

@@ -64,6 +64,11 @@ void github_use(struct github *github, const char *repo, uint64_t installation)
         log_panic("a repository name that is too long was not refused at the door", LOG_STR("repo", repo));
 }
 
+void github_hold(struct github *github, int64_t until_ms)
+{
+    github->held_until_ms = until_ms;
+}
+
 bool github_can_read(const struct github *github)
 {
     return config_credentials(github->config) != CREDENTIALS_NONE;
@@ -257,6 +262,11 @@ static bool token_was_refused(const struct github *github, const struct github_a
 enum err_code github_fetch(struct github *github, const struct github_ask *ask, struct http_reply *reply,
                            struct err *err)
 {
+    if (ask->once && github->held_until_ms != 0) {
+        err_set(err, ERR_RETRY, 0, "a process that died may have done it, and it shows only later");
+        err->retry_at_ms = github->held_until_ms;
+        return ERR_RETRY;
+    }
     char *body = print_body(ask);
     enum err_code code = fetch_once(github, ask, body, reply, err);
     if (token_was_refused(github, ask, reply)) {

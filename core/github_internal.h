@@ -51,6 +51,7 @@ struct github {
     char refused[GITHUB_TOKEN_SIZE]; /* GitHub answered 401 to it: not to be taken again; "" = none */
     struct user me;                  /* login "" = not asked yet */
     unsigned shown;                  /* calls of a dry run; see github_shown() */
+    int64_t held_until_ms;           /* 0: see github_hold() */
 };
 
 /* ---- calling (github.c) ---- */

@@ -69,6 +69,7 @@ static void take_claim(struct put *put, struct record *record)
     record->claim = put->claim;
     put->receipt.claimed = true;
     put->receipt.claim = put->claim;
+    put->receipt.claim.taken_over = put->taken_over;
 }
 
 void briefing_free(struct briefing *briefing)

@@ -102,6 +102,7 @@ static bool take_claim(struct gate *gate, const struct pr_key *pr, struct claim 
     if (take.taken_over)
         metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
     *claim = take.claim;
+    claim->taken_over = take.taken_over;
     return true;
 }
 

@@ -2,7 +2,8 @@
  * act: performs one intent on GitHub. Called by drain, under the claim, outside any transaction.
  *
  * Everything but a trigger looks before it acts, so repeating it is harmless:
- * whatever a crash leaves behind is simply done again. A trigger is marked as
+ * whatever a crash leaves behind is simply done again. Where somebody died who may have sent it a moment ago, a look that
+ * finds nothing is believed only once that call must be over. A trigger is marked as
  * sent before it is; what becomes of one whose outcome nobody knows is
  * told in act_trigger().
  */

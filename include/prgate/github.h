@@ -100,6 +100,12 @@ void github_on_call(struct github *github, github_call_fn *fn, void *arg);
  */
 void github_use(struct github *github, const char *repo, uint64_t installation);
 
+/*
+ * Until the next call of this: what must not be done twice is not done, but answered with ERR_RETRY, to be tried again at
+ * `until_ms`. For when the same may be under way, so that it is not to be seen yet. 0: nothing is held back.
+ */
+void github_hold(struct github *github, int64_t until_ms);
+
 bool github_can_read(const struct github *github);
 
 /* How many calls of a dry run were shown instead of made: what changes GitHub, and would have. */

@@ -103,8 +103,12 @@ struct intent {
     uint32_t attempt;   /* INTENT_CANCEL: head_attempt() of what is to be cancelled */
     struct user person; /* whom a message is about */
     char ref[REF_SIZE]; /* of a merge queue's commit: its branch; else "" */
-    int64_t sent_ms;    /* INTENT_TRIGGER: when a request went out whose outcome is not known; 0 = none did */
-    bool untried;       /* not stored: whoever performs it has made it, so nobody can have tried before */
+    /*
+     * INTENT_TRIGGER: when a request went out whose outcome is not known; 0 = none did. Else when it was found that
+     * somebody had died who may have been performing it; 0 = nobody had.
+     */
+    int64_t sent_ms;
+    bool untried; /* not stored: whoever performs it has made it, so nobody can have tried before */
 };
 
 const char *message_name(enum message message); /* "look_again": part of a comment's hidden marker */

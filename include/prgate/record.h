@@ -138,6 +138,7 @@ struct claim {
     bool held;
     struct process_id owner;
     unsigned char token[CLAIM_TOKEN_SIZE];
+    bool taken_over; /* not stored: the one before it was never given up, as of a process that died */
 };
 
 struct record {

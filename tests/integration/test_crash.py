@@ -196,6 +196,25 @@ def patiently_settled(gate):
     return gate.settled()
 
 
+def test_check_that_github_is_still_making_is_not_made_again(range_site):
+    """Whoever takes over looks, and finds none yet."""
+    pool, gate = range_site.server.pool, Gate(range_site)
+
+    def calls(method):
+        return [call for call in gate.sim.calls() if call["method"] == method and call["path"].startswith(f"/repos/{gate.repo}/")
+                and "/check-runs" in call["path"]]
+
+    gate.sim.fault(route="POST */check-runs", hold=2)
+    gate.deliver(gate.happen("open", author="bob"))
+    wait_until(lambda: calls("POST"), 10, "a check run that is being made")
+    for member in pool.members():
+        os.kill(member, signal.SIGKILL)
+    wait_until(lambda: len(calls("GET")) == 2, 20, lambda: f"a second look: {gate.sim.calls()}")
+    gate.sim.clear_faults()
+    assert patiently_settled(gate).check() == "waiting"
+    assert len(calls("POST")) == 1
+
+
 # ---- a thread that a dead process holds up for ever -----------------------------------------------
 
 @pytest.mark.parametrize("n", [1, 7], ids=["newcomer", "any"])

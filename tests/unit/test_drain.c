@@ -564,6 +564,115 @@ static void put_intent(struct fixture *f, struct intent *intent)
     assert_int_equal(store_txn(f->gate.store, put_intent_body, intent, &err), ERR_OK);
 }
 
+/* ---- what a dead process may have sent a moment ago ---- */
+
+static bool comment_shows; /* GitHub has come to it */
+
+static enum err_code conflicting(const struct http_request *request, struct http_reply *reply,
+                                 struct err *err)
+{
+    if (is(request, "GET", "/pulls/7")) {
+        const char *mergeable = strstr(pull_json, "true,\"labels\"");
+        buf_addf(&reply->body, "%.*sfalse%s", (int)(mergeable - pull_json), pull_json, mergeable + 4);
+        return say(reply, 200, "");
+    }
+    if (is(request, "POST", "/comments"))
+        return say(reply, 201, "{}");
+    if (is(request, "GET", "/comments") && comment_shows)
+        return say(reply, 200,
+                   "[{\"body\":\"<!-- prgate:conflict -->\",\"user\":{\"login\":\"gatekeeper\"}}]");
+    if (is(request, "GET", "/comments"))
+        return say(reply, 200, "[]");
+    return good(request, reply, err);
+}
+
+static enum err_code comment_kills(const struct http_request *request, struct http_reply *reply,
+                                   struct err *err)
+{
+    if (is(request, "POST", "/comments"))
+        kill(getpid(), SIGKILL);
+    return conflicting(request, reply, err);
+}
+
+static void die_commenting(struct fixture *f)
+{
+    f->fake.answer = comment_kills;
+    deliver(f, EVENT_OPENED, "d1");
+}
+
+/* The call's time is over, as if it had passed. */
+static void let_the_call_end(struct fixture *f)
+{
+    struct intent first = first_intent(f);
+    first.sent_ms -= 10000;
+    put_intent(f, &first);
+}
+
+/* What GitHub still handles shows only later: nobody does it a second time before that. */
+static void test_what_a_dead_process_may_have_sent_is_waited_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool shows, one_stops; /* another process takes it over first, and is told to end */
+        int posts;
+    } rows[] = {
+        {"it comes", true, false, 0},
+        {"it was never sent", false, false, 1},
+        {"it comes, after one that ends", true, true, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        comment_shows = false;
+        fixture_open_after_kill(&f, die_commenting);
+        f.fake.answer = conflicting;
+        if (rows[i].one_stops) {
+            struct event event = make_event(EVENT_EDITED, "d2");
+            struct receipt receipt = put_event(&f, &event, true);
+            assert_true(receipt.claimed);
+            atomic_store(&f.gate.stopping, true);
+            drain_run(&f.worker, &event.key, &receipt.claim);
+            atomic_store(&f.gate.stopping, false);
+            check_int(rows[i].name, "calls while it ends", f.fake.count, 0);
+        }
+        sweep_run(&f.worker);
+        check_int(rows[i].name, "looks at first", count_calls(&f, "GET /repos/octo/repo/issues/7/comments"),
+                  1);
+        check_int(rows[i].name, "comments at first", count_calls(&f, "POST /repos/octo/repo/issues/7/"), 0);
+        struct record record = get_record(&f);
+        check_bool(rows[i].name, "put off", record.due_ms > clock_now_ms(), true);
+        record_release(&record);
+        comment_shows = rows[i].shows;
+        let_the_call_end(&f);
+        run_again(&f);
+        expect_idle(&f);
+        check_int(rows[i].name, "comments", count_calls(&f, "POST /repos/octo/repo/issues/7/"),
+                  rows[i].posts);
+        fixture_close(&f);
+    }
+}
+
+static enum err_code comments_down(const struct http_request *request, struct http_reply *reply,
+                                   struct err *err)
+{
+    return is(request, "GET", "/comments") ? down(request, reply, err) : conflicting(request, reply, err);
+}
+
+/* Who gave the claim up has nothing under way. */
+static void test_what_was_given_up_with_the_claim_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct fixture f;
+    comment_shows = false;
+    open_with(&f, "", &(struct github_fake){.answer = comments_down});
+    deliver(&f, EVENT_OPENED, "d1");
+    f.fake.answer = conflicting;
+    run_again(&f);
+    expect_idle(&f);
+    check_int("given up", "comments", count_calls(&f, "POST /repos/octo/repo/issues/7/"), 1);
+    fixture_close(&f);
+}
+
 struct all_text {
     enum store_table table;
     struct buf text; /* one entry a line, with blanks for the zeros of what is no text */
@@ -1601,6 +1710,8 @@ int main(void)
         cmocka_unit_test(test_lost_trigger_is_repeated_where_at_least_once_is_asked_for),
         cmocka_unit_test(test_lost_trigger_is_asked_for_where_it_can_be),
         cmocka_unit_test(test_process_killed_while_sending_leaves_a_trigger_that_is_not_repeated),
+        cmocka_unit_test(test_what_a_dead_process_may_have_sent_is_waited_for),
+        cmocka_unit_test(test_what_was_given_up_with_the_claim_is_not_waited_for),
         cmocka_unit_test(test_lost_claim_stops_the_work),
         cmocka_unit_test(test_claim_is_given_up_with_the_last_thing_that_is_done),
         cmocka_unit_test(test_entry_that_cannot_be_decoded_is_set_aside_and_the_rest_goes_on),
