@@ -139,8 +139,12 @@ static void add_time(struct buf *line)
     char text[TEXT_TIME_SIZE];
     clock_gettime(CLOCK_REALTIME, &now);
     text_from_time(now.tv_sec, text);
-    text[strlen(text) - 1] = '\0';
-    buf_addf(line, "%s.%03dZ", text, (int)(now.tv_nsec / 1000000));
+    const char *end = strchr(text, 'Z');
+    int64_t ms = now.tv_nsec / 1000000;
+    buf_add(line, text, (size_t)(end - text));
+    buf_adds(line, ms < 10 ? ".00" : ms < 100 ? ".0" : ".");
+    buf_addi(line, ms);
+    buf_addc(line, 'Z');
 }
 
 static void add_text_field(struct buf *line, const struct log_field *field)
@@ -194,11 +198,15 @@ static void format_text(struct buf *line, enum log_level level, const char *mess
     bool bare = setup.target == LOG_TARGET_SYSLOG;
     if (!bare) {
         add_time(line);
-        buf_addf(line, " %s ", log_level_name(level));
+        buf_addc(line, ' ');
+        buf_adds(line, log_level_name(level));
+        buf_addc(line, ' ');
     }
     add_cut(line, message, text_add_printable);
-    if (!bare)
-        buf_addf(line, " pid=%ld", (long)getpid());
+    if (!bare) {
+        buf_adds(line, " pid=");
+        buf_addi(line, getpid());
+    }
     add_fields(line, fields, add_text_field);
 }
 
@@ -207,9 +215,12 @@ static void format_json(struct buf *line, enum log_level level, const char *mess
 {
     buf_adds(line, "{\"time\":\"");
     add_time(line);
-    buf_addf(line, "\",\"level\":\"%s\",\"msg\":\"", log_level_name(level));
+    buf_adds(line, "\",\"level\":\"");
+    buf_adds(line, log_level_name(level));
+    buf_adds(line, "\",\"msg\":\"");
     add_cut(line, message, text_add_json);
-    buf_addf(line, "\",\"pid\":%ld", (long)getpid());
+    buf_adds(line, "\",\"pid\":");
+    buf_addi(line, getpid());
     add_fields(line, fields, add_json_field);
     buf_addc(line, '}');
 }

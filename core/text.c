@@ -139,17 +139,24 @@ void text_copy_cut(char *to, size_t size, const char *from)
 
 /* ---- checking ---- */
 
-static bool consists_of(const char *text, size_t len, const char *allowed)
+/* isalnum() would follow the locale. */
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+/* Of ASCII letters and digits, and of `others`. */
+static bool consists_of(const char *text, size_t len, const char *others)
 {
     for (size_t i = 0; i < len; i++)
-        if (text[i] == '\0' || strchr(allowed, text[i]) == NULL)
+        if (!is_alphanumeric(text[i]) && (text[i] == '\0' || strchr(others, text[i]) == NULL))
             return false;
     return true;
 }
 
 static bool is_owner(const char *text, size_t len)
 {
-    return len >= 1 && len <= OWNER_MAX && consists_of(text, len, LETTERS DIGITS "-_");
+    return len >= 1 && len <= OWNER_MAX && consists_of(text, len, "-_");
 }
 
 static bool is_repo(const char *text)
@@ -158,7 +165,7 @@ static bool is_repo(const char *text)
     /* The two names that would climb in a path are the only ones that GitHub itself refuses. */
     if (strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
         return false;
-    return len >= 1 && len <= REPO_MAX && consists_of(text, len, LETTERS DIGITS "._-");
+    return len >= 1 && len <= REPO_MAX && consists_of(text, len, "._-");
 }
 
 bool text_is_repo_name(const char *text)
@@ -178,7 +185,7 @@ bool text_is_login(const char *text)
     size_t suffix = sizeof bot_suffix - 1;
     if (len > suffix && strcmp(text + len - suffix, bot_suffix) == 0)
         len -= suffix;
-    return len >= 1 && len <= LOGIN_BASE_MAX && consists_of(text, len, LETTERS DIGITS "-_");
+    return len >= 1 && len <= LOGIN_BASE_MAX && consists_of(text, len, "-_");
 }
 
 /* git-check-ref-format(1), the rules about one component between slashes. */
@@ -244,7 +251,7 @@ bool text_is_label(const char *text)
 bool text_is_delivery(const char *text)
 {
     size_t len = strnlen(text, DELIVERY_MAX + 1);
-    return len >= 1 && len <= DELIVERY_MAX && consists_of(text, len, LETTERS DIGITS "-");
+    return len >= 1 && len <= DELIVERY_MAX && consists_of(text, len, "-");
 }
 
 /* tolower() would follow the locale; GitHub's names do not. */
@@ -363,16 +370,34 @@ int64_t text_to_time(const char *text)
     return ((days_from_civil(date) * 24 + hour) * 60 + minute) * 60 + second;
 }
 
+/* Where they end. */
+static char *put_digits(char *at, int64_t number, int digits)
+{
+    for (int i = digits - 1; i >= 0; i--) {
+        at[i] = (char)('0' + number % 10);
+        number /= 10;
+    }
+    return at + digits;
+}
+
 void text_from_time(int64_t unix_seconds, char out[TEXT_TIME_SIZE])
 {
     static const int64_t last = 253402300799; /* 9999-12-31T23:59:59Z */
     int64_t time = unix_seconds < 0 ? 0 : unix_seconds > last ? last : unix_seconds;
     struct civil date = civil_from_days(time / 86400);
     int64_t second = time % 86400;
-    int len = snprintf(out, TEXT_TIME_SIZE, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int)date.year, (int)date.month,
-                       (int)date.day, (int)(second / 3600), (int)(second / 60 % 60), (int)(second % 60));
-    if (len < 0 || len >= TEXT_TIME_SIZE)
-        out[0] = '\0';
+    const struct {
+        int64_t number;
+        int digits;
+        char behind;
+    } parts[] = {{date.year, 4, '-'},     {date.month, 2, '-'},       {date.day, 2, 'T'},
+                 {second / 3600, 2, ':'}, {second / 60 % 60, 2, ':'}, {second % 60, 2, 'Z'}};
+    char *at = out;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        at = put_digits(at, parts[i].number, parts[i].digits);
+        *at++ = parts[i].behind;
+    }
+    *at = '\0';
 }
 
 /* ---- hex ---- */
@@ -554,7 +579,7 @@ void text_add_printable(struct buf *out, const char *text)
 void text_add_log(struct buf *out, const char *text)
 {
     size_t len = strlen(text);
-    if (len > 0 && consists_of(text, len, LETTERS DIGITS "-_./:@#+%,[]")) {
+    if (len > 0 && consists_of(text, len, "-_./:@#+%,[]")) {
         buf_add(out, text, len);
         return;
     }
