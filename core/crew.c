@@ -68,6 +68,7 @@ struct crew {
     struct member *members;
     int member_count;
     int pulls_each;
+    int connections_each; /* that are kept: for its share of `pulls`, without those few */
 };
 
 /* ---- handing out ---- */
@@ -236,7 +237,7 @@ static enum err_code start_member(struct crew *crew, struct err *err)
 {
     struct member *member = &crew->members[crew->member_count];
     *member = (struct member){.crew = crew};
-    enum err_code code = http_hub_open(&member->hub, crew->pulls_each, err);
+    enum err_code code = http_hub_open(&member->hub, crew->pulls_each, crew->connections_each, err);
     if (code != ERR_OK)
         return code;
     int number = pthread_create(&member->thread, NULL, work, member);
@@ -255,6 +256,7 @@ enum err_code crew_open(struct crew **out, struct gate *gate, int threads, int p
     struct crew *crew = mem_alloc(sizeof *crew);
     *crew = (struct crew){.gate = gate, .pulls = (size_t)pulls, .size = (size_t)pulls + SUBMITTERS_MAX};
     crew->pulls_each = threads == 0 ? 0 : ((int)crew->size + threads - 1) / threads;
+    crew->connections_each = threads == 0 ? 0 : (pulls + threads - 1) / threads;
     pthread_mutex_init(&crew->mutex, NULL);
     pthread_cond_init(&crew->idle, NULL);
     crew->queue = mem_alloc(crew->size * sizeof *crew->queue);

@@ -236,12 +236,12 @@ void http_hub_rouse(struct http_hub *hub)
     curl_multi_wakeup(hub->multi);
 }
 
-enum err_code http_hub_open(struct http_hub **out, int exchanges_max, struct err *err)
+enum err_code http_hub_open(struct http_hub **out, int exchanges_max, int kept_max, struct err *err)
 {
     CURLM *multi = curl_multi_init();
     /* Without descriptors for it there are handles that nothing wakes: the first wake-up, which is for nothing, tells. */
     if (multi == NULL || curl_multi_wakeup(multi) != CURLM_OK ||
-        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)exchanges_max) != CURLM_OK ||
+        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)kept_max) != CURLM_OK ||
         curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)exchanges_max) != CURLM_OK) {
         curl_multi_cleanup(multi);
         return err_set(err, ERR_FATAL, 0, "libcurl gives no handle for several exchanges at once");

@@ -2,7 +2,7 @@
  * http_hub: the exchanges of many fibers at once, in their one thread, over libcurl's multi interface.
  *
  *     struct http_hub *hub;
- *     http_hub_open(&hub, exchanges_max, &err);
+ *     http_hub_open(&hub, exchanges_max, kept_max, &err);
  *     http_join(http, hub);                 from here on its exchanges in fibers go through the hub
  *     ... fibers that use `http`, each of them one of its own
  *     while (fibers_count(fibers) > 0)
@@ -23,8 +23,11 @@
 
 struct http_hub;
 
-/* There are never more connections than `exchanges_max`, those that nobody uses included. *out is yours to close. */
-enum err_code http_hub_open(struct http_hub **out, int exchanges_max, struct err *err);
+/*
+ * There are never more connections than `exchanges_max`, those that nobody uses included, and of those none is kept while
+ * there are more than `kept_max` in all. *out is yours to close.
+ */
+enum err_code http_hub_open(struct http_hub **out, int exchanges_max, int kept_max, struct err *err);
 
 /* No exchange may be under way. NULL is allowed. */
 void http_hub_close(struct http_hub *hub);

@@ -216,7 +216,7 @@ static void client_open(struct client *client, int timeout_s)
     if (!in_fibers)
         return;
     client->fibers = fibers_new();
-    assert_int_equal(http_hub_open(&client->hub, 4, &client->err), ERR_OK);
+    assert_int_equal(http_hub_open(&client->hub, 4, 4, &client->err), ERR_OK);
     http_join(client->http, client->hub);
 }
 

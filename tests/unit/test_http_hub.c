@@ -77,13 +77,13 @@ static void perform(void *arg)
     asker->code = asker->http->perform(asker->http, &request, &asker->reply, &asker->err);
 }
 
-static struct crowd *crowd_open(int exchanges_max, int timeout_s)
+static struct crowd *crowd_open_keeping(int kept_max, int exchanges_max, int timeout_s)
 {
     struct err err = {0};
     struct crowd *crowd = mem_alloc(sizeof *crowd);
     memset(crowd, 0, sizeof *crowd);
     crowd->fibers = fibers_new();
-    assert_int_equal(http_hub_open(&crowd->hub, exchanges_max, &err), ERR_OK);
+    assert_int_equal(http_hub_open(&crowd->hub, exchanges_max, kept_max, &err), ERR_OK);
     for (int i = 0; i < MANY; i++) {
         struct asker *asker = &crowd->askers[i];
         http_reply_init(&asker->reply);
@@ -93,6 +93,11 @@ static struct crowd *crowd_open(int exchanges_max, int timeout_s)
         http_join(asker->http, crowd->hub);
     }
     return crowd;
+}
+
+static struct crowd *crowd_open(int exchanges_max, int timeout_s)
+{
+    return crowd_open_keeping(exchanges_max, exchanges_max, timeout_s);
 }
 
 static void crowd_close(struct crowd *crowd)
@@ -158,6 +163,23 @@ static void test_connections_are_bounded(void **state)
     crowd_close(crowd);
     crowd_server_stop(server);
     check_int("bounded", "connections in all", atomic_load(&server->accepted), 8);
+    free(server);
+}
+
+/* What a burst opened beyond that is closed after it, and opened again for the next one. */
+static void test_few_connections_are_kept(void **state)
+{
+    (void)state;
+    struct crowd_server *server = crowd_server_start(8, OK_REPLY);
+    struct crowd *crowd = crowd_open_keeping(4, 8, 30);
+    snprintf(crowd->url, sizeof crowd->url, "http://127.0.0.1:%d/", server->port);
+    for (int round = 0; round < 2; round++) {
+        all_ask(crowd, 8);
+        expect_ok(crowd, 8);
+    }
+    crowd_close(crowd);
+    crowd_server_stop(server);
+    check_int("kept", "connections in all", atomic_load(&server->accepted), 12);
     free(server);
 }
 
@@ -257,7 +279,7 @@ static void test_rouse(void **state)
     struct err err = {0};
     struct http_hub *hub;
     pthread_t thread;
-    assert_int_equal(http_hub_open(&hub, 1, &err), ERR_OK);
+    assert_int_equal(http_hub_open(&hub, 1, 1, &err), ERR_OK);
     http_hub_rouse(hub);
     http_hub_run(hub, -1); /* returns at once */
     assert_int_equal(pthread_create(&thread, NULL, rouse_soon, hub), 0);
@@ -280,7 +302,7 @@ static void test_without_descriptors_there_is_no_hub(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = before.rlim_max};
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-    enum err_code code = http_hub_open(&hub, 1, &err);
+    enum err_code code = http_hub_open(&hub, 1, 1, &err);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     check_str("no descriptors", "code", err_code_name(code), "fatal");
 }
@@ -307,6 +329,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_connections_are_bounded),
+        cmocka_unit_test(test_few_connections_are_kept),
         cmocka_unit_test(test_one_that_gets_no_answer),
         cmocka_unit_test(test_name_is_looked_up_once),
         cmocka_unit_test(test_name_that_is_not_there),
