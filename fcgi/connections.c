@@ -25,6 +25,7 @@ struct slot {
 };
 
 struct connections {
+    const char *allowed;   /* FCGI_WEB_SERVER_ADDRS; NULL: all may connect */
     pthread_mutex_t mutex; /* of the slots */
     int count;
     struct slot slots[];
@@ -34,6 +35,7 @@ struct connections *connections_new(int slots)
 {
     size_t size = sizeof(struct connections) + (size_t)slots * sizeof(struct slot);
     struct connections *connections = mem_alloc(size);
+    connections->allowed = getenv("FCGI_WEB_SERVER_ADDRS");
     pthread_mutex_init(&connections->mutex, NULL);
     connections->count = slots;
     for (int i = 0; i < slots; i++)
@@ -66,10 +68,9 @@ static const char *peer_address(int fd, char out[INET6_ADDRSTRLEN])
  * FCGI_WEB_SERVER_ADDRS, of the FastCGI specification: the addresses that may connect, with commas between
  * them; not set, all may. A Unix socket's peers have none: there the file's permissions say who may.
  */
-static bool may_connect(int fd)
+static bool may_connect(const char *allowed, int fd)
 {
     char address[INET6_ADDRSTRLEN];
-    const char *allowed = getenv("FCGI_WEB_SERVER_ADDRS");
     const char *peer = allowed == NULL ? NULL : peer_address(fd, address);
     if (peer == NULL)
         return true;
@@ -114,7 +115,7 @@ int connections_accept(struct connections *connections, int slot, int listener)
     int fd = accept_one(listener);
     if (fd < 0)
         return -1;
-    int own = may_connect(fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+    int own = may_connect(connections->allowed, fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
     if (own < 0) {
         close(fd);
         return -1;

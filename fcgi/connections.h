@@ -26,7 +26,7 @@ enum {
 
 struct connections;
 
-/* `slots` threads will accept. The caller's to free; never NULL. */
+/* `slots` threads will accept. Who may connect is as the environment says now. The caller's to free; never NULL. */
 struct connections *connections_new(int slots);
 void connections_free(struct connections *connections); /* NULL is fine */
 

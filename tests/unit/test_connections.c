@@ -141,12 +141,12 @@ static void test_only_listed_web_servers_may_connect(void **state)
     };
     in_port_t port;
     int listener = listen_tcp(&port);
-    struct connections *connections = connections_new(1);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *name = rows[i].list == NULL ? "not set" : rows[i].list;
         unsetenv("FCGI_WEB_SERVER_ADDRS");
         if (rows[i].list != NULL)
             setenv("FCGI_WEB_SERVER_ADDRS", rows[i].list, 1);
+        struct connections *connections = connections_new(1);
         int peer = connect_tcp(port);
         int fd = connections_accept(connections, 0, listener);
         check_bool(name, "allowed", fd >= 0, rows[i].allowed);
@@ -154,10 +154,10 @@ static void test_only_listed_web_servers_may_connect(void **state)
             close(fd);
         connections_done(connections, 0);
         check_bool(name, "the peer reads an end", has_ended(peer), true);
+        connections_free(connections);
         close(peer);
     }
     unsetenv("FCGI_WEB_SERVER_ADDRS");
-    connections_free(connections);
     close(listener);
 }
 
