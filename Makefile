@@ -46,7 +46,7 @@ CORE = err buf spares tree clock pr text log fiber secrecy codec signature key \
 FCGI = web door page templates query present status setup_page monitor routes connections reload footprint serve_fcgi serve_cgi main
 CLI = cli cli_errors cmd_app_manifest cmd_backup cmd_check cmd_dead cmd_drain cmd_dump cmd_explain cmd_operate cmd_replay cmd_setup cmd_simulate \
 	cmd_status cmd_tail \
-	replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
+	replay_people replay_load replay_world replay_api replay_plan replay_store replay_run replay_compare prgatectl
 UNIT = $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 
 CORE_OBJECTS = $(CORE:%=$(BUILD)/core/%.o)

@@ -1,7 +1,8 @@
 /*
  * replay: a recorded pull request, delivered again in many orders to the real gate.
  *
- *   replay_load.c   DIR -> recordings, one for each pull request, and who may do what
+ *   replay_load.c   DIR -> recordings, one for each pull request
+ *   replay_people.c who may do what in them
  *   replay_world.c  GitHub as it was at each time of a recording, changed by what the gate does in the replay
  *   replay_api.c    the same as replies to HTTP requests
  *   replay_plan.c   schedules: which delivery comes when
@@ -73,6 +74,19 @@ struct recordings {
     char **notes;     /* for people: files passed over, gaps */
     size_t note_count;
 };
+
+/* Beside the deliveries, and none itself. */
+#define REPLAY_PEOPLE_FILE "people.json"
+
+/* An object, which is the caller's to cJSON_Delete(). ERR_REJECT: the text names the file and what is wrong with it. */
+enum err_code replay_read_json(const char *dir, const char *file, cJSON **out, struct err *err);
+
+/* Of recordings whose events are there. ERR_REJECT as above. */
+enum err_code replay_know_people(struct recordings *all, const char *dir, const struct config *config,
+                                 struct err *err);
+
+/* Was the gate label set or taken off? */
+bool replay_touches_label(const struct event *event);
 
 /* ERR_REJECT: the text names the file and what is wrong with it. replay_unload() also after an error. */
 enum err_code replay_load(struct recordings *out, const char *dir, const struct config *config,

@@ -10,8 +10,6 @@
 
 enum { FILE_MAX = 32 * 1024 * 1024, SECOND_MS = 1000 };
 
-static const char people_file[] = "people.json";
-
 /* ---- files ---- */
 
 static enum err_code complain(struct err *err, const char *file, const char *what)
@@ -34,8 +32,7 @@ static enum err_code read_bytes(FILE *stream, const char *file, struct buf *out,
     return out->len <= FILE_MAX ? ERR_OK : complain(err, file, "over 32 MiB, which no delivery is");
 }
 
-/* *out is the caller's to cJSON_Delete(). */
-static enum err_code read_json(const char *dir, const char *file, cJSON **out, struct err *err)
+enum err_code replay_read_json(const char *dir, const char *file, cJSON **out, struct err *err)
 {
     struct buf path, text;
     buf_init(&path);
@@ -242,7 +239,7 @@ static enum err_code add_file(struct recordings *all, const char *dir, const cha
     cJSON *root = NULL;
     struct event event;
     struct err why = {0};
-    enum err_code code = read_json(dir, file, &root, err);
+    enum err_code code = replay_read_json(dir, file, &root, err);
     if (code != ERR_OK)
         return code;
     code = parse_delivery(&event, root, file, config, &why);
@@ -262,7 +259,7 @@ static int is_delivery_file(const struct dirent *entry)
 {
     size_t len = strlen(entry->d_name);
     return entry->d_name[0] != '.' && len > 5 && strcmp(entry->d_name + len - 5, ".json") == 0 &&
-           strcmp(entry->d_name, people_file) != 0;
+           strcmp(entry->d_name, REPLAY_PEOPLE_FILE) != 0;
 }
 
 /* By bytes, not by locale: the same on every machine. */
@@ -320,7 +317,7 @@ static enum mergeable work_out(const struct recording *pull, size_t at)
     return MERGEABLE_UNKNOWN;
 }
 
-static bool touches_label(const struct event *event)
+bool replay_touches_label(const struct event *event)
 {
     return event->label_is_gate && (event->action == EVENT_LABELED || event->action == EVENT_UNLABELED);
 }
@@ -330,7 +327,7 @@ static const char *find_gap(const struct replay_event *before, const struct repl
 {
     if (!sha_equal(&before->view.head, &one->view.head) && one->event.action != EVENT_SYNCHRONIZE)
         return "the head";
-    if (before->view.labelled != one->view.labelled && !touches_label(&one->event))
+    if (before->view.labelled != one->view.labelled && !replay_touches_label(&one->event))
         return "the gate label";
     return NULL;
 }
@@ -341,8 +338,8 @@ static void derive(struct recordings *all, struct recording *pull)
     for (size_t i = 0; i < pull->count; i++) {
         struct replay_event *one = &pull->events[i];
         one->worked_out = work_out(pull, i);
-        one->changes_label =
-            i == 0 || touches_label(&one->event) || one->view.labelled != pull->events[i - 1].view.labelled;
+        one->changes_label = i == 0 || replay_touches_label(&one->event) ||
+                             one->view.labelled != pull->events[i - 1].view.labelled;
         const char *gap = i == 0 ? NULL : find_gap(&pull->events[i - 1], one);
         if (gap == NULL)
             continue;
@@ -354,198 +351,7 @@ static void derive(struct recordings *all, struct recording *pull)
     }
 }
 
-/* ---- people ---- */
-
-const struct person *replay_person(const struct recordings *recordings, const char *login)
-{
-    for (size_t i = 0; i < recordings->person_count; i++)
-        if (text_equal_fold(recordings->people[i].login, login))
-            return &recordings->people[i];
-    return NULL;
-}
-
-static struct person *person_of(struct recordings *all, const char *login)
-{
-    for (size_t i = 0; i < all->person_count; i++)
-        if (text_equal_fold(all->people[i].login, login))
-            return &all->people[i];
-    all->people = mem_grow(all->people, (all->person_count + 1) * sizeof *all->people);
-    struct person *new = &all->people[all->person_count++];
-    *new = (struct person){.permission = PERMISSION_READ};
-    text_copy(new->login, sizeof new->login, login);
-    return new;
-}
-
-static enum err_code add_right(struct person *person, const char *right, struct err *err)
-{
-    if (strcmp(right, "self") == 0) {
-        person->is_gate = true;
-        return ERR_OK;
-    }
-    if (permission_parse(right, &person->permission))
-        return ERR_OK;
-    if (!text_is_repo_name(right)) /* a team is written in the same way */
-        return err_set(
-            err, ERR_REJECT, 0,
-            "%s: \"%.64s\" of %s is no permission (none, read, triage, write, maintain, admin), no "
-            "team \"org/slug\" and not \"self\"",
-            people_file, right, person->login);
-    person->teams = mem_grow(person->teams, (person->team_count + 1) * sizeof *person->teams);
-    person->teams[person->team_count++] = mem_strdup(right);
-    return ERR_OK;
-}
-
-static enum err_code add_person(struct recordings *all, const cJSON *item, struct err *err)
-{
-    if (!text_is_login(item->string))
-        return err_set(err, ERR_REJECT, 0, "%s: \"%.64s\" is not a GitHub login", people_file, item->string);
-    struct person *person = person_of(all, item->string);
-    if (cJSON_IsString(item))
-        return add_right(person, item->valuestring, err);
-    if (!cJSON_IsArray(item))
-        return err_set(err, ERR_REJECT, 0, "%s: %s has neither a string nor a list of strings", people_file,
-                       item->string);
-    enum err_code code = ERR_OK;
-    for (const cJSON *right = item->child; right != NULL && code == ERR_OK; right = right->next) {
-        if (!cJSON_IsString(right))
-            return err_set(err, ERR_REJECT, 0, "%s: %s has something that is no string", people_file,
-                           item->string);
-        code = add_right(person, right->valuestring, err);
-    }
-    return code;
-}
-
-static enum err_code load_people(struct recordings *all, const char *dir, struct err *err)
-{
-    cJSON *root = NULL;
-    enum err_code code = read_json(dir, people_file, &root, err);
-    if (code != ERR_OK)
-        return code;
-    for (const cJSON *item = root->child; item != NULL && code == ERR_OK; item = item->next)
-        code = add_person(all, item, err);
-    cJSON_Delete(root);
-    return code;
-}
-
-/* What the events themselves tell, where nobody has said more. */
-static void guess_people(struct recordings *all)
-{
-    for (size_t i = 0; i < all->count; i++) {
-        for (size_t k = 0; k < all->pulls[i].count; k++) {
-            const struct event *event = &all->pulls[i].events[k].event;
-            if (event->association == ASSOCIATION_INSIDER && event->pr.author.login[0] != '\0') {
-                struct person *author = person_of(all, event->pr.author.login);
-                author->permission = PERMISSION_WRITE;
-                author->all_teams = true;
-            }
-            bool approves = event->action == EVENT_BUTTON ||
-                            (event->action == EVENT_COMMAND && event->command == COMMAND_APPROVE);
-            if ((!touches_label(event) && !approves) || event->sender.login[0] == '\0')
-                continue;
-            struct person *sender = person_of(all, event->sender.login);
-            if (sender->permission < PERMISSION_TRIAGE)
-                sender->permission = PERMISSION_TRIAGE;
-        }
-    }
-}
-
-/* A bot that sets or removes the gate label on somebody else's pull request. */
-static enum err_code guess_gate(struct recordings *all, struct err *err)
-{
-    for (size_t i = 0; i < all->count; i++) {
-        for (size_t k = 0; k < all->pulls[i].count; k++) {
-            const struct event *event = &all->pulls[i].events[k].event;
-            const struct user *sender = &event->sender;
-            if (!touches_label(event) || !sender->bot || sender->id == event->pr.author.id)
-                continue;
-            if (all->gate.login[0] != '\0' && !text_equal_fold(all->gate.login, sender->login))
-                return err_set(err, ERR_REJECT, 0,
-                               "%s: both %s and %s set or remove the gate label: say in %s which of them is "
-                               "prgate: {\"LOGIN\": \"self\"}",
-                               all->pulls[i].events[k].file, all->gate.login, sender->login, people_file);
-            all->gate = *sender;
-        }
-    }
-    return ERR_OK;
-}
-
-static enum err_code know_gate(struct recordings *all, const struct config *config, struct err *err)
-{
-    enum err_code code = ERR_OK;
-    for (size_t i = 0; i < all->person_count; i++) {
-        if (!all->people[i].is_gate)
-            continue;
-        if (all->gate.login[0] != '\0')
-            return err_set(err, ERR_REJECT, 0, "%s: both %s and %s are \"self\"", people_file,
-                           all->gate.login, all->people[i].login);
-        text_copy(all->gate.login, sizeof all->gate.login, all->people[i].login);
-    }
-    if (all->gate.login[0] == '\0')
-        code = guess_gate(all, err);
-    if (all->gate.login[0] == '\0')
-        text_copy(all->gate.login, sizeof all->gate.login, "prgate[bot]");
-    size_t len = strlen(all->gate.login);
-    all->gate.bot = len > 5 && strcmp(all->gate.login + len - 5, "[bot]") == 0;
-    if (code == ERR_OK && config_credentials(config) == CREDENTIALS_APP && !all->gate.bot)
-        return err_set(err, ERR_REJECT, 0,
-                       "%s: \"self\" is %s, but the configuration has an App, whose login ends in [bot]",
-                       people_file, all->gate.login);
-    if (all->gate.id == 0)
-        all->gate.id = 1;
-    return code;
-}
-
-bool replay_is_member(const struct recordings *recordings, const char *login, const char *team)
-{
-    const struct person *person = replay_person(recordings, login);
-    if (person == NULL)
-        return false;
-    for (size_t i = 0; i < person->team_count; i++)
-        if (text_equal_fold(person->teams[i], team))
-            return true;
-    return person->all_teams;
-}
-
-enum permission replay_permission(const struct recordings *recordings, const char *login)
-{
-    const struct person *person = replay_person(recordings, login);
-    return person == NULL ? PERMISSION_READ : person->permission;
-}
-
-bool replay_is_trusted(const struct recordings *recordings, const struct policy *policy, const char *login)
-{
-    if (login[0] == '\0')
-        return false;
-    if (string_list_has(&policy->trusted_users, login))
-        return true;
-    for (size_t i = 0; i < policy->trusted_teams.count; i++)
-        if (replay_is_member(recordings, login, policy->trusted_teams.items[i]))
-            return true;
-    return policy->permission_trusts && replay_permission(recordings, login) >= policy->trusted_permission;
-}
-
-bool replay_may_push(const struct recordings *recordings, const struct policy *policy, const char *login)
-{
-    return text_equal_fold(login, recordings->gate.login) || replay_is_trusted(recordings, policy, login);
-}
-
-/* Whether or not they may. */
-static bool names_commit(const struct event *event, const struct sha *sha)
-{
-    size_t len = strlen(event->sha_prefix);
-    if (event->action == EVENT_COMMAND)
-        return event->command == COMMAND_APPROVE && len >= COMMAND_SHA_MIN &&
-               strncmp(sha->hex, event->sha_prefix, len) == 0;
-    bool label = event->action == EVENT_LABELED && event->label_is_gate;
-    return (label || event->action == EVENT_BUTTON) && sha_equal(&event->pr.head, sha);
-}
-
-bool replay_approves(const struct recordings *recordings, const struct recording *recording,
-                     const struct event *event, const struct sha *sha)
-{
-    return names_commit(event, sha) && !text_equal_fold(event->sender.login, recordings->gate.login) &&
-           replay_permission(recordings, event->sender.login) >= recording->policy->approver_permission;
-}
+/* ---- what the rules leave open ---- */
 
 /* By button or comment: heard of after the closing, that is refused, since nothing is left of it to see once it is reopened. */
 static bool was_approved_without_label(const struct recordings *all, const struct recording *pull,
@@ -575,7 +381,7 @@ static bool takes_back(const struct recordings *all, const struct recording *pul
         return false;
     bool set_for_it = !text_equal_fold(event->sender.login, all->gate.login);
     for (size_t i = 0; i < at; i++)
-        set_for_it |= touches_label(&pull->events[i].event) &&
+        set_for_it |= replay_touches_label(&pull->events[i].event) &&
                       pull->events[i].event.action == EVENT_LABELED &&
                       sha_equal(&pull->events[i].event.pr.head, &event->pr.head);
     return set_for_it;
@@ -634,7 +440,7 @@ static void find_redrafted(struct recording *pull)
     for (size_t i = 0; i < pull->count; i++) {
         const struct event *event = &pull->events[i].event;
         bool draft = pull->events[i].view.draft;
-        labelled |= event->action == EVENT_LABELED && touches_label(event) && draft;
+        labelled |= event->action == EVENT_LABELED && replay_touches_label(event) && draft;
         ready |= labelled && !draft;
         if (ready && draft && pull->redrafted == NULL)
             pull->redrafted = pull->events[i].file;
@@ -669,17 +475,6 @@ static void find_overpushed(const struct recordings *all, struct recording *pull
 
 /* ---- the whole ---- */
 
-static bool has_people_file(const char *dir)
-{
-    struct stat st;
-    struct buf path;
-    buf_init(&path);
-    buf_addf(&path, "%s/%s", dir, people_file);
-    bool has = stat(buf_text(&path), &st) == 0 || errno != ENOENT;
-    buf_release(&path);
-    return has;
-}
-
 enum err_code replay_load(struct recordings *out, const char *dir, const struct config *config,
                           struct err *err)
 {
@@ -689,12 +484,7 @@ enum err_code replay_load(struct recordings *out, const char *dir, const struct 
         return code;
     for (size_t i = 0; i < out->count; i++)
         derive(out, &out->pulls[i]);
-    if (has_people_file(dir))
-        code = load_people(out, dir, err);
-    else
-        guess_people(out);
-    if (code == ERR_OK)
-        code = know_gate(out, config, err);
+    code = replay_know_people(out, dir, config, err);
     for (size_t i = 0; i < out->count; i++) {
         find_taken_back(out, &out->pulls[i]);
         find_redrafted(&out->pulls[i]);
