@@ -367,8 +367,9 @@ static bool was_approved_without_label(const struct recordings *all, const struc
 }
 
 /*
- * Somebody takes the label off a commit that had it, or closes what has none, or goes back to a draft: CI may have started before, or not
- * any more. prgate's own removal takes back nothing where the label was set for an earlier commit.
+ * Somebody takes the label off a commit that had it, goes back to a draft, or closes what was approved without a label: CI
+ * may have started before, or not any more. prgate's own removal takes back nothing where the label was set for an
+ * earlier commit.
  */
 static bool takes_back(const struct recordings *all, const struct recording *pull, size_t at)
 {

@@ -217,6 +217,23 @@ def test_a_replayed_approval_is_no_approval_of_what_came_later(make_gate):
     assert outcome(gate.settled()) == WAITING
 
 
+@on("nginx-app")
+def test_an_answer_that_is_under_way_when_rights_are_lost_is_not_kept(make_gate):
+    """It was true when GitHub was asked; one process asks, and any may hear that it is true no more."""
+    gate = make_gate()
+    gate.do("open", author="ann")
+    path = f"/repos/{gate.repo}/collaborators/max/permission"
+    gate.sim.fault(route=f"GET {path}", hold=2)
+    gate.deliver(gate.happen("push", by="max"))
+    wait_until(lambda: any(call["path"].startswith(path) for call in gate.sim.calls()), 10, "the question")
+    status, _ = gate.site.post_webhook("member", {"action": "edited", "member": {"login": "max", "id": 3}})
+    assert status == 200
+    gate.sim.clear_faults()
+    assert outcome(gate.settled()) == STARTED, "it decides what it was asked for"
+    gate.sim.role(repo=gate.repo, login="max", role="read")
+    assert outcome(gate.do("push", by="max")) == WAITING
+
+
 def forged(delivery, **changes):
     """The delivery with other values, as somebody can sign it who has the webhook's secret."""
     payload = json.loads(delivery["payload"])
