@@ -16,7 +16,7 @@
 
 enum {
     REDIRECTS_MAX = 5,
-    READ_SIZE = 4096 /* at once; libcurl holds that much for each exchange, 16 kB if not told */
+    READ_SIZE = 2048 /* at once; libcurl holds that much for each exchange, 16 kB if not told */
 };
 
 struct http_curl {
