@@ -17,6 +17,7 @@ enum {
     SEGMENTS_MAX = 16,    /* of an object that are given back; linkers make three */
     REST_CPU_US = 5000,   /* from one look to the next; what runs by itself needs less */
     REST_LOOKS = 5,       /* at rest, before it is worth it */
+    BUSY_CPU_US = 100000, /* from one look to the next */
     FAULTS_AT_LEAST = 500 /* since it was last trimmed; what runs by itself causes some hundred */
 };
 
@@ -96,6 +97,11 @@ void footprint_trim(struct store *store)
     dl_iterate_phdr(trim_object, NULL);
 }
 
+bool footprint_is_busy(const struct footprint *footprint, int64_t cpu_us)
+{
+    return cpu_us - footprint->cpu_us >= BUSY_CPU_US;
+}
+
 bool footprint_is_due(struct footprint *footprint, int64_t cpu_us, int64_t faults)
 {
     bool at_rest = cpu_us - footprint->cpu_us <= REST_CPU_US;
@@ -116,6 +122,10 @@ static int64_t in_us(const struct timeval *time)
 bool footprint_look(struct footprint *footprint)
 {
     struct rusage use;
-    return getrusage(RUSAGE_SELF, &use) == 0 &&
-           footprint_is_due(footprint, in_us(&use.ru_utime) + in_us(&use.ru_stime), use.ru_minflt);
+    if (getrusage(RUSAGE_SELF, &use) != 0)
+        return false;
+    int64_t cpu_us = in_us(&use.ru_utime) + in_us(&use.ru_stime);
+    if (footprint_is_busy(footprint, cpu_us))
+        dl_iterate_phdr(trim_object, NULL);
+    return footprint_is_due(footprint, cpu_us, use.ru_minflt);
 }

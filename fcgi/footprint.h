@@ -29,7 +29,13 @@ struct footprint {
  */
 bool footprint_is_due(struct footprint *footprint, int64_t cpu_us, int64_t faults);
 
-/* About once a second: whether what a load has left behind is to be trimmed, since the process is at rest. */
+/* Since the last footprint_is_due(). */
+bool footprint_is_busy(const struct footprint *footprint, int64_t cpu_us);
+
+/*
+ * About once a second: whether what a load has left behind is to be trimmed, since the process is at rest. While it is busy,
+ * code and constants are given back here: what it goes on using is back after some hundred faults, what was used once is not.
+ */
 bool footprint_look(struct footprint *footprint);
 
 #endif
