@@ -169,7 +169,7 @@ static void work_on(void *arg)
     struct member *member = task->member;
     if (member->example != NULL)
         github_learn_from(task->worker.github, member->example);
-    /* While stopping, drain_run() gives a claim up without working on it. */
+    /* While stopping, drain_start() gives a claim up without working on it. */
     drain_start(&task->worker, &task->job.pr, &task->job.claim, task->job.briefing);
     member->example = task->worker.github;
     task->next = member->idle;

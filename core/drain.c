@@ -32,14 +32,14 @@ enum step_kind {
     STEP_DECIDE
 };
 
-/* One drain_run(). Record, event and intent are copies of what the last step's transaction saw. */
+/* One drain_start(). Record, event and intent are copies of what the last transaction saw, or the inbox's for the briefing. */
 struct run {
     struct worker *worker;
     struct gate *gate;
     struct pr_key pr;
     struct claim claim;
     /* A `closed` may be decided before its turn; only once, lest it spin while GitHub is down. */
-    bool may_overtake;
+    bool may_overtake, overtakes;
 
     enum step_kind step;
     bool step_is_known; /* it was found by the transaction before it */
@@ -51,8 +51,10 @@ struct run {
     struct intent next; /* STEP_ACT: the intent to come */
     bool must_wait;     /* the transaction at hand, for the disk */
     int64_t marked_ms;  /* when this run marked the intent to come as sent; 0 = it did not */
-    uint64_t made_from; /* intents from this number on were made by this run; UINT64_MAX = none was */
-    uint64_t next_made; /* where those of the decision at hand begin, UINT64_MAX as well */
+    uint64_t
+        made_from; /* intents from this number on were made by this run's last decision; UINT64_MAX = none was */
+    uint64_t next_made; /* the same of the decision at hand, which is not committed yet */
+    uint64_t made_to;   /* where those end: an operator may add others behind them */
     int64_t now_ms;
     int64_t received_ms; /* INTENT_TRIGGER: when the delivery came that led to it; 0 = not known any more */
     int64_t step_us;     /* when this step began, clock_monotonic_us() */
@@ -168,24 +170,26 @@ static enum err_code mark_sent(struct store_txn *txn, struct run *run, struct er
 
 static bool is_own(const struct run *run, const struct intent *intent)
 {
-    return intent->seq >= run->made_from || intent->seq >= run->next_made;
+    return intent->seq < run->made_to && (intent->seq >= run->made_from || intent->seq >= run->next_made);
 }
 
 /*
- * Whoever had the claim and died may have been at the first intent: GitHub may still be handling what it was sent, and show
- * it later. A trigger has a mark already. A crash before this commit leaves a claim that is taken over as this one was.
+ * Whoever had the claim and died may have been at an intent: GitHub may still be handling what it was sent, and show it
+ * later. The first is meant, or a later one where the machine failed and took results that did not wait for the disk.
+ * A trigger has a mark already. A crash before this commit leaves a claim that is taken over as this one was.
  */
 static enum err_code mark_left_over(struct store_txn *txn, struct run *run, struct err *err)
 {
-    struct intent first;
-    uint64_t seq = 0;
-    enum err_code code = table_next_intent(txn, &run->pr, &seq, &first, err);
-    if (code == ERR_NOT_FOUND || code == ERR_CORRUPT || (code == ERR_OK && first.kind == INTENT_TRIGGER))
-        return ERR_OK;
-    if (code != ERR_OK)
-        return code;
-    first.sent_ms = run->now_ms;
-    return table_put_intent(txn, &run->pr, &first, err);
+    struct intent left;
+    enum err_code code = ERR_OK;
+    for (uint64_t seq = 0; code == ERR_OK || code == ERR_CORRUPT; seq++) {
+        code = table_next_intent(txn, &run->pr, &seq, &left, err);
+        if (code != ERR_OK || left.kind == INTENT_TRIGGER)
+            continue;
+        left.sent_ms = run->now_ms;
+        code = table_put_intent(txn, &run->pr, &left, err);
+    }
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
 static enum err_code next_intent(struct store_txn *txn, struct run *run, struct err *err)
@@ -200,13 +204,14 @@ static enum err_code next_intent(struct store_txn *txn, struct run *run, struct 
     if (code != ERR_OK)
         return code;
     run->step = STEP_ACT;
-    if (!is_own(run, next)) /* else the decision that made it waits */
+    if (!is_own(run, next)) /* else the decision that made it waits, or has */
         run->must_wait = true;
     /* Made since the claim was taken, and each attempt counts or ends the run. */
     next->untried = is_own(run, next) && next->attempts == 0;
     /* After a commit whose success was hidden: the mark is this run's own, and nothing went out yet. */
     if (run->marked_ms != 0 && next->sent_ms == run->marked_ms) {
         next->sent_ms = 0;
+        run->must_wait = true;
         return ERR_OK;
     }
     return run->policy != NULL && act_will_send(run->policy, next) ? mark_sent(txn, run, err) : ERR_OK;
@@ -237,7 +242,7 @@ static enum err_code next_closed(struct store_txn *txn, struct run *run, struct 
             break;
     }
     run->step = STEP_DECIDE;
-    run->may_overtake = false;
+    run->overtakes = true;
     return ERR_OK;
 }
 
@@ -263,22 +268,22 @@ static enum err_code find_next(struct store_txn *txn, struct run *run, struct er
     return ERR_OK;
 }
 
-/* What a decision is prepared from can be lost: the decision waits. */
+/* What a decision is prepared from can be lost: the decision waits, or is lost with it. */
 static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
-    run->must_wait = false;
+    run->must_wait = run->overtakes = false;
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
     run->now_ms = clock_now_ms();
     run->policy = config_policy(run->gate->config, run->record.repo);
-    int64_t marked_ms = run->marked_ms;
     if (run->claim.taken_over)
         code = mark_left_over(txn, run, err);
     if (code == ERR_OK)
         code = find_next(txn, run, err);
-    if (code == ERR_OK && (run->step == STEP_RELEASED || run->marked_ms != marked_ms))
+    bool marks = run->step == STEP_ACT && run->marked_ms == run->now_ms;
+    if (code == ERR_OK && (run->step == STEP_RELEASED || marks))
         code = table_put_record(txn, &run->record, err);
     if (!run->must_wait)
         store_need_not_wait(txn);
@@ -287,12 +292,13 @@ static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err
 
 /*
  * The end of a transaction that has done something: the same one finds the intent that comes next, or that there is nothing
- * more, which saves another one. The record is the caller's to write.
+ * more, which saves another one. Not where the repository goes by another name since, with a policy of its own. The
+ * record is the caller's to write.
  */
 static enum err_code go_on(struct store_txn *txn, struct run *run, struct err *err)
 {
-    bool events = false;
-    enum err_code code = may_work(run) ? next_intent(txn, run, err) : ERR_OK;
+    bool events = false, renamed = config_policy(run->gate->config, run->record.repo) != run->policy;
+    enum err_code code = may_work(run) && !renamed ? next_intent(txn, run, err) : ERR_OK;
     if (code == ERR_NOT_FOUND) {
         code = is_queued(txn, run, TABLE_INBOX, &events, err);
         if (code == ERR_OK && !events)
@@ -397,6 +403,7 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
         code = table_drop_intents(txn, &run->pr, err);
     if (code == ERR_OK)
         code = append_intents(txn, run, err);
+    run->made_to = run->record.next_intent;
     if (code == ERR_OK)
         code = add_to_ledger(txn, run, err);
     if (code == ERR_OK)
@@ -471,7 +478,7 @@ static enum err_code decide_learnt(struct run *run, struct err *err)
     enum err_code code = store_txn(run->gate->store, decide_body, run, err);
     if (code == ERR_OK)
         tell_decision(run);
-    if (code == ERR_OK && run->made_from == UINT64_MAX)
+    if (code == ERR_OK && run->next_made != UINT64_MAX)
         run->made_from = run->next_made;
     run->next_made = UINT64_MAX;
     free(run->decision);
@@ -654,12 +661,16 @@ static enum err_code keep(struct store_txn *txn, struct run *run, struct err *er
 }
 
 /*
- * What is lost with the machine is done again, and everything but a trigger looks first whether it is done. A trigger would be
- * of an unknown outcome.
+ * What is lost with the machine is done again, and looks first whether it is done. A trigger would be of an unknown outcome;
+ * a label that starts CI might be set again after somebody has taken it off; and a cancelling that is done again would end what
+ * somebody has started since.
  */
 static bool can_be_lost(const struct run *run)
 {
-    return run->result.outcome == ACT_DONE && run->intent.kind != INTENT_TRIGGER;
+    bool starts =
+        run->intent.kind == INTENT_TRIGGER || (run->intent.kind == INTENT_ADD_LABEL &&
+                                               (run->policy == NULL || run->policy->trigger == TRIGGER_NONE));
+    return run->result.outcome == ACT_DONE && !starts && run->intent.kind != INTENT_CANCEL;
 }
 
 static enum err_code result_body(struct store_txn *txn, void *arg, struct err *err)
@@ -805,6 +816,7 @@ static enum err_code take_step(struct run *run, struct err *err)
     if (code != ERR_OK)
         return code;
     run->claim.taken_over = false; /* marked, where there was something to mark */
+    run->may_overtake = run->may_overtake && !run->overtakes;
     switch (run->step) {
     case STEP_RELEASED:
     case STEP_AGAIN:

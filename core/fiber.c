@@ -157,8 +157,9 @@ static void give_back_below(const struct fiber *fiber)
 {
     enum { MARGIN = 1024 };
     char *bottom = fiber->mapping + page_size();
-    size_t unused = (size_t)((char *)__builtin_frame_address(0) - bottom) - MARGIN;
-    (void)madvise(bottom, unused / page_size() * page_size(), MADV_DONTNEED);
+    size_t left = (size_t)((char *)__builtin_frame_address(0) - bottom);
+    if (left > MARGIN)
+        (void)madvise(bottom, (left - MARGIN) / page_size() * page_size(), MADV_DONTNEED);
 }
 
 static void leave(struct fiber *fiber, enum fiber_state state)

@@ -1047,7 +1047,7 @@ static enum attempt break_off(struct store *store, enum err_code *code, struct e
  * harm, since nobody hears of it before it is: each waits, at the end of its own transaction, for the whole
  * log up to then, which has what it read, too, also where it wrote nothing. A crash before the sync takes from the log's
  * end, so never what somebody built upon without what he built. store_need_not_wait() is for bodies whose caller does
- * nothing outside before another transaction of his has waited.
+ * nothing outside before another transaction of his has waited, or that are harmless to lose whatever he does.
  */
 static enum attempt attempt(struct store *store, store_body *body, void *arg, enum err_code *code,
                             struct err *err)

@@ -36,7 +36,7 @@ static enum err_code recall_body(struct store_txn *txn, void *arg, struct err *e
 {
     struct answer *answer = arg;
     struct buf value;
-    store_need_not_wait(txn); /* the decision does */
+    store_need_not_wait(txn); /* the decision does, where anything follows from it */
     buf_init(&value);
     answer->fresh = false;
     enum err_code code = store_get(txn, TABLE_TRUST, answer_key(answer), STORE_READ, &value, err);

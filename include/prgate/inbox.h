@@ -16,8 +16,8 @@
 #include "prgate/gate.h"
 
 /*
- * What the transaction that took the claim saw: the delivery that comes first. Whoever works on it need not look again, since
- * only the claim's owner changes what is in it.
+ * What the transaction that took the claim saw: the delivery that comes first. Whoever works on it need not look again before
+ * he asks GitHub: what others may change meanwhile, a name or a queue, the decision's transaction reads anew.
  */
 struct briefing {
     struct record record;
@@ -29,7 +29,7 @@ void briefing_free(struct briefing *briefing); /* NULL is let be */
 
 struct receipt {
     bool duplicate;
-    bool claimed; /* this process now has the claim and must work on it: crew_submit() or drain_run() */
+    bool claimed; /* this process now has the claim and must work on it: crew_submit() or drain_start() */
     struct claim claim;
     struct briefing *briefing; /* of inbox_take() alone, and the caller's; NULL: there is none */
 };

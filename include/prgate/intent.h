@@ -2,7 +2,7 @@
  * intent: something that prgate has decided to do on GitHub and not yet done.
  *
  * Written in the same commit as the decision, performed afterwards in order,
- * removed in a commit of its own with the result. A plain value.
+ * removed in the commit of the result, which also finds the one that comes next. A plain value.
  */
 #ifndef PRGATE_INTENT_H
 #define PRGATE_INTENT_H

@@ -58,7 +58,7 @@ enum metric {
 /* How long things take. Append only. */
 enum histogram {
     HISTOGRAM_ACKNOWLEDGEMENT, /* a webhook's connection accepted, to its reply written */
-    HISTOGRAM_DECISION,        /* a delivery taken from its queue, to its decision on disk */
+    HISTOGRAM_DECISION,        /* a delivery being next, to its decision committed */
     HISTOGRAM_TRIGGER,         /* a delivery received, to the trigger that it led to sent */
     HISTOGRAM_API_CALL,
     HISTOGRAM_END

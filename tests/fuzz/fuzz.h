@@ -6,7 +6,6 @@
 #ifndef PRGATE_TESTS_FUZZ_H
 #define PRGATE_TESTS_FUZZ_H
 
-#include <cjson/cJSON.h>
 #include <ftw.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +19,7 @@
 #include "prgate/buf.h"
 #include "prgate/config.h"
 #include "prgate/log.h"
+#include "prgate/tree.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -68,7 +68,7 @@ static inline void scratch_write(const char *name, const char *text)
 /* As the programs do in main(). */
 static inline void fuzz_setup(void)
 {
-    cJSON_InitHooks(&(cJSON_Hooks){.malloc_fn = mem_alloc, .free_fn = free});
+    tree_setup();
     log_setup(LOG_LEVEL_PANIC, LOG_FORMAT_TEXT, LOG_TARGET_STDERR);
     scratch_make();
     atexit(scratch_remove);

@@ -214,6 +214,23 @@ static void test_only_what_must_not_be_lost_waits_for_the_disk(void **state)
     fixture_close(&f);
 }
 
+/* Done again, it would start CI again, should somebody have taken it off meanwhile. */
+static void test_label_that_starts_ci_waits_for_the_disk(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "trigger = \"none\"", &(struct github_fake){.answer = good});
+    watched = &f.fake;
+    deliver(&f, EVENT_OPENED, "d1");
+    watched = NULL;
+    for (int i = 0; i + 1 < f.fake.count; i++)
+        if (strstr(f.fake.calls[i], "/labels") != NULL)
+            assert_string_equal(f.fake.calls[i + 1], "sync");
+    assert_int_equal(count_calls(&f, "POST /repos/octo/repo/issues/7/labels"), 1);
+    expect_idle(&f);
+    fixture_close(&f);
+}
+
 static void check_counted(const char *row, const struct fixture *f, const char *sample)
 {
     struct buf text;
@@ -1699,6 +1716,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_opened_by_a_trusted_author_is_done_in_order),
         cmocka_unit_test(test_only_what_must_not_be_lost_waits_for_the_disk),
+        cmocka_unit_test(test_label_that_starts_ci_waits_for_the_disk),
         cmocka_unit_test(test_what_was_done_and_how_long_it_took_is_counted),
         cmocka_unit_test(test_a_check_that_may_be_there_is_looked_for),
         cmocka_unit_test(test_a_check_that_a_dead_process_may_have_written_is_looked_for),
