@@ -10,7 +10,7 @@
  *  - The first one after a boot (boot.h), and whoever finds no regions, recovers in any case.
  *  - Every transaction is DB_TXN_NOWAIT: nobody ever sleeps in a lock that lives in
  *    regions that may be replaced. In its place: abort, pause a little, again.
- *  - Transactions take turns (turn.h), so that hardly any is run again. They end before their log is on disk, and are told
+ *  - Transactions take turns (turn.h), those of one process in batches (batch.h), so that hardly any is run again. They end before their log is on disk, and are told
  *    of only after it: see attempt().
  *  - DB_RUNRECOVERY means that the regions are gone: close the handle, open anew.
  *  - A keeper looks whether somebody waits to recover, or whether __db.001 is not the file any more that was opened.
@@ -879,6 +879,9 @@ static void init_guard(pthread_rwlock_t *guard)
     pthread_rwlockattr_destroy(&attr);
 }
 
+/* Those of transactions, below. */
+static void set_up_batches(struct store *store);
+
 /* ---- open and close ------------------------------------------------------ */
 
 static void free_store(struct store *store)
@@ -887,6 +890,7 @@ static void free_store(struct store *store)
     pthread_rwlock_destroy(&store->guard);
     fence_release(&store->fence);
     turn_release(&store->turn);
+    batches_release(&store->batches);
     free(store->home);
     free(store);
 }
@@ -934,6 +938,7 @@ enum err_code store_open(struct store **out, const char *state_dir, struct err *
     fence_init(&store->fence, store->home);
     store_watch_syncs();
     init_guard(&store->guard);
+    set_up_batches(store);
     pthread_mutex_init(&store->message_mutex, NULL);
 
     enum err_code code = store_make_dir(state_dir, err);
@@ -992,6 +997,18 @@ static enum err_code db_error(struct store_txn *txn, int code, enum store_table 
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_RECOVER };
 
+/* One run of a body, on its way through a batch. */
+struct attempt_item {
+    struct batch_item item; /* first: cast back */
+    struct store_txn txn;
+    store_body *body;
+    void *arg;
+    enum attempt result;
+    enum err_code *code;
+    struct err *err;
+    char about[LOG_ABOUT_SIZE]; /* what its thread's log lines are about */
+};
+
 static enum attempt commit_error(struct store *store, int db, enum err_code *code, struct err *err)
 {
     struct err why = {0};
@@ -1039,40 +1056,102 @@ static enum attempt break_off(struct store *store, enum err_code *code, struct e
     return ATTEMPT_RECOVER;
 }
 
+/* A full disk, or a directory that is gone: what was committed counts as failed. */
+static enum attempt check_commit(struct store *store, struct attempt_item *item)
+{
+    if (store_sync_failed())
+        return break_off(store, item->code, item->err);
+    if (item->result != ATTEMPT_DONE || *item->code != ERR_OK)
+        return item->result;
+    if (!item->txn.need_not_wait && !home_is_there(store)) { /* into files that have no name any more */
+        atomic_store(&store->replaced, true);
+        say_lost(store, item->err);
+        *item->code = ERR_RETRY;
+        return ATTEMPT_DONE;
+    }
+    atomic_fetch_add(&store->transactions, 1);
+    if (item->txn.wrote)
+        atomic_fetch_add(&store->commits, 1);
+    return ATTEMPT_DONE;
+}
+
 /*
- * One run of the body. The caller holds the guard shared.
+ * Transactions of one process that come at the same time are run by one of its threads (batch.h), one after the other in
+ * one turn, and wait for one sync.
  *
- * Page locks and the turn end with the commit, and the wait for the disk comes after it, so that those who come
+ * Page locks and the turn end with the commits, and the wait for the disk comes after them, so that those who come
  * next need not wait, and share one sync. They read what is not on disk yet, and may build upon it. That does no
  * harm, since nobody hears of it before it is: each waits, at the end of its own transaction, for the whole
  * log up to then, which has what it read, too, also where it wrote nothing. A crash before the sync takes from the log's
  * end, so never what somebody built upon without what he built. store_need_not_wait() is for bodies whose caller does
  * nothing outside before another transaction of his has waited, or that are harmless to lose whatever he does.
+ *
+ * Whoever waits for a batch holds the guard shared, as its leader does: the environment stays the same.
  */
+static void begin_batch(void *arg)
+{
+    struct store *store = arg;
+    store->turn_number = turn_take(&store->turn);
+}
+
+static void run_batch(void *arg, struct batch_item *const *items, size_t count)
+{
+    struct store *store = arg;
+    char about[LOG_ABOUT_SIZE];
+    log_get_about(about);
+    for (size_t i = 0; i < count; i++) {
+        struct attempt_item *item = (struct attempt_item *)items[i];
+        log_about(item->about);
+        item->result = run_body(&item->txn, item->body, item->arg, item->code, item->err);
+    }
+    log_about(about);
+    turn_pass(&store->turn, store->turn_number);
+}
+
+static bool must_wait(const struct attempt_item *item)
+{
+    return item->result == ATTEMPT_DONE && !item->txn.need_not_wait;
+}
+
+/* A crash before the sync undoes all of the bodies that wait for it, after it none. */
+static void settle_batch(void *arg, struct batch_item *const *items, size_t count)
+{
+    struct store *store = arg;
+    struct batch_item *waiting[BATCH_MAX];
+    size_t waiting_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct attempt_item *item = (struct attempt_item *)items[i];
+        if (must_wait(item)) {
+            waiting[waiting_count++] = items[i];
+            continue;
+        }
+        item->result = check_commit(store, item);
+        batch_tell(items[i]);
+    }
+    int synced = waiting_count == 0 ? 0 : store->env->log_flush(store->env, NULL);
+    for (size_t i = 0; i < waiting_count; i++) {
+        struct attempt_item *item = (struct attempt_item *)waiting[i];
+        item->result = commit_error(store, synced, item->code, item->err);
+        item->result = check_commit(store, item);
+        batch_tell(waiting[i]);
+    }
+}
+
+static void set_up_batches(struct store *store)
+{
+    store->batches =
+        (struct batches){.begin = begin_batch, .run = run_batch, .settle = settle_batch, .arg = store};
+    batches_init(&store->batches);
+}
+
+/* One run of the body. The caller holds the guard shared. */
 static enum attempt attempt(struct store *store, store_body *body, void *arg, enum err_code *code,
                             struct err *err)
 {
-    struct store_txn txn = {.store = store};
-    uint32_t turn = turn_take(&store->turn);
-    enum attempt result = run_body(&txn, body, arg, code, err);
-    turn_pass(&store->turn, turn);
-    /* A crash before this sync undoes all of the body, after it none. */
-    if (result == ATTEMPT_DONE && !txn.need_not_wait)
-        result = commit_error(store, store->env->log_flush(store->env, NULL), code, err);
-    if (store_sync_failed())
-        return break_off(store, code, err);
-    if (result != ATTEMPT_DONE || *code != ERR_OK)
-        return result;
-    if (!txn.need_not_wait && !home_is_there(store)) { /* into files that have no name any more */
-        atomic_store(&store->replaced, true);
-        say_lost(store, err);
-        *code = ERR_RETRY;
-        return ATTEMPT_DONE;
-    }
-    atomic_fetch_add(&store->transactions, 1);
-    if (txn.wrote)
-        atomic_fetch_add(&store->commits, 1);
-    return ATTEMPT_DONE;
+    struct attempt_item item = {.txn = {.store = store}, .body = body, .arg = arg, .code = code, .err = err};
+    log_get_about(item.about);
+    batch_do(&store->batches, &item.item);
+    return item.result;
 }
 
 /* The first retries come quickly, since the other transaction is short; then they spread out. */

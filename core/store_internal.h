@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "fence.h"
+#include "prgate/batch.h"
 #include "prgate/store.h"
 #include "turn.h"
 
@@ -25,6 +26,8 @@ struct store {
     DB *tables[TABLE_END];
     struct fence fence;
     struct turn turn;
+    uint32_t turn_number; /* of the batch that is run */
+    struct batches batches;
     bool panicked; /* joining failed though nobody died: to be recovered */
     bool opened;   /* once: from then on no table is made */
     pthread_t watchdog, keeper;

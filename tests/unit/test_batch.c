@@ -1,0 +1,150 @@
+#include "check.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#include "prgate/batch.h"
+
+enum { THREADS = 24, EACH = 400 };
+
+/* What threads wish for: a number from a counter that nothing but the batches guards. */
+struct wish {
+    struct batch_item item;
+    int number;
+    int settled;
+};
+
+struct shop {
+    struct batches batches;
+    bool begun;
+    int next;
+    int largest, runs;
+    atomic_int at_it;
+    atomic_bool hold, held; /* begin() waits while `hold` is set */
+};
+
+static void begin(void *arg)
+{
+    struct shop *shop = arg;
+    assert_int_equal(atomic_fetch_add(&shop->at_it, 1), 0);
+    assert_false(shop->begun);
+    shop->begun = true;
+    while (atomic_load(&shop->hold)) {
+        atomic_store(&shop->held, true);
+        sched_yield();
+    }
+}
+
+static void run(void *arg, struct batch_item *const *items, size_t count)
+{
+    struct shop *shop = arg;
+    assert_true(shop->begun);
+    shop->begun = false;
+    shop->runs++;
+    assert_in_range(count, 1, BATCH_MAX);
+    if ((int)count > shop->largest)
+        shop->largest = (int)count;
+    for (size_t i = 0; i < count; i++)
+        ((struct wish *)items[i])->number = shop->next++;
+    assert_int_equal(atomic_fetch_sub(&shop->at_it, 1), 1);
+}
+
+static void settle(void *arg, struct batch_item *const *items, size_t count)
+{
+    (void)arg;
+    for (size_t i = count; i-- > 0;) { /* in whatever order */
+        ((struct wish *)items[i])->settled++;
+        batch_tell(items[i]);
+    }
+}
+
+static void open_shop(struct shop *shop)
+{
+    *shop = (struct shop){.batches = {.begin = begin, .run = run, .settle = settle, .arg = shop}};
+    batches_init(&shop->batches);
+}
+
+static void *wish_often(void *arg)
+{
+    struct shop *shop = arg;
+    intptr_t wrong = 0;
+    int before = -1;
+    for (int i = 0; i < EACH; i++) {
+        struct wish wish = {.number = -1};
+        batch_do(&shop->batches, &wish.item);
+        wrong += wish.settled != 1 || wish.number <= before;
+        before = wish.number;
+    }
+    return (void *)wrong;
+}
+
+static void test_each_is_run_and_settled_once(void **state)
+{
+    (void)state;
+    struct shop shop;
+    pthread_t threads[THREADS];
+    open_shop(&shop);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wish_often, &shop), 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    assert_int_equal(shop.next, THREADS * EACH);
+    assert_false(shop.batches.led);
+    assert_null(shop.batches.first);
+    batches_release(&shop.batches);
+}
+
+static void *wish_once(void *arg)
+{
+    struct shop *shop = arg;
+    struct wish wish = {.number = -1};
+    batch_do(&shop->batches, &wish.item);
+    return wish.settled == 1 ? NULL : arg;
+}
+
+static size_t queued(struct batches *batches)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&batches->mutex);
+    for (const struct batch_item *item = batches->first; item != NULL; item = item->next)
+        count++;
+    pthread_mutex_unlock(&batches->mutex);
+    return count;
+}
+
+/* Who comes while the first one begins is in its batch; who is too many, in the next one. */
+static void test_those_who_come_meanwhile_are_done_together(void **state)
+{
+    (void)state;
+    enum { COME = BATCH_MAX + 3 };
+    struct shop shop;
+    pthread_t threads[COME];
+    open_shop(&shop);
+    atomic_store(&shop.hold, true);
+    for (size_t i = 0; i < COME; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wish_once, &shop), 0);
+    while (!atomic_load(&shop.held) || queued(&shop.batches) < COME)
+        sched_yield();
+    atomic_store(&shop.hold, false);
+    for (size_t i = 0; i < COME; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    assert_int_equal(shop.largest, BATCH_MAX);
+    assert_int_equal(shop.runs, 2);
+    batches_release(&shop.batches);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_is_run_and_settled_once),
+        cmocka_unit_test(test_those_who_come_meanwhile_are_done_together),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
