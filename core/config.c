@@ -426,7 +426,7 @@ static const struct key top_keys[] = {
     {TOP("trust_ttl", "300", apply_int, trust_ttl_s), .min = 0, .max = 86400},
     {TOP("accept_threads", "4", apply_int, accept_threads), .min = 1, .max = 256},
     {TOP("drain_threads", "1", apply_int, drain_threads), .min = 1, .max = 256},
-    {TOP("pulls_in_progress", "132", apply_int, pulls_in_progress), .min = 1, .max = 2048},
+    {TOP("pulls_in_progress", "128", apply_int, pulls_in_progress), .min = 1, .max = 2048},
     {TOP("sweep_interval", "1", apply_int, sweep_interval_s), .min = 1, .max = 3600},
     {TOP("give_up_after", "259200", apply_int, give_up_after_s), .min = 1, .max = 31536000},
     {TOP("keep_seen_days", "7", apply_int, keep_seen_days), .min = 4, .max = 3650},

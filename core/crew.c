@@ -18,7 +18,11 @@
  * Several may have asked for room at the same moment: one for each thread that accepts, at most, and the sweeper. What
  * they submit is worked on, too, lest it waits here while others have nothing to do.
  */
-enum { SUBMITTERS_MAX = 257 };
+enum {
+    SUBMITTERS_MAX = 257,
+    BRIEFED_MAX =
+        16 /* so many may wait with a briefing, 4 kB each; the others look themselves once they begin */
+};
 
 /*
  * With so many that can go on, and hold GitHub's replies meanwhile, a thread begins nothing new: it would only wait, too.
@@ -295,6 +299,8 @@ void crew_close(struct crew *crew)
     /* Only now: until the last one was done it may have roused the others. */
     for (int i = 0; i < crew->member_count; i++)
         http_hub_close(crew->members[i].hub);
+    for (; crew->count > 0; crew->count--, crew->first++) /* without threads */
+        briefing_free(crew->queue[crew->first % crew->size].briefing);
     pthread_cond_destroy(&crew->idle);
     pthread_mutex_destroy(&crew->mutex);
     free(crew->members);
@@ -317,18 +323,18 @@ void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim 
                  struct briefing *briefing)
 {
     pthread_mutex_lock(&crew->mutex);
-    bool fits = crew->count < crew->size;
+    bool fits = crew->count < crew->size, is_briefed = crew->count < BRIEFED_MAX;
     if (fits) {
         crew->queue[(crew->first + crew->count++) % crew->size] =
-            (struct job){.pr = *pr, .claim = *claim, .briefing = briefing};
+            (struct job){.pr = *pr, .claim = *claim, .briefing = is_briefed ? briefing : NULL};
         rouse_one(crew);
     }
     pthread_mutex_unlock(&crew->mutex);
-    /* Off the list the claim in the record is free: the sweeper of any process finds it. */
-    if (!fits) {
-        claims_forget(crew->gate->claims, claim);
+    if (!is_briefed)
         briefing_free(briefing);
-    }
+    /* Off the list the claim in the record is free: the sweeper of any process finds it. */
+    if (!fits)
+        claims_forget(crew->gate->claims, claim);
 }
 
 void crew_on_room(struct crew *crew, void (*fn)(void *arg), void *arg)

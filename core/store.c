@@ -45,7 +45,7 @@
 #include "prgate/text.h"
 
 enum {
-    CACHE_BYTES = 1024 * 1024, /* shared, and counted in each process; what it has not, the kernel has */
+    CACHE_BYTES = 768 * 1024, /* shared, and counted in each process; what it has not, the kernel has */
     LOG_FILE_BYTES = 4 * 1024 * 1024,
     LOCKS_MAX = 20000,
     LOCK_BUCKETS = 1021, /* not one for each of 20,000, on as many pages */

@@ -29,7 +29,7 @@ LONG = N >= 10_000
 PER_PULL = 20
 SLOW = N // 3
 ONE_PULL = N // 10 if LONG else N // 5
-PROCESSES, ACCEPT_THREADS, DRAIN_THREADS, PULLS_IN_PROGRESS = 4, 4, 3, 132
+PROCESSES, ACCEPT_THREADS, DRAIN_THREADS, PULLS_IN_PROGRESS = 4, 4, 1, 128
 IDLE_S = 600
 
 # docs/architecture.md, "Overload": itself, large bodies and the strings parsed from them, a share for each thread
