@@ -18,11 +18,10 @@
  * Several may have asked for room at the same moment: one for each thread that accepts, at most, and the sweeper. What
  * they submit is worked on, too, lest it waits here while others have nothing to do.
  */
-enum {
-    SUBMITTERS_MAX = 257,
-    BRIEFED_MAX =
-        16 /* so many may wait with a briefing, 4 kB each; the others look themselves once they begin */
-};
+enum { SUBMITTERS_MAX = 257 };
+
+/* So many may wait with a briefing, of 4 kB each; the others look themselves once they begin. */
+enum { BRIEFED_MAX = 16 };
 
 /*
  * With so many that can go on, and hold GitHub's replies meanwhile, a thread begins nothing new: it would only wait, too.
