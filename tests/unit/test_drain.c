@@ -1654,16 +1654,23 @@ static void test_intent_that_is_done_at_last_ends_the_back_off(void **state)
 
 /* ---- from a briefing ---- */
 
+static struct receipt open_and_take(struct fixture *f, struct event *event)
+{
+    struct err err = {0};
+    struct receipt receipt;
+    open_with(f, "", &(struct github_fake){.answer = good});
+    *event = make_event(EVENT_OPENED, "d1");
+    assert_int_equal(inbox_take(&f->gate, event, true, &receipt, &err), ERR_OK);
+    assert_non_null(receipt.briefing);
+    return receipt;
+}
+
 static void test_briefed_work_is_the_same(void **state)
 {
     (void)state;
     struct fixture f;
-    struct err err = {0};
-    struct receipt receipt;
-    open_with(&f, "", &(struct github_fake){.answer = good});
-    struct event event = make_event(EVENT_OPENED, "d1");
-    assert_int_equal(inbox_take(&f.gate, &event, true, &receipt, &err), ERR_OK);
-    assert_non_null(receipt.briefing);
+    struct event event;
+    struct receipt receipt = open_and_take(&f, &event);
     drain_start(&f.worker, &event.key, &receipt.claim, receipt.briefing);
     expect_idle(&f);
     assert_int_equal(ci_of_head(&f), CI_STARTED);
@@ -1676,11 +1683,8 @@ static void test_briefed_work_waits_while_the_process_stops(void **state)
 {
     (void)state;
     struct fixture f;
-    struct err err = {0};
-    struct receipt receipt;
-    open_with(&f, "", &(struct github_fake){.answer = good});
-    struct event event = make_event(EVENT_OPENED, "d1");
-    assert_int_equal(inbox_take(&f.gate, &event, true, &receipt, &err), ERR_OK);
+    struct event event;
+    struct receipt receipt = open_and_take(&f, &event);
     atomic_store(&f.gate.stopping, true);
     drain_start(&f.worker, &event.key, &receipt.claim, receipt.briefing);
     assert_int_equal(f.fake.count, 0);
@@ -1696,11 +1700,8 @@ static void test_briefed_work_ends_where_the_claim_was_lost(void **state)
 {
     (void)state;
     struct fixture f;
-    struct err err = {0};
-    struct receipt receipt;
-    open_with(&f, "", &(struct github_fake){.answer = good});
-    struct event event = make_event(EVENT_OPENED, "d1");
-    assert_int_equal(inbox_take(&f.gate, &event, true, &receipt, &err), ERR_OK);
+    struct event event;
+    struct receipt receipt = open_and_take(&f, &event);
     struct record record = get_record(&f);
     record.claim.token[0] ^= 1;
     put_record(&f, &record);
