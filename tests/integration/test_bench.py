@@ -64,12 +64,12 @@ def test_table():
     assert told["rows"][0]["ratio"] == 0.5 and told["rows"][0]["target"]["met"] is False
 
 
-def facts(null=1000.0, disk=2000.0, sync_rate=5000.0, prgate=600.0, p99=9.9):
-    return {"null": {16: {"rate": null}}, "prgate": {16: {"rate": prgate, "p99_ms": p99}}, "disk_16": disk, "disk_1": sync_rate}
+def facts(null=1000.0, disks=20000.0, sync_rate=5000.0, prgate=600.0, p99=9.9):
+    return {"null": {16: {"rate": null}}, "prgate": {16: {"rate": prgate, "p99_ms": p99}}, "disk_16": disks, "disk_1": sync_rate}
 
 
 @pytest.mark.parametrize("changed, wanted", [
-    ({}, "met"), ({"prgate": 499}, "not met"), ({"prgate": 499, "disk": 712}, "met"), ({"prgate": 498, "disk": 712}, "not met")])
+    ({}, "met"), ({"prgate": 499}, "not met"), ({"prgate": 499, "sync_rate": 712}, "met"), ({"prgate": 498, "sync_rate": 712}, "not met")])
 def test_rate_is_held_to_the_lower_of_two_limits(changed, wanted):
     assert acks.rate_target(facts(**changed)).verdict == wanted
 
