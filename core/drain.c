@@ -51,10 +51,8 @@ struct run {
     struct intent next; /* STEP_ACT: the intent to come */
     bool must_wait;     /* the transaction at hand, for the disk */
     int64_t marked_ms;  /* when this run marked the intent to come as sent; 0 = it did not */
-    uint64_t
-        made_from; /* intents from this number on were made by this run's last decision; UINT64_MAX = none was */
-    uint64_t next_made; /* the same of the decision at hand, which is not committed yet */
-    uint64_t made_to;   /* where those end: an operator may add others behind them */
+    /* Intents with these numbers were made by this run's last decision. An operator may add others behind them. */
+    uint64_t made_from, made_to;
     int64_t now_ms;
     int64_t received_ms; /* INTENT_TRIGGER: when the delivery came that led to it; 0 = not known any more */
     int64_t step_us;     /* when this step began, clock_monotonic_us() */
@@ -131,15 +129,6 @@ static void give_up_claim(struct run *run)
     run->record.claim = (struct claim){0};
 }
 
-static enum err_code is_queued(struct store_txn *txn, const struct run *run, enum store_table table,
-                               bool *out, struct err *err)
-{
-    struct pr_key found = run->pr;
-    enum err_code code = table_next_queued(txn, table, &found, err);
-    *out = code == ERR_OK && found.repo_id == run->pr.repo_id && found.number == run->pr.number;
-    return code == ERR_NOT_FOUND ? ERR_OK : code;
-}
-
 static enum err_code set_aside(struct store_txn *txn, struct run *run, enum store_table table, uint64_t seq,
                                struct err *err)
 {
@@ -170,7 +159,7 @@ static enum err_code mark_sent(struct store_txn *txn, struct run *run, struct er
 
 static bool is_own(const struct run *run, const struct intent *intent)
 {
-    return intent->seq < run->made_to && (intent->seq >= run->made_from || intent->seq >= run->next_made);
+    return intent->seq >= run->made_from && intent->seq < run->made_to;
 }
 
 /*
@@ -300,7 +289,7 @@ static enum err_code go_on(struct store_txn *txn, struct run *run, struct err *e
     bool events = false, renamed = config_policy(run->gate->config, run->record.repo) != run->policy;
     enum err_code code = may_work(run) && !renamed ? next_intent(txn, run, err) : ERR_OK;
     if (code == ERR_NOT_FOUND) {
-        code = is_queued(txn, run, TABLE_INBOX, &events, err);
+        code = table_is_queued(txn, TABLE_INBOX, &run->pr, &events, err);
         if (code == ERR_OK && !events)
             give_up_claim(run);
     }
@@ -372,7 +361,7 @@ static enum err_code recall_heads(struct store_txn *txn, struct run *run, struct
 static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
-    run->next_made = UINT64_MAX;
+    run->made_from = run->made_to = 0;
     enum err_code code = lock_unless_done(txn, run, err);
     if (code != ERR_OK)
         return code;
@@ -397,7 +386,7 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
         run->record.due_ms = run->decision->later_ms;
         return table_put_record(txn, &run->record, err);
     }
-    run->next_made = run->record.next_intent;
+    run->made_from = run->record.next_intent;
     code = take_event(txn, run, err);
     if (code == ERR_OK && run->decision->drop_intents)
         code = table_drop_intents(txn, &run->pr, err);
@@ -478,9 +467,6 @@ static enum err_code decide_learnt(struct run *run, struct err *err)
     enum err_code code = store_txn(run->gate->store, decide_body, run, err);
     if (code == ERR_OK)
         tell_decision(run);
-    if (code == ERR_OK && run->next_made != UINT64_MAX)
-        run->made_from = run->next_made;
-    run->next_made = UINT64_MAX;
     free(run->decision);
     run->decision = NULL;
     return code == ERR_NOT_FOUND ? ERR_OK : code;
@@ -855,9 +841,7 @@ void drain_start(struct worker *worker, const struct pr_key *pr, const struct cl
                       .pr = *pr,
                       .claim = *claim,
                       .may_overtake = true,
-                      .step = STEP_AGAIN,
-                      .made_from = UINT64_MAX,
-                      .next_made = UINT64_MAX};
+                      .step = STEP_AGAIN};
     record_init(&run.record);
     if (briefing != NULL)
         begin_with(&run, briefing);

@@ -85,12 +85,10 @@ static enum err_code find_first(struct store_txn *txn, struct put *put, struct r
                                 struct err *err)
 {
     struct briefing *briefing = put->briefing;
-    struct pr_key queued = record->key;
+    bool intents = false;
     *found = false;
-    enum err_code code = table_next_queued(txn, TABLE_INTENT, &queued, err);
-    if (code == ERR_OK && queued.repo_id == record->key.repo_id && queued.number == record->key.number)
-        return ERR_OK;
-    if (code != ERR_OK && code != ERR_NOT_FOUND)
+    enum err_code code = table_is_queued(txn, TABLE_INTENT, &record->key, &intents, err);
+    if (code != ERR_OK || intents)
         return code;
     briefing->seq = 0;
     code = table_next_event(txn, &record->key, &briefing->seq, &briefing->event, err);

@@ -10,8 +10,8 @@
  *  - The first one after a boot (boot.h), and whoever finds no regions, recovers in any case.
  *  - Every transaction is DB_TXN_NOWAIT: nobody ever sleeps in a lock that lives in
  *    regions that may be replaced. In its place: abort, pause a little, again.
- *  - Transactions take turns (turn.h), those of one process in batches (batch.h), so that hardly any is run again. They end before their log is on disk, and are told
- *    of only after it: see attempt().
+ *  - Transactions take turns (turn.h), those of one process in batches (batch.h), so that hardly any is run again. They
+ *    end before their log is on disk, and are told of only after it: see begin_batch().
  *  - DB_RUNRECOVERY means that the regions are gone: close the handle, open anew.
  *  - A keeper looks whether somebody waits to recover, or whether __db.001 is not the file any more that was opened.
  *    Then it opens the environment anew.
@@ -19,8 +19,8 @@
  *    a dead process holds: whoever started it starts another. It never calls the library, and it
  *    is there before the environment is opened for the first time.
  *  - The directory itself may be taken away. Commits would go on into files without a name, so each one that waits
- *    for the disk looks whether it is still there. While it is gone every transaction fails; when another stands in its place the process
- *    ends, because its mark in alive/ went with the old one.
+ *    for the disk looks whether it is still there. While it is gone every transaction fails; when another stands in its
+ *    place the process ends, because its mark in alive/ went with the old one.
  *
  * The handle is guarded by a rwlock: transactions hold it shared, re-opening exclusively.
  */

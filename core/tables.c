@@ -435,6 +435,15 @@ enum err_code table_next_queued(struct store_txn *txn, enum store_table queue, s
     return code;
 }
 
+enum err_code table_is_queued(struct store_txn *txn, enum store_table queue, const struct pr_key *pr,
+                              bool *out, struct err *err)
+{
+    struct pr_key found = *pr;
+    enum err_code code = table_next_queued(txn, queue, &found, err);
+    *out = code == ERR_OK && found.repo_id == pr->repo_id && found.number == pr->number;
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
 struct count_step {
     enum store_table table;
     struct buf key;

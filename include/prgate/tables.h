@@ -102,6 +102,10 @@ enum err_code table_quarantine_record(struct store_txn *txn, const struct pr_key
 enum err_code table_next_queued(struct store_txn *txn, enum store_table queue, struct pr_key *pr,
                                 struct err *err);
 
+/* Has this one an entry there? */
+enum err_code table_is_queued(struct store_txn *txn, enum store_table queue, const struct pr_key *pr,
+                              bool *out, struct err *err);
+
 /* How many entries a queue has in all, counted no further than `limit`. */
 enum err_code table_count(struct store *store, enum store_table table, size_t limit, size_t *out,
                           struct err *err);
