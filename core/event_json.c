@@ -5,8 +5,11 @@
  */
 #include "event_internal.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "prgate/buf.h"
+#include "prgate/links.h"
 #include "prgate/text.h"
 
 /* JSON numbers are doubles to cJSON (and JavaScript): above this, neighbours are one value. */
@@ -97,6 +100,21 @@ static enum err_code explain_failure(const char *body, size_t len, const char *s
     return err_set(err, ERR_REJECT, 0, "body: no JSON at byte %zu", stop == NULL ? 0 : (size_t)(stop - body));
 }
 
+/* NULL: it is to be parsed as it came, which tells what is wrong, and where. */
+static cJSON *parse_without_links(const char *body, size_t len)
+{
+    const char *stop = NULL;
+    char *text = mem_alloc(len);
+    size_t rest = links_leave_out(body, len, text);
+    cJSON *root = tree_parse(text, rest, &stop);
+    if (root != NULL && !(only_blanks(stop, text + rest) && cJSON_IsObject(root))) {
+        tree_free(root);
+        root = NULL;
+    }
+    free(text);
+    return root;
+}
+
 enum err_code json_parse(const char *body, size_t len, cJSON **out, struct err *err)
 {
     const char *stop = NULL;
@@ -110,6 +128,9 @@ enum err_code json_parse(const char *body, size_t len, cJSON **out, struct err *
         return err_set(err, ERR_REJECT, 0, "body: contains an escaped NUL (\\u0000)");
     if (check_values(body, len, err) != ERR_OK)
         return ERR_REJECT;
+    *out = parse_without_links(body, len);
+    if (*out != NULL)
+        return ERR_OK;
     cJSON *root = tree_parse(body, len, &stop);
     if (root == NULL)
         return explain_failure(body, len, stop, err);

@@ -1,7 +1,10 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "github_internal.h"
+#include "prgate/buf.h"
+#include "prgate/links.h"
 #include "prgate/text.h"
 
 enum {
@@ -15,12 +18,20 @@ static const double number_max = 9007199254740992.0;
 
 /* ---- what a status means ---- */
 
-/* What is not UTF-8 is no JSON, though cJSON lets it through: it would end in the store and on the pages. */
+/*
+ * What is not UTF-8 is no JSON, though cJSON lets it through: it would end in the store and on the pages. Whoever is to read
+ * another address of GitHub's than a check's or a status's makes links.h keep it.
+ */
 static cJSON *parse_body(const struct http_reply *reply)
 {
-    if (!text_utf8_valid(reply->body.data, reply->body.len))
+    const char *body = (const char *)reply->body.data;
+    size_t len = reply->body.len;
+    if (len == 0 || !text_utf8_valid(body, len))
         return NULL;
-    return tree_parse((const char *)reply->body.data, reply->body.len, NULL);
+    char *text = mem_alloc(len);
+    cJSON *json = tree_parse(text, links_leave_out(body, len, text), NULL);
+    free(text);
+    return json;
 }
 
 /*
