@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +18,21 @@
 #include "prgate/buf.h"
 #include "prgate/text.h"
 
-enum { ID_HEX_SIZE = 2 * PROCESS_ID_SIZE + 1 };
+enum { ID_HEX_SIZE = 2 * PROCESS_ID_SIZE + 1, PEERS_KEPT = 8 };
+
+/* Another process, and its file: whether that is locked is all that changes, so it need not be opened for each question. */
+struct peer {
+    struct process_id id;
+    int fd; /* -1: none */
+};
 
 struct alive {
     char *dir;
     struct process_id self;
     int fd;
+    pthread_mutex_t mutex; /* of what follows */
+    struct peer peers[PEERS_KEPT];
+    size_t oldest; /* whose place the next one gets */
 };
 
 #ifdef F_OFD_SETLK
@@ -88,6 +98,9 @@ enum err_code alive_open(struct alive **out, const char *state_dir, struct err *
     buf_addf(&dir, "%s/alive", state_dir);
     *alive = (struct alive){.dir = mem_strdup(buf_text(&dir)), .fd = -1};
     buf_release(&dir);
+    pthread_mutex_init(&alive->mutex, NULL);
+    for (size_t i = 0; i < PEERS_KEPT; i++)
+        alive->peers[i].fd = -1;
 
     enum err_code code = ERR_OK;
     if (mkdir(state_dir, 0700) != 0 && errno != EEXIST)
@@ -105,6 +118,13 @@ enum err_code alive_open(struct alive **out, const char *state_dir, struct err *
     return code;
 }
 
+static void forget_peer(struct peer *peer)
+{
+    if (peer->fd >= 0)
+        close(peer->fd);
+    peer->fd = -1;
+}
+
 void alive_close(struct alive *alive)
 {
     if (alive == NULL)
@@ -119,6 +139,9 @@ void alive_close(struct alive *alive)
         buf_release(&path);
         close(alive->fd);
     }
+    for (size_t i = 0; i < PEERS_KEPT; i++)
+        forget_peer(&alive->peers[i]);
+    pthread_mutex_destroy(&alive->mutex);
     free(alive->dir);
     free(alive);
 }
@@ -128,29 +151,64 @@ const struct process_id *alive_self(const struct alive *alive)
     return &alive->self;
 }
 
-/* A file that cannot be opened for want of descriptors says nothing of its owner: then it counts as alive. */
-static bool name_is_alive(const struct alive *alive, const char *prefix, const char *name)
+/* -1: see errno. */
+static int open_file(const struct alive *alive, const char *name)
 {
     struct buf path;
     buf_init(&path);
-    add_path(alive, prefix, name, &path);
+    add_path(alive, "", name, &path);
     int fd = open(buf_text(&path), O_RDWR | O_CLOEXEC);
-    bool missing = fd < 0 && errno == ENOENT;
+    int number = errno;
     buf_release(&path);
+    errno = number;
+    return fd;
+}
+
+/* One that cannot be opened for want of descriptors says nothing of its owner, who then counts as alive. */
+static bool unopened_is_alive(void)
+{
+    return errno != ENOENT;
+}
+
+static bool name_is_alive(const struct alive *alive, const char *name)
+{
+    int fd = open_file(alive, name);
     if (fd < 0)
-        return !missing;
+        return unopened_is_alive();
     bool locked = file_is_locked(fd);
     close(fd);
     return locked;
 }
 
-bool alive_is(const struct alive *alive, const struct process_id *id)
+/* The caller holds the mutex. NULL: see errno. */
+static struct peer *find_peer(struct alive *alive, const struct process_id *id)
+{
+    for (size_t i = 0; i < PEERS_KEPT; i++)
+        if (alive->peers[i].fd >= 0 && memcmp(alive->peers[i].id.bytes, id->bytes, sizeof id->bytes) == 0)
+            return &alive->peers[i];
+    char hex[ID_HEX_SIZE];
+    text_hex(id->bytes, sizeof id->bytes, hex);
+    int fd = open_file(alive, hex);
+    if (fd < 0)
+        return NULL;
+    struct peer *peer = &alive->peers[alive->oldest];
+    alive->oldest = (alive->oldest + 1) % PEERS_KEPT;
+    forget_peer(peer);
+    *peer = (struct peer){.id = *id, .fd = fd};
+    return peer;
+}
+
+bool alive_is(struct alive *alive, const struct process_id *id)
 {
     if (memcmp(id->bytes, alive->self.bytes, sizeof id->bytes) == 0)
         return true;
-    char hex[ID_HEX_SIZE];
-    text_hex(id->bytes, sizeof id->bytes, hex);
-    return name_is_alive(alive, "", hex);
+    pthread_mutex_lock(&alive->mutex);
+    struct peer *peer = find_peer(alive, id);
+    bool locked = peer == NULL ? unopened_is_alive() : file_is_locked(peer->fd);
+    if (peer != NULL && !locked)
+        forget_peer(peer); /* for good: ids are not used again */
+    pthread_mutex_unlock(&alive->mutex);
+    return locked;
 }
 
 /* Old enough that its maker is not between creating and locking it. */
@@ -174,7 +232,7 @@ unsigned alive_sweep(const struct alive *alive)
             continue;
         if (hidden && !is_old(dirfd(dir), name))
             continue;
-        if (!name_is_alive(alive, "", name) && unlinkat(dirfd(dir), name, 0) == 0)
+        if (!name_is_alive(alive, name) && unlinkat(dirfd(dir), name, 0) == 0)
             removed++;
     }
     closedir(dir);
@@ -187,7 +245,7 @@ unsigned alive_count(const struct alive *alive)
     unsigned living = 0;
     const struct dirent *entry;
     while (dir != NULL && (entry = readdir(dir)) != NULL)
-        if (strlen(entry->d_name) == ID_HEX_SIZE - 1 && name_is_alive(alive, "", entry->d_name))
+        if (strlen(entry->d_name) == ID_HEX_SIZE - 1 && name_is_alive(alive, entry->d_name))
             living++;
     if (dir != NULL)
         closedir(dir);

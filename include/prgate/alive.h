@@ -22,7 +22,9 @@ enum err_code alive_open(struct alive **out, const char *state_dir, struct err *
 void alive_close(struct alive *alive);
 
 const struct process_id *alive_self(const struct alive *alive); /* valid until alive_close() */
-bool alive_is(const struct alive *alive, const struct process_id *id);
+
+/* Asks the kernel each time; the files of a few processes that were asked about stay open for that. */
+bool alive_is(struct alive *alive, const struct process_id *id);
 
 /*
  * For what must not be done beside a pool. ERR_REJECT: processes have the state directory open, this one not counted

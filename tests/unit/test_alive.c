@@ -70,6 +70,35 @@ static void test_process_is_alive_until_it_is_killed(void **state)
     fixture_close(&f);
 }
 
+/* More than whose files stay open: each question is answered by its own file. */
+static void test_each_of_many_is_told_from_the_others(void **state)
+{
+    (void)state;
+    enum { MANY = 10 };
+    struct fixture f;
+    struct alive *others[MANY];
+    struct process_id ids[MANY];
+    struct err err = {0};
+    char path[128];
+    fixture_open(&f, "");
+    snprintf(path, sizeof path, "%s/state", f.dir);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(alive_open(&others[i], path, &err), ERR_OK);
+        ids[i] = *alive_self(others[i]);
+    }
+    for (int times = 0; times < 2; times++)
+        for (int i = 0; i < MANY; i++)
+            assert_true(alive_is(f.gate.alive, &ids[i]));
+    for (int i = 0; i < MANY; i += 2)
+        alive_close(others[i]);
+    for (int times = 0; times < 2; times++)
+        for (int i = 0; i < MANY; i++)
+            assert_int_equal(alive_is(f.gate.alive, &ids[i]), i % 2 == 1);
+    for (int i = 1; i < MANY; i += 2)
+        alive_close(others[i]);
+    fixture_close(&f);
+}
+
 static void test_process_knows_itself_alive_and_strangers_dead(void **state)
 {
     (void)state;
@@ -159,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_process_is_alive_until_it_is_killed),
+        cmocka_unit_test(test_each_of_many_is_told_from_the_others),
         cmocka_unit_test(test_process_knows_itself_alive_and_strangers_dead),
         cmocka_unit_test(test_sweep_removes_files_of_the_dead_only),
         cmocka_unit_test(test_sweep_removes_unfinished_files_once_they_are_old),
