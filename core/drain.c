@@ -47,6 +47,8 @@ struct run {
     const struct policy *policy; /* NULL: the repository is not configured any more */
     uint64_t seq;                /* of the event */
     struct event event;
+    struct event *coming; /* the event of a STEP_DECIDE that is known; NULL: it is in its place already */
+    uint64_t coming_seq;
     struct intent intent;
     struct intent next; /* STEP_ACT: the intent to come */
     bool must_wait;     /* the transaction at hand, for the disk */
@@ -106,6 +108,14 @@ static enum err_code lock_record(struct store_txn *txn, struct run *run, struct 
     return code;
 }
 
+/* What the transaction before, or this one when it was run before, found. */
+static void forget_coming(struct run *run)
+{
+    run->step_is_known = false;
+    free(run->coming);
+    run->coming = NULL;
+}
+
 /*
  * For a body that may give the claim up with what it does, see go_on(). ERR_NOT_FOUND: it did, in a commit whose
  * success was hidden, after which it is run again.
@@ -113,7 +123,7 @@ static enum err_code lock_record(struct store_txn *txn, struct run *run, struct 
 static enum err_code lock_unless_done(struct store_txn *txn, struct run *run, struct err *err)
 {
     bool released = run->step == STEP_RELEASED;
-    run->step_is_known = false;
+    forget_coming(run);
     enum err_code code = lock_record(txn, run, err);
     if (code == ERR_OK)
         run->step = STEP_AGAIN;
@@ -206,17 +216,29 @@ static enum err_code next_intent(struct store_txn *txn, struct run *run, struct 
     return run->policy != NULL && act_will_send(run->policy, next) ? mark_sent(txn, run, err) : ERR_OK;
 }
 
-static enum err_code next_event(struct store_txn *txn, struct run *run, struct err *err)
+static enum err_code next_event(struct store_txn *txn, struct run *run, uint64_t *seq, struct event *event,
+                                struct err *err)
 {
-    run->seq = 0;
-    enum err_code code = table_next_event(txn, &run->pr, &run->seq, &run->event, err);
+    *seq = 0;
+    enum err_code code = table_next_event(txn, &run->pr, seq, event, err);
     if (code == ERR_CORRUPT)
-        return set_aside(txn, run, TABLE_INBOX, run->seq, err);
+        return set_aside(txn, run, TABLE_INBOX, *seq, err);
     if (code == ERR_OK)
-        code = heads_recall_for(txn, &run->record, &run->event, err);
+        code = heads_recall_for(txn, &run->record, event, err);
     if (code == ERR_OK)
         run->step = STEP_DECIDE;
     return code;
+}
+
+/* The event at hand is still needed once this transaction is over. */
+static enum err_code coming_event(struct store_txn *txn, struct run *run, struct err *err)
+{
+    bool queued = false;
+    enum err_code code = table_is_queued(txn, TABLE_INBOX, &run->pr, &queued, err);
+    if (code != ERR_OK || !queued)
+        return code == ERR_OK ? ERR_NOT_FOUND : code;
+    run->coming = mem_alloc(sizeof *run->coming);
+    return next_event(txn, run, &run->coming_seq, run->coming, err);
 }
 
 /* The first `closed` in the queue, wherever it stands. */
@@ -247,7 +269,7 @@ static enum err_code find_next(struct store_txn *txn, struct run *run, struct er
     if (may_work(run)) {
         code = next_intent(txn, run, err);
         if (code == ERR_NOT_FOUND)
-            code = next_event(txn, run, err);
+            code = next_event(txn, run, &run->seq, &run->event, err);
     } else if (!atomic_load(&run->gate->stopping) && run->may_overtake) {
         code = next_closed(txn, run, err);
     }
@@ -262,6 +284,7 @@ static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err
 {
     struct run *run = arg;
     run->must_wait = run->overtakes = false;
+    forget_coming(run);
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
@@ -280,20 +303,21 @@ static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err
 }
 
 /*
- * The end of a transaction that has done something: the same one finds the intent that comes next, or that there is nothing
+ * The end of a transaction that has done something: the same one finds the step that comes next, or that there is nothing
  * more, which saves another one. Not where the repository goes by another name since, with a policy of its own. The
  * record is the caller's to write.
  */
 static enum err_code go_on(struct store_txn *txn, struct run *run, struct err *err)
 {
-    bool events = false, renamed = config_policy(run->gate->config, run->record.repo) != run->policy;
+    bool renamed = config_policy(run->gate->config, run->record.repo) != run->policy;
     enum err_code code = may_work(run) && !renamed ? next_intent(txn, run, err) : ERR_OK;
+    if (code == ERR_NOT_FOUND)
+        code = coming_event(txn, run, err);
     if (code == ERR_NOT_FOUND) {
-        code = table_is_queued(txn, TABLE_INBOX, &run->pr, &events, err);
-        if (code == ERR_OK && !events)
-            give_up_claim(run);
+        give_up_claim(run);
+        code = ERR_OK;
     }
-    run->step_is_known = code == ERR_OK && run->step == STEP_ACT;
+    run->step_is_known = code == ERR_OK && (run->step == STEP_ACT || run->step == STEP_DECIDE);
     if (!run->must_wait)
         store_need_not_wait(txn);
     return code;
@@ -792,6 +816,15 @@ static enum err_code perform_intent(struct run *run, struct err *err)
 
 /* ---- one run ----------------------------------------------------------------- */
 
+static void put_in_place(struct run *run)
+{
+    if (run->coming == NULL)
+        return;
+    run->event = *run->coming;
+    run->seq = run->coming_seq;
+    forget_coming(run);
+}
+
 static enum err_code take_step(struct run *run, struct err *err)
 {
     enum err_code code = ERR_OK;
@@ -812,6 +845,7 @@ static enum err_code take_step(struct run *run, struct err *err)
         log_about(run->intent.delivery);
         return perform_intent(run, err);
     case STEP_DECIDE:
+        put_in_place(run);
         log_about(run->event.delivery);
         return decide_event(run, err);
     }
@@ -857,6 +891,7 @@ void drain_start(struct worker *worker, const struct pr_key *pr, const struct cl
         log_error("stopped working on a pull request", LOG_STR("pr", pr_name(&run, name)),
                   LOG_STR("error", err.text));
     log_about(NULL);
+    forget_coming(&run);
     record_release(&run.record);
     /* Off the list last: a claim that an error left in the record is free from here on. */
     claims_forget(worker->gate->claims, claim);

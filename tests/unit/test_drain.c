@@ -485,6 +485,27 @@ static void test_claim_is_given_up_with_the_last_thing_that_is_done(void **state
     fixture_close(&f);
 }
 
+/* The first is looked for, and each decision finds the next one. */
+static void test_deliveries_that_wait_take_a_transaction_each(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    deliver(&f, EVENT_OPENED, "d1");
+    struct event second = make_event(EVENT_EDITED, "d2"), third = make_event(EVENT_EDITED, "d3"),
+                 fourth = make_event(EVENT_EDITED, "d4");
+    struct receipt receipt = put_event(&f, &second, true);
+    put_event(&f, &third, true);
+    put_event(&f, &fourth, true);
+    uint64_t before = store_get_stats(f.gate.store).transactions;
+    drain_run(&f.worker, &second.key, &receipt.claim);
+    check_u64("three that change nothing", "transactions",
+              store_get_stats(f.gate.store).transactions - before, 1 + 3);
+    expect_idle(&f);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 0);
+    fixture_close(&f);
+}
+
 static void test_lost_claim_stops_the_work(void **state)
 {
     (void)state;
@@ -502,10 +523,10 @@ static void test_lost_claim_stops_the_work(void **state)
     fixture_close(&f);
 }
 
+/* `arg`: the number in the pull request's queue. */
 static enum err_code damage_body(struct store_txn *txn, void *arg, struct err *err)
 {
-    (void)arg;
-    static const unsigned char key[24] = {[7] = 5, [15] = 7};
+    unsigned char key[24] = {[7] = 5, [15] = 7, [23] = *(const unsigned char *)arg};
     return store_put(txn, TABLE_INBOX, (struct bytes){key, sizeof key}, (struct bytes){"junk", 4}, err);
 }
 
@@ -517,11 +538,37 @@ static void test_entry_that_cannot_be_decoded_is_set_aside_and_the_rest_goes_on(
     open_with(&f, "", &(struct github_fake){.answer = good});
     struct event first = make_event(EVENT_OPENED, "d1");
     put_event(&f, &first, false);
-    assert_int_equal(store_txn(f.gate.store, damage_body, NULL, &err), ERR_OK);
+    assert_int_equal(store_txn(f.gate.store, damage_body, &(unsigned char){0}, &err), ERR_OK);
     deliver(&f, EVENT_OPENED, "d2");
     expect_idle(&f);
     assert_int_equal(count_table(&f, TABLE_QUARANTINE), 1);
     assert_int_equal(ci_of_head(&f), CI_STARTED);
+    fixture_close(&f);
+}
+
+/* The transaction that decides the one before it comes upon it. */
+static void test_entry_between_others_that_cannot_be_decoded_is_set_aside(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct err err = {0};
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    struct event first = make_event(EVENT_EDITED, "d1"), second = make_event(EVENT_EDITED, "d2"),
+                 third = make_event(EVENT_OPENED, "d3");
+    struct receipt receipt = put_event(&f, &first, true);
+    put_event(&f, &second, true);
+    put_event(&f, &third, true);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 3);
+    struct record record = get_record(&f);
+    unsigned char between = (unsigned char)(record.next_delivery - 2);
+    record_release(&record);
+    assert_int_equal(store_txn(f.gate.store, damage_body, &between, &err), ERR_OK);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 3);
+    drain_run(&f.worker, &first.key, &receipt.claim);
+    expect_idle(&f);
+    assert_int_equal(count_table(&f, TABLE_QUARANTINE), 1);
+    assert_int_equal(ci_of_head(&f), CI_STARTED);
+    check_counted("those that can be read", &f, "prgate_decisions_total{outcome=\"decided\"} 2");
     fixture_close(&f);
 }
 
@@ -1731,9 +1778,11 @@ int main(void)
         cmocka_unit_test(test_process_killed_while_sending_leaves_a_trigger_that_is_not_repeated),
         cmocka_unit_test(test_what_a_dead_process_may_have_sent_is_waited_for),
         cmocka_unit_test(test_what_was_given_up_with_the_claim_is_not_waited_for),
+        cmocka_unit_test(test_deliveries_that_wait_take_a_transaction_each),
         cmocka_unit_test(test_lost_claim_stops_the_work),
         cmocka_unit_test(test_claim_is_given_up_with_the_last_thing_that_is_done),
         cmocka_unit_test(test_entry_that_cannot_be_decoded_is_set_aside_and_the_rest_goes_on),
+        cmocka_unit_test(test_entry_between_others_that_cannot_be_decoded_is_set_aside),
         cmocka_unit_test(test_sweeper_leaves_alone_what_is_claimed_or_not_due),
         cmocka_unit_test(test_back_off_ends_at_minutes_and_success_ends_it),
         cmocka_unit_test(test_retry_after_of_an_outage_concerns_one_pull_request),
