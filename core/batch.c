@@ -4,7 +4,7 @@ void batches_init(struct batches *batches)
 {
     pthread_mutex_init(&batches->mutex, NULL);
     batches->first = NULL;
-    batches->end = &batches->first;
+    batches->last = &batches->first;
     batches->led = false;
 }
 
@@ -28,24 +28,24 @@ void batch_tell(struct batch_item *item)
 static bool join(struct batches *batches, struct batch_item *item)
 {
     pthread_mutex_lock(&batches->mutex);
-    *batches->end = item;
-    batches->end = &item->next;
+    *batches->last = item;
+    batches->last = &item->next;
     bool leads = !batches->led;
     batches->led = true;
     pthread_mutex_unlock(&batches->mutex);
     return leads;
 }
 
-static size_t gather(struct batches *batches, struct batch_item *items[BATCH_MAX])
+static size_t gather(struct batches *batches, struct batch_item **items, size_t most)
 {
     size_t count = 0;
     pthread_mutex_lock(&batches->mutex);
-    while (batches->first != NULL && count < BATCH_MAX) {
+    while (batches->first != NULL && count < most) {
         items[count++] = batches->first;
         batches->first = batches->first->next;
     }
     if (batches->first == NULL)
-        batches->end = &batches->first;
+        batches->last = &batches->first;
     pthread_mutex_unlock(&batches->mutex);
     return count;
 }
@@ -68,8 +68,12 @@ static void lead(struct batches *batches)
 {
     struct batch_item *items[BATCH_MAX];
     batches->begin(batches->arg);
-    size_t count = gather(batches, items);
-    batches->run(batches->arg, items, count);
+    size_t count = 0, more;
+    while ((more = gather(batches, items + count, BATCH_MAX - count)) > 0) {
+        batches->run(batches->arg, items + count, more);
+        count += more;
+    }
+    batches->end(batches->arg);
     hand_on(batches);
     batches->settle(batches->arg, items, count);
 }

@@ -1096,7 +1096,7 @@ static void begin_batch(void *arg)
 
 static void run_batch(void *arg, struct batch_item *const *items, size_t count)
 {
-    struct store *store = arg;
+    (void)arg;
     char about[LOG_ABOUT_SIZE];
     log_get_about(about);
     for (size_t i = 0; i < count; i++) {
@@ -1105,6 +1105,11 @@ static void run_batch(void *arg, struct batch_item *const *items, size_t count)
         item->result = run_body(&item->txn, item->body, item->arg, item->code, item->err);
     }
     log_about(about);
+}
+
+static void end_batch(void *arg)
+{
+    struct store *store = arg;
     turn_pass(&store->turn, store->turn_number);
 }
 
@@ -1139,8 +1144,8 @@ static void settle_batch(void *arg, struct batch_item *const *items, size_t coun
 
 static void set_up_batches(struct store *store)
 {
-    store->batches =
-        (struct batches){.begin = begin_batch, .run = run_batch, .settle = settle_batch, .arg = store};
+    store->batches = (struct batches){
+        .begin = begin_batch, .run = run_batch, .end = end_batch, .settle = settle_batch, .arg = store};
     batches_init(&store->batches);
 }
 

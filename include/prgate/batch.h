@@ -8,10 +8,12 @@
  *     struct wish { struct batch_item item; ... };       // lies on the stack of its thread
  *     batch_do(&batches, &wish.item);                    // returns once it was settled
  *
- * A batch is done in three steps, each a function of the owner's, called by the thread that leads:
+ * A batch is done in four steps, each a function of the owner's, called by the thread that leads:
  *
  *   begin   what all need before; who comes until it returns is part of the batch
- *   run     the items, in the order they came. No other batch is begun or run meanwhile
+ *   run     the items, in the order they came, and then those who came meanwhile, while there is room for them. No other
+ *           batch is begun or run from begin to end
+ *   end     what begin has begun
  *   settle  the rest, while the next batch is begun and run by another thread. Calls batch_tell() for each item, which
  *           is not to be touched any more from then on
  *
@@ -39,10 +41,11 @@ typedef void batch_fn(void *arg, struct batch_item *const *items, size_t count);
 struct batches {
     void (*begin)(void *arg);
     batch_fn *run;
+    void (*end)(void *arg);
     batch_fn *settle;
     void *arg;
     pthread_mutex_t mutex; /* of what follows */
-    struct batch_item *first, **end;
+    struct batch_item *first, **last;
     bool led;
 };
 

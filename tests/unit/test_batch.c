@@ -19,9 +19,11 @@ struct shop {
     struct batches batches;
     bool begun;
     int next;
-    int largest, runs;
+    int run, largest; /* items, of the batch at hand and of the largest */
+    int ends;
     atomic_int at_it;
-    atomic_bool hold, held; /* begin() waits while `hold` is set */
+    atomic_bool hold, held;         /* begin() waits while `hold` is set */
+    atomic_bool hold_run, held_run; /* so does the first run() */
 };
 
 static void begin(void *arg)
@@ -40,13 +42,26 @@ static void run(void *arg, struct batch_item *const *items, size_t count)
 {
     struct shop *shop = arg;
     assert_true(shop->begun);
-    shop->begun = false;
-    shop->runs++;
-    assert_in_range(count, 1, BATCH_MAX);
-    if ((int)count > shop->largest)
-        shop->largest = (int)count;
+    assert_true(count > 0);
     for (size_t i = 0; i < count; i++)
         ((struct wish *)items[i])->number = shop->next++;
+    shop->run += (int)count;
+    while (atomic_load(&shop->hold_run)) {
+        atomic_store(&shop->held_run, true);
+        sched_yield();
+    }
+}
+
+static void end(void *arg)
+{
+    struct shop *shop = arg;
+    assert_true(shop->begun);
+    assert_in_range(shop->run, 1, BATCH_MAX);
+    if (shop->run > shop->largest)
+        shop->largest = shop->run;
+    shop->begun = false;
+    shop->run = 0;
+    shop->ends++;
     assert_int_equal(atomic_fetch_sub(&shop->at_it, 1), 1);
 }
 
@@ -61,7 +76,7 @@ static void settle(void *arg, struct batch_item *const *items, size_t count)
 
 static void open_shop(struct shop *shop)
 {
-    *shop = (struct shop){.batches = {.begin = begin, .run = run, .settle = settle, .arg = shop}};
+    *shop = (struct shop){.batches = {.begin = begin, .run = run, .end = end, .settle = settle, .arg = shop}};
     batches_init(&shop->batches);
 }
 
@@ -136,7 +151,34 @@ static void test_those_who_come_meanwhile_are_done_together(void **state)
         assert_null(wrong);
     }
     assert_int_equal(shop.largest, BATCH_MAX);
-    assert_int_equal(shop.runs, 2);
+    assert_int_equal(shop.ends, 2);
+    batches_release(&shop.batches);
+}
+
+/* Who comes while others are run is in their batch, too, where there is room. */
+static void test_those_who_come_while_it_runs_are_done_with_it(void **state)
+{
+    (void)state;
+    enum { COME = BATCH_MAX };
+    struct shop shop;
+    pthread_t threads[COME];
+    open_shop(&shop);
+    atomic_store(&shop.hold_run, true);
+    assert_int_equal(pthread_create(&threads[0], NULL, wish_once, &shop), 0);
+    while (!atomic_load(&shop.held_run))
+        sched_yield();
+    for (size_t i = 1; i < COME; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, wish_once, &shop), 0);
+    while (queued(&shop.batches) < COME - 1)
+        sched_yield();
+    atomic_store(&shop.hold_run, false);
+    for (size_t i = 0; i < COME; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    assert_int_equal(shop.largest, COME);
+    assert_int_equal(shop.ends, 1);
     batches_release(&shop.batches);
 }
 
@@ -145,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_is_run_and_settled_once),
         cmocka_unit_test(test_those_who_come_meanwhile_are_done_together),
+        cmocka_unit_test(test_those_who_come_while_it_runs_are_done_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
