@@ -32,7 +32,7 @@ struct alive {
     int fd;
     pthread_mutex_t mutex; /* of what follows */
     struct peer peers[PEERS_KEPT];
-    size_t oldest; /* whose place the next one gets */
+    size_t oldest; /* whose place the next one gets where none is free, in turns */
 };
 
 #ifdef F_OFD_SETLK
@@ -180,6 +180,18 @@ static bool name_is_alive(const struct alive *alive, const char *name)
     return locked;
 }
 
+/* The caller holds the mutex. */
+static struct peer *place_for_peer(struct alive *alive)
+{
+    for (size_t i = 0; i < PEERS_KEPT; i++)
+        if (alive->peers[i].fd < 0)
+            return &alive->peers[i];
+    struct peer *peer = &alive->peers[alive->oldest];
+    alive->oldest = (alive->oldest + 1) % PEERS_KEPT;
+    forget_peer(peer);
+    return peer;
+}
+
 /* The caller holds the mutex. NULL: see errno. */
 static struct peer *find_peer(struct alive *alive, const struct process_id *id)
 {
@@ -191,9 +203,7 @@ static struct peer *find_peer(struct alive *alive, const struct process_id *id)
     int fd = open_file(alive, hex);
     if (fd < 0)
         return NULL;
-    struct peer *peer = &alive->peers[alive->oldest];
-    alive->oldest = (alive->oldest + 1) % PEERS_KEPT;
-    forget_peer(peer);
+    struct peer *peer = place_for_peer(alive);
     *peer = (struct peer){.id = *id, .fd = fd};
     return peer;
 }

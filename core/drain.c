@@ -47,7 +47,7 @@ struct run {
     const struct policy *policy; /* NULL: the repository is not configured any more */
     uint64_t seq;                /* of the event */
     struct event event;
-    struct event *coming; /* the event of a STEP_DECIDE that is known; NULL: it is in its place already */
+    struct event *coming; /* of a STEP_DECIDE that is known; NULL: `event` is it already */
     uint64_t coming_seq;
     struct intent intent;
     struct intent next; /* STEP_ACT: the intent to come */
@@ -108,12 +108,17 @@ static enum err_code lock_record(struct store_txn *txn, struct run *run, struct 
     return code;
 }
 
-/* What the transaction before, or this one when it was run before, found. */
-static void forget_coming(struct run *run)
+static void drop_coming(struct run *run)
 {
-    run->step_is_known = false;
     free(run->coming);
     run->coming = NULL;
+}
+
+/* What the transaction before, or this one when it was run before, found. */
+static void forget_step(struct run *run)
+{
+    run->step_is_known = false;
+    drop_coming(run);
 }
 
 /*
@@ -123,7 +128,7 @@ static void forget_coming(struct run *run)
 static enum err_code lock_unless_done(struct store_txn *txn, struct run *run, struct err *err)
 {
     bool released = run->step == STEP_RELEASED;
-    forget_coming(run);
+    forget_step(run);
     enum err_code code = lock_record(txn, run, err);
     if (code == ERR_OK)
         run->step = STEP_AGAIN;
@@ -284,7 +289,7 @@ static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err
 {
     struct run *run = arg;
     run->must_wait = run->overtakes = false;
-    forget_coming(run);
+    forget_step(run);
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
@@ -318,6 +323,8 @@ static enum err_code go_on(struct store_txn *txn, struct run *run, struct err *e
         code = ERR_OK;
     }
     run->step_is_known = code == ERR_OK && (run->step == STEP_ACT || run->step == STEP_DECIDE);
+    if (run->step != STEP_DECIDE)
+        drop_coming(run); /* it could not be decoded */
     if (!run->must_wait)
         store_need_not_wait(txn);
     return code;
@@ -822,7 +829,7 @@ static void put_in_place(struct run *run)
         return;
     run->event = *run->coming;
     run->seq = run->coming_seq;
-    forget_coming(run);
+    drop_coming(run);
 }
 
 static enum err_code take_step(struct run *run, struct err *err)
@@ -891,7 +898,7 @@ void drain_start(struct worker *worker, const struct pr_key *pr, const struct cl
         log_error("stopped working on a pull request", LOG_STR("pr", pr_name(&run, name)),
                   LOG_STR("error", err.text));
     log_about(NULL);
-    forget_coming(&run);
+    drop_coming(&run);
     record_release(&run.record);
     /* Off the list last: a claim that an error left in the record is free from here on. */
     claims_forget(worker->gate->claims, claim);

@@ -1,6 +1,6 @@
 /*
  * One pass checks what cJSON would let through or blame on something else (bytes
- * that are no UTF-8, NULs raw or escaped, which would cut C strings short), one
+ * that are no UTF-8, NULs raw or escaped, which would cut C strings short), one leaves out what nobody reads, one
  * parses, and then members are looked up by path. All of it is linear in the body.
  */
 #include "event_internal.h"

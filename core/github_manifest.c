@@ -89,6 +89,7 @@ static enum err_code judge(const struct config *config, struct http_reply *reply
     if (reply->status != 201 && reply->status != 200)
         return err_set(err, reply->status >= 500 ? ERR_UNKNOWN : ERR_REJECT, reply->status,
                        "GitHub answered the code with %d", reply->status);
+    /* As it came: html_url is read, and links.h knows nothing of that. */
     cJSON *tree = tree_parse((const char *)reply->body.data, reply->body.len, NULL);
     enum err_code code = cJSON_IsObject(tree)
                              ? take_app(config, tree, out, err)

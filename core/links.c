@@ -65,6 +65,20 @@ static const char *find_comma(const char *from, const char *ends)
     return NULL;
 }
 
+/* A value stands before the comma, so that it was one of a list or an object. */
+static bool ends_with_value(const char *out, const char *to)
+{
+    while (to > out && (to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\n' || to[-1] == '\r'))
+        to--;
+    return to > out && to[-1] != ',' && to[-1] != '{' && to[-1] != '[';
+}
+
+static bool goes_on(const char *at, const char *end)
+{
+    at = skip_blanks(at, end);
+    return at < end && (*at == ',' || *at == '}');
+}
+
 size_t links_leave_out(const char *text, size_t len, char *out)
 {
     const char *at = text, *end = text + len;
@@ -80,6 +94,11 @@ size_t links_leave_out(const char *text, size_t len, char *out)
             next = past;
         memcpy(to, at, (size_t)(keep_to - at));
         to += keep_to - at;
+        if (next > keep_to &&
+            !(ends_with_value(out, to) && goes_on(next, end))) { /* no JSON, and to stay none */
+            memcpy(to, keep_to, (size_t)(next - keep_to));
+            to += next - keep_to;
+        }
         at = next;
     }
     return (size_t)(to - out);

@@ -12,8 +12,8 @@ enum {
     ALIGNMENT = alignof(double), /* of what cJSON has: doubles, pointers, characters */
     BLOCK_MIN = 1024,
     BLOCK_MAX = 64 * 1024,
-    /* A value is 64 bytes, and a webhook has one for each 35 bytes of text. */
-    TREE_PER_TEXT = 3
+    /* A value is 64 bytes, and there is one for each 24 bytes of what links.h leaves of a webhook. */
+    TREE_PER_TEXT = 4
 };
 
 /* The root comes first in the last of the list, which is how tree_free() finds it. */

@@ -2,15 +2,15 @@
  * batch: threads that come at the same time have what they want done by one of them.
  *
  * Each would have to sleep until it may begin, and most again until it is done. So who comes while another one is at it only
- * says what is wanted, and sleeps once. The thread that has done a batch hands the lead to the first of those who came
- * meanwhile; nobody leads for longer than its own batch.
+ * says what is wanted, and sleeps once. The thread that has done a batch hands the lead to the first of those whom it has not
+ * done; nobody leads for longer than its own batch.
  *
  *     struct wish { struct batch_item item; ... };       // lies on the stack of its thread
  *     batch_do(&batches, &wish.item);                    // returns once it was settled
  *
  * A batch is done in four steps, each a function of the owner's, called by the thread that leads:
  *
- *   begin   what all need before; who comes until it returns is part of the batch
+ *   begin   what all need before; who comes until it returns is part of the batch, while there is room
  *   run     the items, in the order they came, and then those who came meanwhile, while there is room for them. No other
  *           batch is begun or run from begin to end
  *   end     what begin has begun

@@ -7,15 +7,15 @@
  *
  * A member is left out if its name ends in "_url", its value is a string, neither has a backslash, and it is not the
  * first one of its object. The addresses of a check and a status ("details_url", "target_url") stay: they are read.
- * JSON is JSON afterwards, with all its other members. What is no JSON may be JSON afterwards only if the fault was in
- * what was left out, or around it, in a list. Thread-safe.
+ * JSON is JSON afterwards, with all its other members. What is none is none afterwards, but for such a member in a
+ * list, which has no members: it is left out there, too. Thread-safe.
  */
 #ifndef PRGATE_LINKS_H
 #define PRGATE_LINKS_H
 
 #include <stddef.h>
 
-/* `text` has no NUL and no end of its own; `out` has room for `len` bytes. Returns how many were written. Linear. */
+/* `text` need not end in a NUL; `out` has room for `len` bytes. Returns how many were written. Linear. */
 size_t links_leave_out(const char *text, size_t len, char *out);
 
 #endif

@@ -49,7 +49,14 @@ static const struct {
     {"cut off in the value", "{\"id\":1,\"a_url\":\"x", "{\"id\":1,\"a_url\":\"x"},
     {"no quote before", "_url\":\"x\"", "_url\":\"x\""},
     {"no comma before", "\"a_url\":\"x\"", "\"a_url\":\"x\""},
-    {"a comma at the very start", ",\"a_url\":\"x\"", ""},
+    {"a comma at the very start", ",\"a_url\":\"x\"", ",\"a_url\":\"x\""},
+    {"a comma at the very start, and more", ",\"a_url\":\"x\"}", ",\"a_url\":\"x\"}"},
+    {"a comma after a brace", "{,\"a_url\":\"x\"}", "{,\"a_url\":\"x\"}"},
+    {"a comma after a bracket", "[ ,\"a_url\":\"x\"}", "[ ,\"a_url\":\"x\"}"},
+    {"two commas", "{\"n\":1,\n,\"a_url\":\"x\"}", "{\"n\":1,\n,\"a_url\":\"x\"}"},
+    {"behind the end", "{\"n\":1},\"a_url\":\"x\"", "{\"n\":1},\"a_url\":\"x\""},
+    {"two values", "{\"n\":1,\"a_url\":\"x\"2}", "{\"n\":1,\"a_url\":\"x\"2}"},
+    {"a quote too many", "{\"t\":\"x,\"a_url\":\"y\"\",\"n\":1}", "{\"t\":\"x,\"a_url\":\"y\"\",\"n\":1}"},
     {"blanks and no comma", "  \"a_url\":\"x\"", "  \"a_url\":\"x\""},
 };
 
