@@ -1759,6 +1759,87 @@ static void test_briefed_work_ends_where_the_claim_was_lost(void **state)
     fixture_close(&f);
 }
 
+/* ---- what happens while the first of two is decided ---- */
+
+static struct fixture *amid;
+static void (*happens)(struct fixture *f);
+
+/* Once, while the pull request is read. */
+static enum err_code good_and_something_happens(const struct http_request *request, struct http_reply *reply,
+                                                struct err *err)
+{
+    if (amid != NULL && is(request, "GET", "/pulls/7")) {
+        happens(amid);
+        amid = NULL;
+    }
+    return good(request, reply, err);
+}
+
+/* Two deliveries that change nothing wait; how many are decided? The other is left, or noted. */
+static void expect_first_alone_to_be_read(struct fixture *f, void (*happening)(struct fixture *f))
+{
+    open_with(f, "", &(struct github_fake){.answer = good_and_something_happens});
+    deliver(f, EVENT_OPENED, "d1");
+    f->fake.count = 0;
+    struct event second = make_event(EVENT_OPENED, "d2"), third = make_event(EVENT_OPENED, "d3");
+    struct receipt receipt = put_event(f, &second, true);
+    put_event(f, &third, true);
+    amid = f;
+    happens = happening;
+    drain_run(&f->worker, &second.key, &receipt.claim);
+    assert_null(amid);
+    assert_int_equal(count_calls(f, "GET /repos/octo/repo/pulls/7"), 1);
+    struct record record = get_record(f);
+    assert_false(record.claim.held);
+    record_release(&record);
+}
+
+static void stop_the_process(struct fixture *f)
+{
+    atomic_store(&f->gate.stopping, true);
+}
+
+static void test_process_that_stops_leaves_the_delivery_that_comes_next(void **state)
+{
+    (void)state;
+    struct fixture f;
+    expect_first_alone_to_be_read(&f, stop_the_process);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    fixture_close(&f);
+}
+
+static void block_the_pool(struct fixture *f)
+{
+    metrics_set(f->gate.metrics, METRIC_RATE_BLOCKED_MS, clock_now_ms() + 60000);
+}
+
+static void test_delivery_that_comes_next_waits_while_the_pool_is_blocked(void **state)
+{
+    (void)state;
+    struct fixture f;
+    expect_first_alone_to_be_read(&f, block_the_pool);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 1);
+    fixture_close(&f);
+}
+
+static void take_the_section_away(struct fixture *f)
+{
+    struct record record = get_record(f);
+    strcpy(record.repo, "octo/gone");
+    put_record(f, &record);
+    record_release(&record);
+}
+
+static void test_delivery_that_comes_next_goes_by_the_new_name_of_the_repository(void **state)
+{
+    (void)state;
+    struct fixture f;
+    expect_first_alone_to_be_read(&f, take_the_section_away);
+    expect_idle(&f);
+    expect_text(&f, TABLE_LEDGER, "not configured any more");
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1821,6 +1902,9 @@ int main(void)
         cmocka_unit_test(test_briefed_work_is_the_same),
         cmocka_unit_test(test_briefed_work_waits_while_the_process_stops),
         cmocka_unit_test(test_briefed_work_ends_where_the_claim_was_lost),
+        cmocka_unit_test(test_process_that_stops_leaves_the_delivery_that_comes_next),
+        cmocka_unit_test(test_delivery_that_comes_next_waits_while_the_pool_is_blocked),
+        cmocka_unit_test(test_delivery_that_comes_next_goes_by_the_new_name_of_the_repository),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
