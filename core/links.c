@@ -11,9 +11,14 @@ static const char name_end[] = "_url\"";
 
 enum { NAME_END_SIZE = sizeof name_end - 1 };
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static const char *skip_blanks(const char *at, const char *end)
 {
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+    while (at < end && is_blank(*at))
         at++;
     return at;
 }
@@ -59,7 +64,7 @@ static const char *find_comma(const char *from, const char *ends)
         at--;
         if (*at == ',')
             return at;
-        if (*at != ' ' && *at != '\t' && *at != '\n' && *at != '\r')
+        if (!is_blank(*at))
             return NULL;
     }
     return NULL;
@@ -68,7 +73,7 @@ static const char *find_comma(const char *from, const char *ends)
 /* A value stands before the comma, so that it was one of a list or an object. */
 static bool ends_with_value(const char *out, const char *to)
 {
-    while (to > out && (to[-1] == ' ' || to[-1] == '\t' || to[-1] == '\n' || to[-1] == '\r'))
+    while (to > out && is_blank(to[-1]))
         to--;
     return to > out && to[-1] != ',' && to[-1] != '{' && to[-1] != '[';
 }
@@ -90,7 +95,7 @@ size_t links_leave_out(const char *text, size_t len, char *out)
         const char *past = comma == NULL ? NULL : skip_link(comma, end);
         if (past != NULL)
             keep_to = comma;
-        for (; past != NULL; past = skip_link(past, end)) /* most stand in a row */
+        for (; past != NULL; past = skip_link(skip_blanks(past, end), end)) /* most stand in a row */
             next = past;
         memcpy(to, at, (size_t)(keep_to - at));
         to += keep_to - at;

@@ -94,6 +94,15 @@ static void *wish_often(void *arg)
     return (void *)wrong;
 }
 
+static void join_all(const pthread_t *threads, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+}
+
 static void test_each_is_run_and_settled_once(void **state)
 {
     (void)state;
@@ -102,11 +111,7 @@ static void test_each_is_run_and_settled_once(void **state)
     open_shop(&shop);
     for (size_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, wish_often, &shop), 0);
-    for (size_t i = 0; i < THREADS; i++) {
-        void *wrong;
-        pthread_join(threads[i], &wrong);
-        assert_null(wrong);
-    }
+    join_all(threads, THREADS);
     assert_int_equal(shop.next, THREADS * EACH);
     assert_false(shop.batches.led);
     assert_null(shop.batches.first);
@@ -145,11 +150,7 @@ static void test_those_who_come_meanwhile_are_done_together(void **state)
     while (!atomic_load(&shop.held) || queued(&shop.batches) < COME)
         sched_yield();
     atomic_store(&shop.hold, false);
-    for (size_t i = 0; i < COME; i++) {
-        void *wrong;
-        pthread_join(threads[i], &wrong);
-        assert_null(wrong);
-    }
+    join_all(threads, COME);
     assert_int_equal(shop.largest, BATCH_MAX);
     assert_int_equal(shop.ends, 2);
     batches_release(&shop.batches);
@@ -172,11 +173,7 @@ static void test_those_who_come_while_it_runs_are_done_with_it(void **state)
     while (queued(&shop.batches) < COME - 1)
         sched_yield();
     atomic_store(&shop.hold_run, false);
-    for (size_t i = 0; i < COME; i++) {
-        void *wrong;
-        pthread_join(threads[i], &wrong);
-        assert_null(wrong);
-    }
+    join_all(threads, COME);
     assert_int_equal(shop.largest, BATCH_MAX);
     assert_int_equal(shop.ends, 2);
     batches_release(&shop.batches);
