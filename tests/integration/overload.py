@@ -161,11 +161,15 @@ def use_of(pid):
 
 
 def files_of(pid):
-    """But for the store's log, which a process opens at its first commit. prgate shows them to nobody but root."""
+    """
+    But for the store's log, which a process opens at its first commit, and the files of a few other members, once it has asked
+    whether they live. prgate shows them to nobody but root.
+    """
     with contextlib.suppress(PermissionError):
         for one in pathlib.Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if "/db/log." not in os.readlink(one):
+                name = os.readlink(one)
+                if "/db/log." not in name and "/alive/" not in name:
                     yield one
 
 
