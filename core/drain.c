@@ -235,13 +235,9 @@ static enum err_code next_event(struct store_txn *txn, struct run *run, uint64_t
     return code;
 }
 
-/* The event at hand is still needed once this transaction is over. */
+/* Beside the event at hand, which is still needed once this transaction is over. */
 static enum err_code coming_event(struct store_txn *txn, struct run *run, struct err *err)
 {
-    bool queued = false;
-    enum err_code code = table_is_queued(txn, TABLE_INBOX, &run->pr, &queued, err);
-    if (code != ERR_OK || !queued)
-        return code == ERR_OK ? ERR_NOT_FOUND : code;
     run->coming = mem_alloc(sizeof *run->coming);
     return next_event(txn, run, &run->coming_seq, run->coming, err);
 }
@@ -324,7 +320,7 @@ static enum err_code go_on(struct store_txn *txn, struct run *run, struct err *e
     }
     run->step_is_known = code == ERR_OK && (run->step == STEP_ACT || run->step == STEP_DECIDE);
     if (run->step != STEP_DECIDE)
-        drop_coming(run); /* it could not be decoded */
+        drop_coming(run); /* there is none, or it could not be decoded */
     if (!run->must_wait)
         store_need_not_wait(txn);
     return code;
