@@ -65,9 +65,7 @@ static struct shape shape_of(const char *body, size_t len)
 
 static bool only_blanks(const char *at, const char *end)
 {
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
-        at++;
-    return at == end;
+    return text_skip_json_blanks(at, end) == end;
 }
 
 static enum err_code refuse_nesting(struct err *err)

@@ -7,21 +7,11 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "prgate/text.h"
+
 static const char name_end[] = "_url\"";
 
 enum { NAME_END_SIZE = sizeof name_end - 1 };
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-static const char *skip_blanks(const char *at, const char *end)
-{
-    while (at < end && is_blank(*at))
-        at++;
-    return at;
-}
 
 /* Where a string that begins here ends; NULL: none does, or it has a backslash. */
 static const char *skip_string(const char *at, const char *end)
@@ -47,13 +37,13 @@ static const char *skip_link(const char *comma, const char *end)
 {
     if (comma == end || *comma != ',')
         return NULL;
-    const char *name = skip_blanks(comma + 1, end);
+    const char *name = text_skip_json_blanks(comma + 1, end);
     const char *at = skip_string(name, end);
     if (at == NULL || at - name <= NAME_END_SIZE ||
         memcmp(at - NAME_END_SIZE, name_end, NAME_END_SIZE) != 0 || is_read(name, (size_t)(at - name)))
         return NULL;
-    at = skip_blanks(at, end);
-    return at < end && *at == ':' ? skip_string(skip_blanks(at + 1, end), end) : NULL;
+    at = text_skip_json_blanks(at, end);
+    return at < end && *at == ':' ? skip_string(text_skip_json_blanks(at + 1, end), end) : NULL;
 }
 
 /* The comma before the name that ends here, as far back as `from`; NULL: there is none. */
@@ -64,7 +54,7 @@ static const char *find_comma(const char *from, const char *ends)
         at--;
         if (*at == ',')
             return at;
-        if (!is_blank(*at))
+        if (!text_is_json_blank(*at))
             return NULL;
     }
     return NULL;
@@ -73,14 +63,14 @@ static const char *find_comma(const char *from, const char *ends)
 /* A value stands before the comma, so that it was one of a list or an object. */
 static bool ends_with_value(const char *out, const char *to)
 {
-    while (to > out && is_blank(to[-1]))
+    while (to > out && text_is_json_blank(to[-1]))
         to--;
     return to > out && to[-1] != ',' && to[-1] != '{' && to[-1] != '[';
 }
 
 static bool goes_on(const char *at, const char *end)
 {
-    at = skip_blanks(at, end);
+    at = text_skip_json_blanks(at, end);
     return at < end && (*at == ',' || *at == '}');
 }
 
@@ -95,7 +85,8 @@ size_t links_leave_out(const char *text, size_t len, char *out)
         const char *past = comma == NULL ? NULL : skip_link(comma, end);
         if (past != NULL)
             keep_to = comma;
-        for (; past != NULL; past = skip_link(skip_blanks(past, end), end)) /* most stand in a row */
+        for (; past != NULL;
+             past = skip_link(text_skip_json_blanks(past, end), end)) /* most stand in a row */
             next = past;
         memcpy(to, at, (size_t)(keep_to - at));
         to += keep_to - at;

@@ -27,6 +27,19 @@ size_t text_cut(const char *text, size_t max);
 bool text_utf8_valid(const void *bytes, size_t len); /* RFC 3629: no surrogates, nothing overlong */
 size_t text_utf8_count(const char *text);            /* code points; an invalid byte counts as one */
 
+/* The blanks of JSON, RFC 8259; and the first other character from `at` on, or `end`. Inline: a webhook has thousands. */
+static inline bool text_is_json_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static inline const char *text_skip_json_blanks(const char *at, const char *end)
+{
+    while (at < end && text_is_json_blank(*at))
+        at++;
+    return at;
+}
+
 bool text_is_repo_name(const char *text);           /* "owner/name" */
 bool text_is_owner_name(const char *text);          /* its first part: a user or an organization */
 bool text_is_login(const char *text);               /* "octocat", "dependabot[bot]" */
