@@ -1546,13 +1546,18 @@ static void test_delivery_of_a_repository_without_a_section_is_noted(void **stat
     fixture_close(&f);
 }
 
-/* As if the section had been taken out of the configuration between two runs. */
-static void rename_repository(struct fixture *f, const char *repo)
+/* As if the section had been taken out of the configuration. */
+static void take_the_section_away(struct fixture *f)
 {
     struct record record = get_record(f);
-    strcpy(record.repo, repo);
+    strcpy(record.repo, "octo/gone");
     put_record(f, &record);
     record_release(&record);
+}
+
+static void take_the_section_away_between_runs(struct fixture *f)
+{
+    take_the_section_away(f);
     metrics_set(f->gate.metrics, METRIC_RATE_BLOCKED_MS, 0);
     f->fake.answer = good;
     f->fake.count = 0;
@@ -1564,7 +1569,7 @@ static void test_intents_of_a_repository_without_a_section_become_dead_letters(v
     struct fixture f;
     open_with(&f, "", &(struct github_fake){.answer = dispatch_busy});
     deliver(&f, EVENT_OPENED, "d1");
-    rename_repository(&f, "octo/gone");
+    take_the_section_away_between_runs(&f);
     run_again(&f);
     expect_idle(&f);
     assert_int_equal(f.fake.count, 0);
@@ -1581,7 +1586,7 @@ static void test_lost_trigger_of_a_repository_without_a_section_stays_unknown(vo
     struct fixture f;
     open_with(&f, "", &(struct github_fake){.answer = dispatch_lost});
     deliver(&f, EVENT_OPENED, "d1");
-    rename_repository(&f, "octo/gone");
+    take_the_section_away_between_runs(&f);
     run_again(&f);
     expect_idle(&f);
     assert_int_equal(ci_of_head(&f), CI_UNKNOWN);
@@ -1820,14 +1825,6 @@ static void test_delivery_that_comes_next_waits_while_the_pool_is_blocked(void *
     expect_first_alone_to_be_read(&f, block_the_pool);
     assert_int_equal(count_table(&f, TABLE_INBOX), 1);
     fixture_close(&f);
-}
-
-static void take_the_section_away(struct fixture *f)
-{
-    struct record record = get_record(f);
-    strcpy(record.repo, "octo/gone");
-    put_record(f, &record);
-    record_release(&record);
 }
 
 static void test_delivery_that_comes_next_goes_by_the_new_name_of_the_repository(void **state)

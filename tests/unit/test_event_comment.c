@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "fixture.h"
+#include "payload.h"
 #include "prgate/event.h"
 #include "prgate/text.h"
 
@@ -246,19 +247,6 @@ static void test_comments_are_not_read_without_a_prefix(void **state)
     fixture_close(&f);
 }
 
-static void read_payload(struct buf *out)
-{
-    FILE *file = fopen(TEST_SOURCE_DIR "/payloads/issue_comment_created.json", "rb");
-    size_t got;
-    assert_non_null(file);
-    buf_init(out);
-    do {
-        got = fread(buf_reserve(out, 65536), 1, 65536, file);
-        out->len += got;
-    } while (got > 0);
-    fclose(file);
-}
-
 /* As large and as wordy as GitHub's own, with a quotation and a fence before the command. */
 static void test_a_whole_payload(void **state)
 {
@@ -268,7 +256,7 @@ static void test_a_whole_payload(void **state)
     struct event event;
     struct err err = {0};
     fixture_configure(&f, "", "} repo \"turning-widgets/rotor\" {");
-    read_payload(&body);
+    read_payload("issue_comment_created", &body);
     if (event_parse(&event, "issue_comment", body.data, body.len, f.config, &err) != ERR_OK)
         fail_msg("%s", err.text);
     check_str("payload", "command", command_name(event.command), "approve");

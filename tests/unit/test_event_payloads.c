@@ -4,9 +4,9 @@
  */
 #include "check.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "payload.h"
 #include "prgate/buf.h"
 #include "prgate/event.h"
 #include "prgate/text.h"
@@ -20,22 +20,6 @@ static char gate_label[] = "cicd";
 
 static struct policy policy = {.pattern = pattern, .label = gate_label};
 static const struct config config = {.policies = &policy, .policy_count = 1};
-
-static void read_payload(const char *name, struct buf *out)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/payloads/%s.json", TEST_SOURCE_DIR, name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        fail_msg("%s: cannot be opened", path);
-    buf_init(out);
-    size_t got;
-    do {
-        got = fread(buf_reserve(out, 65536), 1, 65536, file);
-        out->len += got;
-    } while (got > 0);
-    fclose(file);
-}
 
 /* The body moves to memory of exactly its size, so that a sanitizer sees a read behind it. */
 static enum err_code parse_exactly(const struct buf *body, size_t len, struct event *event, struct err *err)

@@ -4,11 +4,10 @@
 #include "check.h"
 
 #include <cjson/cJSON.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "prgate/buf.h"
+#include "payload.h"
 #include "prgate/links.h"
 
 static const struct {
@@ -103,18 +102,6 @@ static void take_links(cJSON *value)
     }
 }
 
-static void read_payload(const char *name, struct buf *out)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/payloads/%s.json", TEST_SOURCE_DIR, name);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
-    size_t room = 1 << 20;
-    out->len = fread(buf_reserve(out, room), 1, room, file);
-    assert_true(out->len > 0 && out->len < room);
-    fclose(file);
-}
-
 /* Whatever is left of a payload is what a parser makes of the whole, without these members. */
 static void test_payloads_keep_all_the_rest(void **state)
 {
@@ -123,7 +110,6 @@ static void test_payloads_keep_all_the_rest(void **state)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct buf text;
         size_t left;
-        buf_init(&text);
         read_payload(names[i], &text);
         char *out = leave_out(buf_text(&text), text.len, &left);
         cJSON *whole = cJSON_ParseWithLength(buf_text(&text), text.len),
