@@ -377,7 +377,7 @@ static CURLcode run(const struct http_curl *self, const char *url)
 {
     if (self->hub == NULL || fiber_self() == NULL)
         return curl_easy_perform(self->curl);
-    return http_hub_perform(self->hub, self->curl, url);
+    return http_hub_perform(self->hub, self->curl, url, self->stop);
 }
 
 static enum err_code http_perform(struct http *http, const struct http_request *request,

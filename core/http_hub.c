@@ -1,8 +1,12 @@
 #include "prgate/http_hub.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "http_internal.h"
 #include "prgate/buf.h"
@@ -14,15 +18,18 @@ enum {
     LOOK_AGAIN_MS = 500,  /* while an exchange is under way: whether it is to be broken off */
     HOST_SIZE = 256,      /* longest name, with a NUL */
     NAME_KEPT_MS = 50000, /* less than libcurl keeps an address for */
-    HOSTS_MAX = 64        /* whose names are remembered */
+    HOSTS_MAX = 64,       /* whose names are remembered */
+    EVENTS_MAX = 64       /* taken from the kernel at once */
 };
 
 /* One exchange. It lies on the stack of its fiber. */
 struct transfer {
     CURL *easy;
+    const atomic_bool *stop; /* NULL: nothing breaks it off */
     struct fiber *fiber;
     struct host *host;
-    struct transfer *next; /* that waits for the same name */
+    struct transfer *next;            /* that waits for the same name */
+    struct transfer *after, **before; /* in the list of those that libcurl has */
     bool may_begin;
     bool done;
     CURLcode result;
@@ -37,7 +44,10 @@ struct host {
 
 struct http_hub {
     CURLM *multi;
-    size_t running; /* exchanges that libcurl has */
+    int events;               /* epoll: the sockets of which libcurl wants to hear, and `rouser` */
+    int rouser;               /* eventfd */
+    struct transfer *running; /* those that libcurl has */
+    int64_t looked_ms;        /* when it was last seen to whether they are to be broken off */
     struct host hosts[HOSTS_MAX];
     size_t host_count;
 };
@@ -173,13 +183,12 @@ static void let_others_go_on(struct transfer *transfer, CURLcode result)
         name_is_passed(host, false);
 }
 
-static void finish(struct http_hub *hub, CURL *easy, CURLcode result)
+static void finish(struct http_hub *hub, struct transfer *transfer, CURLcode result)
 {
-    char *mine = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &mine);
-    curl_multi_remove_handle(hub->multi, easy);
-    hub->running--;
-    struct transfer *transfer = (struct transfer *)(void *)mine;
+    curl_multi_remove_handle(hub->multi, transfer->easy);
+    *transfer->before = transfer->after;
+    if (transfer->after != NULL)
+        transfer->after->before = transfer->before;
     let_others_go_on(transfer, result);
     transfer->result = result;
     transfer->done = true;
@@ -191,13 +200,17 @@ static CURLcode begin(struct http_hub *hub, struct transfer *transfer)
     if (curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer) != CURLE_OK ||
         curl_multi_add_handle(hub->multi, transfer->easy) != CURLM_OK)
         return CURLE_FAILED_INIT;
-    hub->running++;
+    transfer->before = &hub->running;
+    transfer->after = hub->running;
+    if (transfer->after != NULL)
+        transfer->after->before = &transfer->after;
+    hub->running = transfer;
     return CURLE_OK;
 }
 
-CURLcode http_hub_perform(struct http_hub *hub, CURL *easy, const char *url)
+CURLcode http_hub_perform(struct http_hub *hub, CURL *easy, const char *url, const atomic_bool *stop)
 {
-    struct transfer transfer = {.easy = easy, .fiber = fiber_self(), .host = host_of(hub, url)};
+    struct transfer transfer = {.easy = easy, .stop = stop, .fiber = fiber_self(), .host = host_of(hub, url)};
     if (transfer.host != NULL)
         wait_for_name(&transfer);
     if (transfer.done)
@@ -215,41 +228,132 @@ CURLcode http_hub_perform(struct http_hub *hub, CURL *easy, const char *url)
 
 /* ---- the thread's side ---- */
 
-void http_hub_run(struct http_hub *hub, int wait_ms)
+/* libcurl tells what it wants to hear of a socket. -1 ends all exchanges, and later ones can be begun again. */
+static int on_interest(CURL *easy, curl_socket_t socket, int what, void *arg, void *unused)
+{
+    (void)easy;
+    (void)unused;
+    const struct http_hub *hub = arg;
+    struct epoll_event event = {.data.fd = socket};
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(hub->events, EPOLL_CTL_DEL, socket, NULL);
+        return 0;
+    }
+    event.events =
+        ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U);
+    if (epoll_ctl(hub->events, EPOLL_CTL_ADD, socket, &event) == 0 ||
+        (errno == EEXIST && epoll_ctl(hub->events, EPOLL_CTL_MOD, socket, &event) == 0))
+        return 0;
+    return -1;
+}
+
+static int wait_at_most(struct http_hub *hub, int wait_ms)
+{
+    long timer_ms = -1;
+    if (hub->running == NULL)
+        return wait_ms;
+    if (wait_ms < 0 || wait_ms > LOOK_AGAIN_MS)
+        wait_ms = LOOK_AGAIN_MS;
+    curl_multi_timeout(hub->multi, &timer_ms);
+    return timer_ms >= 0 && timer_ms < wait_ms ? (int)timer_ms : wait_ms;
+}
+
+static void be_roused(const struct http_hub *hub)
+{
+    eventfd_t times;
+    eventfd_read(hub->rouser, &times);
+}
+
+static void tell_libcurl(struct http_hub *hub, const struct epoll_event *event)
+{
+    int left, mask = 0;
+    if ((event->events & EPOLLIN) != 0)
+        mask |= CURL_CSELECT_IN;
+    if ((event->events & EPOLLOUT) != 0)
+        mask |= CURL_CSELECT_OUT;
+    if ((event->events & (EPOLLERR | EPOLLHUP)) != 0)
+        mask |= CURL_CSELECT_ERR;
+    curl_multi_socket_action(hub->multi, event->data.fd, mask, &left);
+}
+
+static void finish_those_that_are_over(struct http_hub *hub)
 {
     int left;
     const CURLMsg *message;
-    if (hub->running == 0 && wait_ms == 0)
+    while ((message = curl_multi_info_read(hub->multi, &left)) != NULL) {
+        char *mine = NULL;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        CURLcode result = message->data.result; /* gone with the handle */
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &mine);
+        finish(hub, (struct transfer *)(void *)mine, result);
+    }
+}
+
+/* libcurl asks its progress callback only about what moves. */
+static void break_off(struct http_hub *hub)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (now_ms - hub->looked_ms < LOOK_AGAIN_MS)
         return;
-    if (hub->running > 0 && (wait_ms < 0 || wait_ms > LOOK_AGAIN_MS))
-        wait_ms = LOOK_AGAIN_MS;
-    curl_multi_poll(hub->multi, NULL, 0, wait_ms < 0 ? LOOK_AGAIN_MS * 1000 : wait_ms, NULL);
-    curl_multi_perform(hub->multi, &left);
+    hub->looked_ms = now_ms;
+    for (struct transfer *transfer = hub->running, *next; transfer != NULL; transfer = next) {
+        next = transfer->after;
+        if (transfer->stop != NULL && atomic_load(transfer->stop))
+            finish(hub, transfer, CURLE_ABORTED_BY_CALLBACK);
+    }
+}
+
+void http_hub_run(struct http_hub *hub, int wait_ms)
+{
+    struct epoll_event events[EVENTS_MAX];
+    int left;
+    if (hub->running == NULL && wait_ms == 0)
+        return;
+    int count = epoll_wait(hub->events, events, EVENTS_MAX, wait_at_most(hub, wait_ms));
+    for (int i = 0; i < count; i++) {
+        if (events[i].data.fd == hub->rouser)
+            be_roused(hub);
+        else
+            tell_libcurl(hub, &events[i]);
+    }
+    curl_multi_socket_action(hub->multi, CURL_SOCKET_TIMEOUT, 0, &left);
     look_at_names(hub);
-    while ((message = curl_multi_info_read(hub->multi, &left)) != NULL)
-        if (message->msg == CURLMSG_DONE)
-            finish(hub, message->easy_handle, message->data.result);
+    finish_those_that_are_over(hub);
+    break_off(hub);
 }
 
 void http_hub_rouse(struct http_hub *hub)
 {
-    curl_multi_wakeup(hub->multi);
+    eventfd_write(hub->rouser, 1);
+}
+
+/* False: `hub` has what was opened so far. */
+static bool open_all(struct http_hub *hub, int exchanges_max, int kept_max)
+{
+    hub->events = epoll_create1(EPOLL_CLOEXEC);
+    hub->rouser = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    hub->multi = curl_multi_init();
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = hub->rouser};
+    return hub->events >= 0 && hub->rouser >= 0 && hub->multi != NULL &&
+           epoll_ctl(hub->events, EPOLL_CTL_ADD, hub->rouser, &event) == 0 &&
+           curl_multi_setopt(hub->multi, CURLMOPT_SOCKETFUNCTION, on_interest) == CURLM_OK &&
+           curl_multi_setopt(hub->multi, CURLMOPT_SOCKETDATA, hub) == CURLM_OK &&
+           curl_multi_setopt(hub->multi, CURLMOPT_MAXCONNECTS, (long)kept_max) == CURLM_OK &&
+           curl_multi_setopt(hub->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)exchanges_max) == CURLM_OK;
 }
 
 enum err_code http_hub_open(struct http_hub **out, int exchanges_max, int kept_max, struct err *err)
 {
-    CURLM *multi = curl_multi_init();
-    /* Without descriptors for it there are handles that nothing wakes: the first wake-up, which is for nothing, tells. */
-    if (multi == NULL || curl_multi_wakeup(multi) != CURLM_OK ||
-        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)kept_max) != CURLM_OK ||
-        curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)exchanges_max) != CURLM_OK) {
-        curl_multi_cleanup(multi);
-        return err_set(err, ERR_FATAL, 0, "libcurl gives no handle for several exchanges at once");
-    }
     struct http_hub *hub = mem_alloc(sizeof *hub);
-    *hub = (struct http_hub){.multi = multi};
-    *out = hub;
-    return ERR_OK;
+    *hub = (struct http_hub){.events = -1};
+    if (open_all(hub, exchanges_max, kept_max)) {
+        *out = hub;
+        return ERR_OK;
+    }
+    int number = errno;
+    http_hub_close(hub);
+    return err_set(err, ERR_FATAL, number, "several exchanges at once cannot be made: %s", strerror(number));
 }
 
 void http_hub_close(struct http_hub *hub)
@@ -257,5 +361,9 @@ void http_hub_close(struct http_hub *hub)
     if (hub == NULL)
         return;
     curl_multi_cleanup(hub->multi);
+    if (hub->events >= 0)
+        close(hub->events);
+    if (hub->rouser >= 0)
+        close(hub->rouser);
     free(hub);
 }
