@@ -91,8 +91,10 @@ $(BUILD)/%.o: %.c
 # .incbin, which the compiler does not tell of.
 $(BUILD)/fcgi/templates.o: $(wildcard fcgi/templates/*)
 
-# points.so kills prgate at named points, order.so writes down what was synced when; only tests load them.
-$(BUILD)/crash/%.so: tests/crash/%.c
+# points.so kills prgate at named points, order.so writes down what was synced when, trust.so has an authority of the
+# tests' trusted; only tests load them.
+PRELOADED = points order trust
+$(BUILD)/preload/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
@@ -126,7 +128,7 @@ check-all:
 
 # What more than one step of tests/run.sh needs, or one that has another beside it.
 .PHONY: test-programs
-test-programs: $(BUILD)/crash/points.so $(BUILD)/web/seed
+test-programs: $(BUILD)/preload/points.so $(BUILD)/web/seed
 
 check-unit: $(UNIT_PROGRAMS)
 	tests/run-unit.sh $(UNIT_PROGRAMS)
@@ -192,7 +194,7 @@ PYTEST =
 # Those have a step of their own.
 LEFT_OUT = $(if $(filter tests/integration,$(TESTS)),--ignore=tests/integration/test_crash.py --ignore=tests/integration/test_signals.py)
 
-check-integration: all $(BUILD)/crash/points.so $(BUILD)/crash/order.so
+check-integration: all $(PRELOADED:%=$(BUILD)/preload/%.so)
 	$(PYTHON) -m pytest -q -p no:cacheprovider -n 6 --dist loadgroup $(PYTEST) $(LEFT_OUT) $(TESTS)
 
 # How many calls to GitHub a pull request costs: the tables of docs/performance.md.
@@ -201,7 +203,7 @@ count-calls: all
 	$(PYTHON) -m pytest -q -s -p no:cacheprovider -n 0 tests/integration/test_calls.py
 
 # CRASH_N=2000 make check-crash is a long run, CRASH_SEED=N repeats the dice of one.
-check-crash: all $(BUILD)/crash/points.so
+check-crash: all $(BUILD)/preload/points.so
 	tests/crash.sh
 
 check-races: all

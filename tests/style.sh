@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 sources=$(git ls-files 'core/*.[ch]' 'fcgi/*.[ch]' 'cli/*.[ch]' 'include/prgate/*.h' 'tests/unit/*.[ch]' 'tests/fuzz/*.[ch]' \
-    'tests/timing/*.c' 'tests/crash/*.c' 'tests/bench/*.[ch]')
+    'tests/timing/*.c' 'tests/preload/*.c' 'tests/bench/*.[ch]')
 # shellcheck disable=SC2086  # a list of names without blanks
 clang-format --dry-run -Werror $sources
 echo "format: fine"

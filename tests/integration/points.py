@@ -1,4 +1,4 @@
-"""The named points of tests/crash/points.c: where a process of the pool is to die, and how often one did."""
+"""The named points of tests/preload/points.c: where a process of the pool is to die, and how often one did."""
 import mmap
 import pathlib
 import struct

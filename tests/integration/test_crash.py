@@ -1,7 +1,7 @@
 """Members of the pool die by SIGKILL while many pull requests live their lives.
 
 CRASH_N (150) lives, CRASH_SEED for the dice. Once anywhere, a random member every 20 to 200 ms; once at named
-points, see tests/crash/points.c. Whatever died: what was acknowledged is decided, CI starts at most once for a
+points, see tests/preload/points.c. Whatever died: what was acknowledged is decided, CI starts at most once for a
 commit, and the pull requests end as they do without a kill, see battle.py. A delivery that nobody acknowledged
 is sent again, as an operator would have GitHub do. Then each point around a trigger by itself.
 """

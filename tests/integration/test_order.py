@@ -14,11 +14,11 @@ PULLS, DELIVERIES, CLIENTS = 8, 120, 16
 
 
 class WatchedWorkspace(Workspace):
-    """The pool's calls go to `order`, see tests/crash/order.c. GitHub is no part of this."""
+    """The pool's calls go to `order`, see tests/preload/order.c. GitHub is no part of this."""
 
     def __init__(self):
         super().__init__("http://127.0.0.1:1", "none", extra="dry_run = true\n")
-        shutil.copy(BUILD / "crash" / "order.so", self.bin)
+        shutil.copy(BUILD / "preload" / "order.so", self.bin)
         self.order = self.dir / "order"
         self.order.touch()
         give_away(self.order)
@@ -35,7 +35,7 @@ class Written:
 
 
 class Order:
-    """What tests/crash/order.c wrote down, by line number."""
+    """What tests/preload/order.c wrote down, by line number."""
 
     def __init__(self, text):
         self.answers = {}

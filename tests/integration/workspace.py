@@ -110,9 +110,9 @@ class Workspace:
             shutil.copy(BUILD / program.name, program)
 
     def _load_points(self):
-        """Has the pool die at the points of tests/crash/points.c, as points.Points tells it to."""
+        """Has the pool die at the points of tests/preload/points.c, as points.Points tells it to."""
         library = self.bin / "points.so"
-        shutil.copy(BUILD / "crash" / library.name, library)
+        shutil.copy(BUILD / "preload" / library.name, library)
         points.make_file(self.dir / "points")
         return {"LD_PRELOAD": str(library), "CRASH_POINTS": str(self.dir / "points")}
 
