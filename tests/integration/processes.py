@@ -37,7 +37,10 @@ def wait_until(true, timeout, what):
 
 
 class Process:
-    """A server in a session of its own: stop() ends it and all its children."""
+    """A server in a process group of its own: stop() ends it and all its children.
+
+    Not in a session: Linux shares processors among sessions first, and a priority counts within one only.
+    """
 
     def __init__(self, command, log, env=None, cwd=None):
         self.log = pathlib.Path(log)
@@ -78,7 +81,7 @@ class Process:
 
 
 def _become_leader():
-    os.setsid()
+    os.setpgid(0, 0)
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
