@@ -9,9 +9,9 @@
 #include "prgate/text.h"
 
 enum {
-    PACE_VERSION = 1,
+    PACE_VERSION = 2,
     NAME_SIZE = 32,
-    ROW_HEX_SIZE = 2 * (PACE_CURSOR_SIZE + 80) + 1,
+    ROW_HEX_SIZE = 2 * (2 * PACE_CURSOR_SIZE + 80) + 1,
     RETRY_FIRST_MS = 15000,
     RETRY_DOUBLINGS = 8,
     BEGUN_MS = 60000,  /* for so long who follows waits for its end */
@@ -27,6 +27,8 @@ struct row {
     int64_t failed_ms;        /* when it last failed */
     uint32_t failures;        /* in a row */
     char cursor[PACE_CURSOR_SIZE];
+    char begun[PACE_CURSOR_SIZE]; /* the cursor at which the round began */
+    bool anew;                    /* the pool has started since a turn was last taken */
 };
 
 struct visit {
@@ -42,6 +44,8 @@ struct visit {
     bool settled;
     enum pace_result result;
     const char *cursor;
+    const char *begun;
+    bool refused; /* the note */
 };
 
 static bool is_set(const struct process_id *id)
@@ -76,6 +80,8 @@ static void encode_row(const struct row *row, struct buf *out)
     encode_i64(&rest, row->failed_ms);
     encode_u32(&rest, row->failures);
     encode_text(&rest, row->cursor);
+    encode_text(&rest, row->begun);
+    encode_bool(&rest, row->anew);
     text_hex(rest.data, rest.len, hex);
     encode_i64(out, row->done_ms);
     encode_text(out, hex);
@@ -89,7 +95,7 @@ static bool decode_rest(const char *hex, struct row *row)
     if (!text_unhex(hex, bytes, len))
         return false;
     struct decoder d = decode_start(bytes, len);
-    bool known = decode_u8(&d) == PACE_VERSION;
+    unsigned version = decode_u8(&d);
     decode_bytes(&d, row->holder.bytes, sizeof row->holder.bytes);
     decode_bytes(&d, row->member.bytes, sizeof row->member.bytes);
     row->taken_ms = decode_i64(&d);
@@ -97,7 +103,11 @@ static bool decode_rest(const char *hex, struct row *row)
     row->failed_ms = decode_i64(&d);
     row->failures = decode_u32(&d);
     decode_text(&d, row->cursor, sizeof row->cursor);
-    return known && decode_done(&d);
+    if (version > 1) {
+        decode_text(&d, row->begun, sizeof row->begun);
+        row->anew = decode_bool(&d);
+    }
+    return version >= 1 && version <= PACE_VERSION && decode_done(&d);
 }
 
 /* One that is missing, or damaged, is as if the chore had never been done: at worst it is done once more. */
@@ -133,6 +143,12 @@ static enum err_code write_row(struct store_txn *txn, const struct visit *visit,
 
 /* ---- what is done to it; each sets visit->changed where the row is to be written ---- */
 
+static void make_due(struct row *row)
+{
+    row->done_ms = 0;
+    row->failures = 0;
+}
+
 static void join(struct visit *visit)
 {
     struct row *row = &visit->row;
@@ -142,8 +158,8 @@ static void join(struct visit *visit)
     visit->changed = true;
     if (!visit->starting)
         return;
-    row->done_ms = 0;
-    row->failures = 0;
+    row->anew = true;
+    make_due(row);
 }
 
 /* Times of the future come from a clock that was set back. */
@@ -176,6 +192,9 @@ static void take(struct visit *visit)
         return;
     row->holder = *alive_self(visit->gate->alive);
     row->taken_ms = now_ms;
+    if (row->anew)
+        text_copy(row->begun, sizeof row->begun, row->cursor);
+    row->anew = false;
 }
 
 static void look(struct visit *visit)
@@ -189,8 +208,11 @@ static void look(struct visit *visit)
 
 static void note(struct visit *visit)
 {
-    visit->changed = is_self(visit, &visit->row.holder);
-    text_copy(visit->row.cursor, sizeof visit->row.cursor, visit->cursor);
+    struct row *row = &visit->row;
+    visit->refused = row->anew;
+    visit->changed = is_self(visit, &row->holder) && !visit->refused;
+    text_copy(row->cursor, sizeof row->cursor, visit->cursor);
+    text_copy(row->begun, sizeof row->begun, visit->begun);
 }
 
 static void end(struct visit *visit)
@@ -204,16 +226,18 @@ static void end(struct visit *visit)
         row->effect_ms = now_ms;
         row->done_ms = now_ms;
         row->failures = 0;
-        return;
+        break;
     case PACE_DONE:
         row->done_ms = now_ms;
         row->failures = 0;
-        return;
+        break;
     case PACE_FAILED:
         row->failed_ms = now_ms;
         row->failures++;
-        return;
+        break;
     }
+    if (row->anew)
+        make_due(row);
 }
 
 /* ---- transactions ---- */
@@ -265,14 +289,16 @@ bool pace_take(struct gate *gate, const char *name, int interval_s, struct turn 
         return false;
     *out = (struct turn){.name = name};
     text_copy(out->cursor, sizeof out->cursor, visit.row.cursor);
+    text_copy(out->begun, sizeof out->begun, visit.row.begun);
     return true;
 }
 
-void pace_note(struct gate *gate, struct turn *turn, const char *cursor)
+bool pace_note(struct gate *gate, struct turn *turn, const char *cursor)
 {
-    struct visit visit = {.gate = gate, .name = turn->name, .cursor = cursor};
+    struct visit visit = {.gate = gate, .name = turn->name, .cursor = cursor, .begun = turn->begun};
     text_copy(turn->cursor, sizeof turn->cursor, cursor);
     visit_row(&visit, note);
+    return !visit.refused;
 }
 
 void pace_end(struct gate *gate, struct turn *turn, enum pace_result result)

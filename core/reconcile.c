@@ -258,7 +258,7 @@ struct pass {
     bool failed;
 
     /* of the repository at hand */
-    const char *name;
+    char name[REPO_NAME_SIZE];
     const struct policy *policy;
     struct repo_ids ids;
     struct github_pull *pulls;
@@ -489,38 +489,79 @@ static enum err_code look_at_repo(struct pass *pass, struct err *err)
     return code == ERR_OK ? look_at_unlisted(pass, err) : code;
 }
 
+/*
+ * The round's next one after `name`: to the end, and then those as far as where it began. ERR_NOT_FOUND: it has
+ * come round, whether or not there still is a repository of that name.
+ */
+static enum err_code next_of_round(struct gate *gate, const char *begun, char name[REPO_NAME_SIZE],
+                                   struct err *err)
+{
+    bool is_again = strcmp(name, begun) < 0;
+    enum err_code code = repos_next(gate, name, err);
+    if (code == ERR_NOT_FOUND && !is_again) {
+        is_again = true;
+        name[0] = '\0';
+        code = repos_next(gate, name, err);
+    }
+    if (code == ERR_OK && is_again && strcmp(name, begun) > 0)
+        return err_set(err, ERR_NOT_FOUND, 0, "the round is over");
+    return code;
+}
+
+static bool may_work_later(enum err_code code)
+{
+    return code != ERR_OK && code != ERR_NOT_FOUND && code != ERR_REJECT;
+}
+
 /* A repository that fails holds up no other. False: nothing more can be done now. */
 static bool note_end(struct pass *pass, enum err_code code, const struct err *err)
 {
     if (code == ERR_OK)
         return true;
     gate_heed_rate_limit(pass->gate, err);
-    bool later = code != ERR_NOT_FOUND && code != ERR_REJECT;
-    pass->failed = pass->failed || later;
+    pass->failed = pass->failed || may_work_later(code);
     if (may_go_on(pass))
         log_warning("open pull requests were not compared with GitHub", LOG_STR("repo", pass->name),
                     LOG_STR("error", err->text));
     return may_go_on(pass);
 }
 
+/*
+ * True: it has come round. A crash leaves the repository at hand to who takes the turn next. One that failed is passed
+ * over, and who takes up the rest does not know of it: the round then counts as begun there.
+ */
+static bool look_at_round(struct pass *pass, struct turn *turn)
+{
+    struct err err = {0};
+    char begun[REPO_NAME_SIZE];
+    text_copy(pass->name, sizeof pass->name, turn->cursor);
+    text_copy(begun, sizeof begun, turn->begun);
+    while (may_go_on(pass)) {
+        enum err_code code = next_of_round(pass->gate, begun, pass->name, &err);
+        if (code != ERR_OK)
+            return code == ERR_NOT_FOUND;
+        code = look_at_repo(pass, &err);
+        if (!note_end(pass, code, &err))
+            return false;
+        if (strcmp(pass->name, begun) == 0)
+            return true;
+        if (may_work_later(code))
+            text_copy(turn->begun, sizeof turn->begun, pass->name);
+        if (!pace_note(pass->gate, turn, pass->name))
+            return false;
+    }
+    return false;
+}
+
 bool reconcile_pass(struct worker *worker, struct turn *turn, unsigned *told)
 {
     struct pass pass = {.worker = worker, .gate = worker->gate};
-    struct err err = {0};
-    char name[REPO_NAME_SIZE];
-    enum err_code code = ERR_OK;
-    text_copy(name, sizeof name, turn->cursor);
-    pass.name = name;
-    while (may_go_on(&pass) && (code = repos_next(pass.gate, name, &err)) == ERR_OK) {
-        enum err_code end = look_at_repo(&pass, &err);
-        if (!note_end(&pass, end, &err))
-            break;
-        pace_note(pass.gate, turn, name);
-    }
+    bool whole = look_at_round(&pass, turn);
     free(pass.pulls);
-    bool whole = code == ERR_NOT_FOUND;
-    if (whole)
+    if (whole) {
+        turn->begun[0] = '\0';
         pace_note(pass.gate, turn, "");
+    }
     if (whole && pass.looked_at > 0)
         log_info("open pull requests compared with GitHub", LOG_INT("pull_requests", pass.looked_at),
                  LOG_INT("differed", pass.told));

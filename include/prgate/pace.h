@@ -26,8 +26,10 @@
 enum { PACE_CURSOR_SIZE = REPO_NAME_SIZE };
 
 struct turn {
-    const char *name;              /* borrowed */
-    char cursor[PACE_CURSOR_SIZE]; /* as the last pace_note() of any process left it; "" at first */
+    const char *name; /* borrowed */
+    /* As the last pace_note() of any process left them, "" at first; a start of the pool makes both the cursor. */
+    char cursor[PACE_CURSOR_SIZE];
+    char begun[PACE_CURSOR_SIZE]; /* of a chore that goes round: it is over when it comes by here again */
 };
 
 /*
@@ -39,7 +41,11 @@ void pace_join(struct gate *gate, const char *name, bool starting);
 /* Is it due, and nobody at it? Then this process is, until pace_end(). False as well where the store fails. */
 bool pace_take(struct gate *gate, const char *name, int interval_s, struct turn *out);
 
-void pace_note(struct gate *gate, struct turn *turn, const char *cursor);
+/*
+ * Keeps the cursor, and turn->begun, which is the caller's to set. False: not kept, for the pool has started since
+ * the turn was taken; the chore is due again as soon as the turn ends, with whatever result.
+ */
+bool pace_note(struct gate *gate, struct turn *turn, const char *cursor);
 
 enum pace_result {
     PACE_DONE,   /* nothing came of it */

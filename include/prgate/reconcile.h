@@ -22,9 +22,10 @@
 bool reconcile_is_wanted(const struct config *config);
 
 /*
- * One pass over all repositories, from behind the cursor on, which is the last one that was
- * finished. *told: for how many pull requests events were made. False: it failed on the
- * way and is to be made again.
+ * One pass over all repositories, from behind the cursor on, which is the last one that was finished, to the end,
+ * and then from the first one to where the round began: so the round after a start of the pool has each of them,
+ * wherever an earlier one was broken off. *told: for how many pull requests events were made. False: it failed
+ * on the way, and is to be made again, or is not finished.
  */
 bool reconcile_pass(struct worker *worker, struct turn *turn, unsigned *told);
 

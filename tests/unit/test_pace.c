@@ -17,7 +17,7 @@ static bool take(struct fixture *f, struct turn *turn)
     return pace_take(&f->gate, PACE_RECONCILE, HOUR_S, turn);
 }
 
-/* ---- the row as another process left it ---- */
+/* ---- the row as another process left it, of a version that did not know where a round began ---- */
 
 struct row {
     struct process_id holder;
@@ -206,6 +206,56 @@ static void test_start_of_a_pool_makes_it_due(void **state)
     pace_join(&f.gate, PACE_RECONCILE, true);
     check_bool("all were away", "due", take(&f, &turn), true);
     check_str("all were away", "cursor", turn.cursor, "octo/a");
+    check_str("all were away", "begun", turn.begun, "octo/a");
+    fixture_close(&f);
+}
+
+/* What the turn has done since may be of no use to the pool that has just started. */
+static void test_start_during_a_turn_makes_it_due_after_that(void **state)
+{
+    (void)state;
+    static const enum pace_result results[] = {PACE_DONE, PACE_EFFECT, PACE_FAILED};
+    static const char *const names[] = {"done", "effect", "failed"};
+    for (size_t i = 0; i < COUNT_OF(results); i++) {
+        struct fixture f;
+        struct turn turn, next;
+        struct row row = {.cursor = "octo/a"};
+        fixture_open(&f, "");
+        put_row(&f, &row);
+        assert_true(take(&f, &turn));
+        check_str(names[i], "begun", turn.begun, "");
+        check_bool(names[i], "noted", pace_note(&f.gate, &turn, "octo/b"), true);
+        pace_join(&f.gate, PACE_RECONCILE, true);
+        check_bool(names[i], "noted after the start", pace_note(&f.gate, &turn, "octo/c"), false);
+        pace_end(&f.gate, &turn, results[i]);
+        check_bool(names[i], "due", take(&f, &next), true);
+        check_str(names[i], "cursor", next.cursor, "octo/b");
+        check_str(names[i], "begun", next.begun, "octo/b");
+        pace_end(&f.gate, &next, PACE_DONE);
+        check_bool(names[i], "due once", take(&f, &next), false);
+        fixture_close(&f);
+    }
+}
+
+static void test_where_a_round_began_outlives_who_dies_on_the_way(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct turn turn;
+    char cursor[PACE_CURSOR_SIZE], begun[PACE_CURSOR_SIZE];
+    memset(cursor, 'c', sizeof cursor - 1);
+    memset(begun, 'b', sizeof begun - 1);
+    cursor[sizeof cursor - 1] = begun[sizeof begun - 1] = '\0';
+    fixture_open(&f, "");
+    assert_true(take(&f, &turn));
+    memcpy(turn.begun, begun, sizeof begun);
+    pace_note(&f.gate, &turn, cursor);
+    gate_close(&f.gate);
+    fixture_open_gate(&f);
+    pace_join(&f.gate, PACE_RECONCILE, false);
+    assert_true(take(&f, &turn));
+    check_str("the next life", "cursor", turn.cursor, cursor);
+    check_str("the next life", "begun", turn.begun, begun);
     fixture_close(&f);
 }
 
@@ -318,6 +368,8 @@ int main(void)
         cmocka_unit_test(test_cursor_outlives_who_dies_on_the_way),
         cmocka_unit_test(test_who_does_not_have_it_changes_nothing),
         cmocka_unit_test(test_start_of_a_pool_makes_it_due),
+        cmocka_unit_test(test_start_during_a_turn_makes_it_due_after_that),
+        cmocka_unit_test(test_where_a_round_began_outlives_who_dies_on_the_way),
         cmocka_unit_test(test_start_ends_the_wait_after_failures),
         cmocka_unit_test(test_who_follows_waits_for_what_comes_of_it),
         cmocka_unit_test(test_damaged_row_counts_as_never_done),
