@@ -34,7 +34,7 @@ MANDATORY = -std=c17 -pthread $(WARNINGS) $(HARDENING)
 LIBRARIES = $$($(PKG_CONFIG) --libs $(PACKAGES)) -ldb
 
 # Lower layers first; tests/layers.sh holds the includes to this order.
-CORE = err buf spares tree clock pr text links log fiber secrecy codec signature key \
+CORE = err buf spares tree clock pr text json links log fiber secrecy codec signature key \
 	glob template patch config_check config config_policy command needs event_json event_check event_queue event_comment \
 	event_trust event delivery record intent decide decide_approve decide_budget decide_command decide_cancel decide_queue decide_shadow \
 	decide_policy rule http_hub http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \

@@ -2,140 +2,147 @@
 
 #include <string.h>
 
+#include "prgate/json.h"
 #include "prgate/text.h"
 #include "prgate/tree.h"
 
-enum { LEDGER_VERSION = 1 };
+enum {
+    LEDGER_VERSION = 1,
+    ENTRY_SIZE = 1024 /* of most */
+};
 
-static cJSON *new_entry(const char *kind, const char *delivery, int64_t now_ms)
+static void begin(struct buf *entry, const char *kind, const char *delivery, int64_t now_ms)
 {
-    cJSON *entry = cJSON_CreateObject();
-    cJSON_AddNumberToObject(entry, "v", LEDGER_VERSION);
-    cJSON_AddNumberToObject(entry, "time", (double)now_ms);
-    cJSON_AddStringToObject(entry, "kind", kind);
-    cJSON_AddStringToObject(entry, "delivery", delivery);
-    return entry;
+    buf_init(entry);
+    buf_reserve(entry, ENTRY_SIZE);
+    json_begin(entry);
+    json_number(entry, "v", LEDGER_VERSION);
+    json_number(entry, "time", now_ms);
+    json_text(entry, "kind", kind);
+    json_text(entry, "delivery", delivery);
 }
 
-static enum err_code append(struct store_txn *txn, struct record *record, cJSON *entry, struct err *err)
+static enum err_code append(struct store_txn *txn, struct record *record, struct buf *entry, struct err *err)
 {
-    char *text = cJSON_PrintUnformatted(entry);
-    enum err_code code = ERR_FATAL;
-    if (text != NULL)
-        code = table_put_text(txn, TABLE_LEDGER, &record->key, record->next_ledger++, text, err);
-    else
-        err_set(err, ERR_FATAL, 0, "out of memory for a ledger entry");
-    cJSON_free(text);
-    cJSON_Delete(entry);
+    json_end(entry);
+    enum err_code code =
+        table_put_text(txn, TABLE_LEDGER, &record->key, record->next_ledger++, buf_text(entry), err);
+    buf_release(entry);
     return code;
 }
 
-static void add_event(cJSON *entry, const struct event *event)
+static void add_event(struct buf *entry, const struct event *event)
 {
-    cJSON_AddStringToObject(entry, "event", event_action_name(event->action));
+    json_text(entry, "event", event_action_name(event->action));
     if (event->label[0] != '\0')
-        cJSON_AddStringToObject(entry, "label", event->label);
+        json_text(entry, "label", event->label);
     if (event->action == EVENT_COMMAND) {
-        cJSON_AddStringToObject(entry, "command", command_name(event->command));
-        cJSON_AddStringToObject(entry, "named", event->sha_prefix);
-        cJSON_AddNumberToObject(entry, "comment", (double)event->comment);
+        json_text(entry, "command", command_name(event->command));
+        json_text(entry, "named", event->sha_prefix);
+        json_number(entry, "comment", (int64_t)event->comment);
     }
-    cJSON_AddStringToObject(entry, "sender", event->sender.login);
-    cJSON_AddStringToObject(entry, "sha", event->pr.head.hex);
+    json_text(entry, "sender", event->sender.login);
+    json_text(entry, "sha", event->pr.head.hex);
 }
 
-static void add_facts(cJSON *entry, const struct facts *facts)
+static void add_facts(struct buf *entry, const struct facts *facts)
 {
-    cJSON *object = cJSON_AddObjectToObject(entry, "facts");
+    json_object(entry, "facts");
     if (facts->known & FACT_READ)
-        cJSON_AddStringToObject(object, "read_head", facts->read.head.hex);
+        json_text(entry, "read_head", facts->read.head.hex);
     if (facts->known & FACT_IDENTITY)
-        cJSON_AddBoolToObject(object, "sender_is_prgate", facts->sender_is_prgate);
+        json_bool(entry, "sender_is_prgate", facts->sender_is_prgate);
     if (facts->known & FACT_SENDER) {
-        cJSON_AddBoolToObject(object, "sender_may_approve", facts->sender_may_approve);
-        cJSON_AddStringToObject(object, "sender_why", facts->sender_why);
+        json_bool(entry, "sender_may_approve", facts->sender_may_approve);
+        json_text(entry, "sender_why", facts->sender_why);
     }
     if (facts->known & FACT_AUTHOR) {
-        cJSON_AddBoolToObject(object, "author_trusted", facts->author_trusted);
-        cJSON_AddStringToObject(object, "author_why", facts->author_why);
+        json_bool(entry, "author_trusted", facts->author_trusted);
+        json_text(entry, "author_why", facts->author_why);
     }
     if (facts->known & FACT_PUSHER) {
-        cJSON_AddBoolToObject(object, "pusher_trusted", facts->pusher_trusted);
-        cJSON_AddStringToObject(object, "pusher_why", facts->pusher_why);
+        json_bool(entry, "pusher_trusted", facts->pusher_trusted);
+        json_text(entry, "pusher_why", facts->pusher_why);
     }
     if (facts->known & FACT_EMERGENCY) {
-        cJSON_AddBoolToObject(object, "sender_may_emergency", facts->sender_may_emergency);
-        cJSON_AddStringToObject(object, "emergency_why", facts->emergency_why);
+        json_bool(entry, "sender_may_emergency", facts->sender_may_emergency);
+        json_text(entry, "emergency_why", facts->emergency_why);
     }
     if (facts->known & FACT_FILES)
-        cJSON_AddBoolToObject(object, "tests_missing", facts->tests_missing);
+        json_bool(entry, "tests_missing", facts->tests_missing);
+    json_end(entry);
 }
 
-static void add_run(cJSON *entry, unsigned run)
+static void add_run(struct buf *entry, unsigned run)
 {
     if (run > 1)
-        cJSON_AddNumberToObject(entry, "run", run);
+        json_number(entry, "run", run);
 }
 
 /* Of a yes that this decision noted: who said it to which commit, by what means, with which permission at that time. */
-static void add_approval(cJSON *entry, const struct head *head, int64_t now_ms)
+static void add_approval(struct buf *entry, const struct head *head, int64_t now_ms)
 {
     if (head == NULL || !head->approved || head->approved_at_ms != now_ms)
         return;
-    cJSON *approval = cJSON_AddObjectToObject(entry, "approval");
-    cJSON_AddStringToObject(approval, "sha", head->sha.hex);
-    cJSON_AddStringToObject(approval, "by", head->approver.login);
-    cJSON_AddNumberToObject(approval, "by_id", (double)head->approver.id);
-    cJSON_AddStringToObject(approval, "with", approval_means_name(head->means));
-    cJSON_AddStringToObject(approval, "permission", permission_name(head->approver_permission));
+    json_object(entry, "approval");
+    json_text(entry, "sha", head->sha.hex);
+    json_text(entry, "by", head->approver.login);
+    json_number(entry, "by_id", (int64_t)head->approver.id);
+    json_text(entry, "with", approval_means_name(head->means));
+    json_text(entry, "permission", permission_name(head->approver_permission));
+    json_end(entry);
 }
 
 enum err_code ledger_add_decision(struct store_txn *txn, struct record *record,
                                   const struct ledger_decision *what, int64_t now_ms, struct err *err)
 {
     const struct decision *decision = what->decision;
-    cJSON *entry = new_entry("decision", what->event->delivery, now_ms);
-    add_event(entry, what->event);
-    cJSON_AddStringToObject(entry, "head", record->view.head.hex);
-    cJSON_AddStringToObject(entry, "state", record_state_name(record_state(record)));
-    cJSON_AddBoolToObject(entry, "draft", record->view.draft);
-    cJSON_AddBoolToObject(entry, "labelled", record->view.labelled);
-    cJSON_AddStringToObject(entry, "rule", rule_name(decision->rule));
-    cJSON_AddStringToObject(entry, "sentence", rule_sentence(decision->rule));
+    struct buf entry;
+    begin(&entry, "decision", what->event->delivery, now_ms);
+    add_event(&entry, what->event);
+    json_text(&entry, "head", record->view.head.hex);
+    json_text(&entry, "state", record_state_name(record_state(record)));
+    json_bool(&entry, "draft", record->view.draft);
+    json_bool(&entry, "labelled", record->view.labelled);
+    json_text(&entry, "rule", rule_name(decision->rule));
+    json_text(&entry, "sentence", rule_sentence(decision->rule));
     if (decision->rule == RULE_RERUN)
-        add_run(entry, head_attempt(record_find_head(record, &record->view.head)));
-    add_facts(entry, what->facts);
-    add_approval(entry, record_find_head(record, &record->view.head), now_ms);
+        add_run(&entry, head_attempt(record_find_head(record, &record->view.head)));
+    add_facts(&entry, what->facts);
+    add_approval(&entry, record_find_head(record, &record->view.head), now_ms);
     if (what->facts->dry_run)
-        cJSON_AddTrueToObject(entry, "dry_run");
-    cJSON *intents = cJSON_AddArrayToObject(entry, "intents");
+        json_bool(&entry, "dry_run", true);
+    json_list(&entry, "intents");
     for (unsigned i = 0; i < decision->intent_count; i++)
-        cJSON_AddItemToArray(intents, cJSON_CreateString(intent_kind_name(decision->intents[i].kind)));
-    return append(txn, record, entry, err);
+        json_element(&entry, intent_kind_name(decision->intents[i].kind));
+    json_end_list(&entry);
+    return append(txn, record, &entry, err);
 }
 
 enum err_code ledger_add_note(struct store_txn *txn, struct record *record, const struct event *event,
                               const char *sentence, int64_t now_ms, struct err *err)
 {
-    cJSON *entry = new_entry("decision", event->delivery, now_ms);
-    add_event(entry, event);
-    cJSON_AddStringToObject(entry, "rule", "none");
-    cJSON_AddStringToObject(entry, "sentence", sentence);
-    return append(txn, record, entry, err);
+    struct buf entry;
+    begin(&entry, "decision", event->delivery, now_ms);
+    add_event(&entry, event);
+    json_text(&entry, "rule", "none");
+    json_text(&entry, "sentence", sentence);
+    return append(txn, record, &entry, err);
 }
 
 enum err_code ledger_add_action(struct store_txn *txn, struct record *record,
                                 const struct ledger_action *action, int64_t now_ms, struct err *err)
 {
-    cJSON *entry = new_entry("action", action->intent->delivery, now_ms);
-    cJSON_AddStringToObject(entry, "action", intent_kind_name(action->intent->kind));
-    cJSON_AddStringToObject(entry, "sha", action->intent->sha.hex);
-    add_run(entry, action->run);
-    cJSON_AddStringToObject(entry, "outcome", action->outcome);
-    cJSON_AddStringToObject(entry, "answer", action->answer);
-    cJSON_AddNumberToObject(entry, "attempts", action->intent->attempts + 1.0);
-    cJSON_AddNumberToObject(entry, "duration_ms", (double)action->duration_ms);
-    return append(txn, record, entry, err);
+    struct buf entry;
+    begin(&entry, "action", action->intent->delivery, now_ms);
+    json_text(&entry, "action", intent_kind_name(action->intent->kind));
+    json_text(&entry, "sha", action->intent->sha.hex);
+    add_run(&entry, action->run);
+    json_text(&entry, "outcome", action->outcome);
+    json_text(&entry, "answer", action->answer);
+    json_number(&entry, "attempts", (int64_t)action->intent->attempts + 1);
+    json_number(&entry, "duration_ms", action->duration_ms);
+    return append(txn, record, &entry, err);
 }
 
 /* ---- reading it back ------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "prgate/clock.h"
 #include "prgate/event.h"
 #include "prgate/forget.h"
+#include "prgate/json.h"
 #include "prgate/log.h"
 #include "prgate/text.h"
 
@@ -21,30 +22,20 @@ struct visit {
     struct event event;   /* repo "" and number 0 until parsed */
 };
 
-/* NULL: there is no such member. */
-static void add_text(struct buf *out, const char *before, const char *text)
-{
-    if (text == NULL)
-        return;
-    buf_adds(out, before);
-    text_add_json(out, text);
-    buf_addc(out, '"');
-}
-
 static void write_reply(struct visit *visit, int status, const char *name, const char *message)
 {
     struct buf *body = &visit->reply->body;
     visit->reply->status = status;
     buf_clear(body);
-    add_text(body, "{\"status\":\"", name);
-    add_text(body, ",\"message\":\"", message);
-    add_text(body, ",\"delivery\":\"", visit->delivery);
-    add_text(body, ",\"repository\":\"", visit->event.repo[0] == '\0' ? NULL : visit->event.repo);
-    if (visit->event.key.number != 0) {
-        buf_adds(body, ",\"pull_request\":");
-        buf_addi(body, (int64_t)visit->event.key.number);
-    }
-    buf_adds(body, "}\n");
+    json_begin(body);
+    json_text(body, "status", name);
+    json_text(body, "message", message);
+    json_text(body, "delivery", visit->delivery);
+    json_text(body, "repository", visit->event.repo[0] == '\0' ? NULL : visit->event.repo);
+    if (visit->event.key.number != 0)
+        json_number(body, "pull_request", (int64_t)visit->event.key.number);
+    json_end(body);
+    buf_addc(body, '\n');
 }
 
 void door_message(struct reply *reply, int status, const char *name, const char *message)
