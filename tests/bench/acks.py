@@ -6,12 +6,11 @@ import time
 
 from figures import Row, Target, at_least, at_most, lower_of, number, unknown
 from gate_site import signature
-from load import BUILD, SECONDS, BenchNginx, Wrk, payloads, running, told, wait_idle, write_requests
+from load import BUILD, SECONDS, TIMES, BenchNginx, Wrk, middle, payloads, running, told, wait_idle, write_requests
 from memory import PoolMemory
 
 CLIENTS = (1, 16, 128)
 TARGET_CLIENTS = 16
-TIMES = 3  # what has a target is measured so often
 SYNC_MS = 0.2
 IDLE_MIB, LOAD_MIB = 24, 64
 NULL = "the null responder"
@@ -96,11 +95,6 @@ def measure_forged(site, wrk, clients):
         refused = sum(' "POST /webhook" 401 ' in line for line in lines)
     assert found["refused"] == found["requests"], found
     return {**found, "rate": min(refused, found["refused"]) / found["seconds"], "refused": max(0, found["refused"] - refused)}
-
-
-def middle(found):
-    """The one of the median rate."""
-    return sorted(found, key=lambda one: one["rate"])[len(found) // 2]
 
 
 def measure_rates(site, facts):

@@ -1,5 +1,6 @@
 """(p) prgate and its peers, one after the other, behind the same nginx, with the same rules and the same simulator."""
 import contextlib
+import functools
 import os
 import time
 import uuid
@@ -9,13 +10,12 @@ from acks import loaded_row
 from figures import Row, at_least, ratio, unknown
 from gate_site import webhook_headers
 from github_sim import client
-from load import SECONDS, BenchNginx, Wrk, running, told, write_requests
+from load import SECONDS, TIMES, BenchNginx, Wrk, middle, running, told, write_requests
 from memory import PoolMemory
 from processes import free_port, wait_until
 from workspace import TOKEN, TOKEN_USER
 
 CLIENTS = 16
-PULLS = max(100, int(6000 * SECONDS))  # about what the fastest answers in that time: few are sent twice
 WARM_UP = 500  # of pull requests of its own: compilers at run time learn from it
 AT_ONCE = 100
 REPO = "dispatch/bench"
@@ -97,23 +97,25 @@ def measure_once(site, path, sim, pulls):
 def measure_to_the_end(site, path, sim, pulls):
     """And how often CI was started for what was sent, and from the first delivery to the last call."""
     wait_for_rest(sim)
-    bodies, before = opened(sim, pulls), starts(sim)
+    bodies, before, calls = opened(sim, pulls), starts(sim), sim.load()["calls"]
     wrk = Wrk(write_requests(site.workspace.dir, "opened.lua", bodies), site.server.port)
     found = wrk.measure(path, CLIENTS)
     begun = time.monotonic() - found["seconds"]  # wrk reads what it is to send before
     at_end = starts(sim) - before
     seconds = wait_for_rest(sim) - begun
-    return {**found, "starts_meanwhile": at_end, "starts": starts(sim) - before, "all_s": seconds}
+    return {**found, "starts_meanwhile": at_end, "starts": starts(sim) - before, "calls": sim.load()["calls"] - calls,
+            "all_s": seconds}
 
 
-def measure(site, path, sim):
+def measure(contender, site, path, sim):
     """With a GitHub that takes no time for a call, and `slow`: one that does."""
+    pulls = max(100, int(contender.at_most * SECONDS))
     once = starts_of_one(site, path, sim)
     yield_processors(sim)
     measure_once(site, path, sim, WARM_UP)
-    found = measure_to_the_end(site, path, sim, PULLS)
+    found = middle([measure_to_the_end(site, path, sim, pulls) for _ in range(TIMES)])
     sim.settings(latency_ms=LATENCY_MS)
-    return {**found, "slow": measure_once(site, path, sim, PULLS), "starts_of_one": once}
+    return {**found, "slow": measure_once(site, path, sim, pulls), "starts_of_one": once}
 
 
 def measured_prgate(measure_it):
@@ -162,8 +164,8 @@ def rate_rows(contender, found, prgate):
 def starts_row(contender, found, prgate):
     """What answering at once leaves to be done."""
     rate, others = found["starts"] / found["all_s"], prgate["starts"] / prgate["all_s"]
-    text = (f"{found['starts']:,} × after {found['all_s']:.1f} s, {rate:,.0f}/s, "
-            f"{found['starts_meanwhile']:,} of them before the last answer")
+    text = (f"{found['starts']:,} × after {found['all_s']:.1f} s, {rate:,.0f}/s, {found['calls'] / found['starts']:.1f} calls "
+            f"each; {found['starts_meanwhile']:,} of them before the last answer")
     return Row("a", f"{contender.name}: CI started for what was sent, 0 ms a call", text, rate, "/s").compared(
         others, "prgate")
 
@@ -198,9 +200,13 @@ def missing_row(contender, why):
 
 
 def run(facts):
-    prgate = measured_prgate(measure)
+    prgate = measured_prgate(functools.partial(measure, contenders.PRGATE))
     rows = prgate_rows(prgate)
     for contender in contenders.ALL:
         why = contender.missing()
-        rows += [missing_row(contender, why)] if why else peer_rows(contender, measured_peer(contender, measure), prgate)
+        if why:
+            rows.append(missing_row(contender, why))
+            continue
+        found = measured_peer(contender, functools.partial(measure, contender))
+        rows += peer_rows(contender, found, prgate)
     return rows

@@ -15,6 +15,7 @@ from workspace import BUILD, Workspace, give_away
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = float(os.environ.get("BENCH_S", "3"))
+TIMES = 3  # a rate that has a target is measured so often
 PULLS = 64
 IDLE_S = 600
 PROCESSES = Pool4Nginx.processes
@@ -144,6 +145,11 @@ class Wrk:
 
     def measure(self, path, clients, seconds=SECONDS):
         return self.result(self.start(path, clients, seconds))
+
+
+def middle(found):
+    """The one of the median rate."""
+    return sorted(found, key=lambda one: one["rate"])[len(found) // 2]
 
 
 def wait_idle(site):
