@@ -227,7 +227,10 @@ static int on_send(void *arg, char *peer_ip, char *own_ip, int peer_port, int ow
     return CURL_PREREQFUNC_OK;
 }
 
-/* Called about once a second, also while nothing moves; not 0 breaks the exchange off. */
+/*
+ * Called about once a second, also while nothing moves, but for an exchange of a hub, which looks itself; not 0 breaks the
+ * exchange off.
+ */
 static int on_progress(void *arg, curl_off_t to_get, curl_off_t got, curl_off_t to_put, curl_off_t put)
 {
     (void)to_get;
@@ -417,8 +420,18 @@ static void ignore_sigpipe(void)
     sigaction(SIGPIPE, &ignore, NULL);
 }
 
+/* While it connects to an https server, 7.87.0 tells nobody of its socket: https://github.com/curl/curl/issues/10146. */
+static bool is_usable(const curl_version_info_data *version)
+{
+    return version->version_num != 0x075700;
+}
+
 enum err_code http_setup(struct err *err)
 {
+    const curl_version_info_data *version = curl_version_info(CURLVERSION_NOW);
+    if (!is_usable(version))
+        return err_set(err, ERR_FATAL, 0, "libcurl %s cannot be used: any other from 7.85 on can",
+                       version->version);
     CURLcode result = curl_global_init(CURL_GLOBAL_DEFAULT);
     if (result != CURLE_OK)
         return err_set(err, ERR_FATAL, 0, "cannot set libcurl up: %s", curl_easy_strerror(result));

@@ -15,7 +15,7 @@
 #include "prgate/text.h"
 
 enum {
-    LOOK_AGAIN_MS = 500,  /* while an exchange is under way: whether it is to be broken off */
+    LOOK_AGAIN_MS = 500,  /* whether an exchange that can be broken off is to be */
     HOST_SIZE = 256,      /* longest name, with a NUL */
     NAME_KEPT_MS = 50000, /* less than libcurl keeps an address for */
     HOSTS_MAX = 64,       /* whose names are remembered */
@@ -47,7 +47,9 @@ struct http_hub {
     int events;               /* epoll: the sockets of which libcurl wants to hear, and `rouser` */
     int rouser;               /* eventfd */
     struct transfer *running; /* those that libcurl has */
-    int64_t looked_ms;        /* when it was last seen to whether they are to be broken off */
+    size_t stoppable;         /* of these, how many have a `stop` */
+    int64_t look_at_ms;       /* when that is looked at next */
+    bool broken;              /* libcurl, or epoll for it, had no memory for some exchange */
     struct host hosts[HOSTS_MAX];
     size_t host_count;
 };
@@ -189,6 +191,8 @@ static void finish(struct http_hub *hub, struct transfer *transfer, CURLcode res
     *transfer->before = transfer->after;
     if (transfer->after != NULL)
         transfer->after->before = transfer->before;
+    if (transfer->stop != NULL)
+        hub->stoppable--;
     let_others_go_on(transfer, result);
     transfer->result = result;
     transfer->done = true;
@@ -205,6 +209,8 @@ static CURLcode begin(struct http_hub *hub, struct transfer *transfer)
     if (transfer->after != NULL)
         transfer->after->before = &transfer->after;
     hub->running = transfer;
+    if (transfer->stop != NULL && hub->stoppable++ == 0)
+        hub->look_at_ms = clock_monotonic_ms() + LOOK_AGAIN_MS;
     return CURLE_OK;
 }
 
@@ -228,12 +234,15 @@ CURLcode http_hub_perform(struct http_hub *hub, CURL *easy, const char *url, con
 
 /* ---- the thread's side ---- */
 
-/* libcurl tells what it wants to hear of a socket. -1 ends all exchanges, and later ones can be begun again. */
+/*
+ * libcurl tells what it wants to hear of a socket. Always 0: after an error it would go on with none of its exchanges until
+ * they time out, and begin no other one, https://curl.se/libcurl/c/CURLMOPT_SOCKETFUNCTION.html.
+ */
 static int on_interest(CURL *easy, curl_socket_t socket, int what, void *arg, void *unused)
 {
     (void)easy;
     (void)unused;
-    const struct http_hub *hub = arg;
+    struct http_hub *hub = arg;
     struct epoll_event event = {.data.fd = socket};
     if (what == CURL_POLL_REMOVE) {
         epoll_ctl(hub->events, EPOLL_CTL_DEL, socket, NULL);
@@ -241,21 +250,27 @@ static int on_interest(CURL *easy, curl_socket_t socket, int what, void *arg, vo
     }
     event.events =
         ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0U) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0U);
-    if (epoll_ctl(hub->events, EPOLL_CTL_ADD, socket, &event) == 0 ||
-        (errno == EEXIST && epoll_ctl(hub->events, EPOLL_CTL_MOD, socket, &event) == 0))
-        return 0;
-    return -1;
+    if (epoll_ctl(hub->events, EPOLL_CTL_ADD, socket, &event) != 0 &&
+        (errno != EEXIST || epoll_ctl(hub->events, EPOLL_CTL_MOD, socket, &event) != 0))
+        hub->broken = true;
+    return 0;
 }
 
-static int wait_at_most(struct http_hub *hub, int wait_ms)
+static int sooner(int wait_ms, int64_t other_ms)
+{
+    return wait_ms < 0 || other_ms < wait_ms ? (int)other_ms : wait_ms;
+}
+
+static int wait_at_most(const struct http_hub *hub, int wait_ms)
 {
     long timer_ms = -1;
     if (hub->running == NULL)
         return wait_ms;
-    if (wait_ms < 0 || wait_ms > LOOK_AGAIN_MS)
-        wait_ms = LOOK_AGAIN_MS;
     curl_multi_timeout(hub->multi, &timer_ms);
-    return timer_ms >= 0 && timer_ms < wait_ms ? (int)timer_ms : wait_ms;
+    if (timer_ms >= 0)
+        wait_ms = sooner(wait_ms, timer_ms);
+    int64_t look_ms = hub->look_at_ms - clock_monotonic_ms();
+    return hub->stoppable > 0 ? sooner(wait_ms, look_ms > 0 ? look_ms : 0) : wait_ms;
 }
 
 static void be_roused(const struct http_hub *hub)
@@ -264,16 +279,23 @@ static void be_roused(const struct http_hub *hub)
     eventfd_read(hub->rouser, &times);
 }
 
+static void act_on(struct http_hub *hub, curl_socket_t socket, int mask)
+{
+    int left;
+    if (curl_multi_socket_action(hub->multi, socket, mask, &left) != CURLM_OK)
+        hub->broken = true;
+}
+
 static void tell_libcurl(struct http_hub *hub, const struct epoll_event *event)
 {
-    int left, mask = 0;
+    int mask = 0;
     if ((event->events & EPOLLIN) != 0)
         mask |= CURL_CSELECT_IN;
     if ((event->events & EPOLLOUT) != 0)
         mask |= CURL_CSELECT_OUT;
     if ((event->events & (EPOLLERR | EPOLLHUP)) != 0)
         mask |= CURL_CSELECT_ERR;
-    curl_multi_socket_action(hub->multi, event->data.fd, mask, &left);
+    act_on(hub, event->data.fd, mask);
 }
 
 static void finish_those_that_are_over(struct http_hub *hub)
@@ -294,9 +316,9 @@ static void finish_those_that_are_over(struct http_hub *hub)
 static void break_off(struct http_hub *hub)
 {
     int64_t now_ms = clock_monotonic_ms();
-    if (now_ms - hub->looked_ms < LOOK_AGAIN_MS)
+    if (hub->stoppable == 0 || now_ms < hub->look_at_ms)
         return;
-    hub->looked_ms = now_ms;
+    hub->look_at_ms = now_ms + LOOK_AGAIN_MS;
     for (struct transfer *transfer = hub->running, *next; transfer != NULL; transfer = next) {
         next = transfer->after;
         if (transfer->stop != NULL && atomic_load(transfer->stop))
@@ -304,10 +326,19 @@ static void break_off(struct http_hub *hub)
     }
 }
 
+/* Which of them would never hear of its socket is not known. All are begun again by whoever wants them. */
+static void end_all(struct http_hub *hub)
+{
+    hub->broken = false;
+    for (struct transfer *transfer = hub->running, *next; transfer != NULL; transfer = next) {
+        next = transfer->after;
+        finish(hub, transfer, CURLE_OUT_OF_MEMORY);
+    }
+}
+
 void http_hub_run(struct http_hub *hub, int wait_ms)
 {
     struct epoll_event events[EVENTS_MAX];
-    int left;
     if (hub->running == NULL && wait_ms == 0)
         return;
     int count = epoll_wait(hub->events, events, EVENTS_MAX, wait_at_most(hub, wait_ms));
@@ -317,10 +348,12 @@ void http_hub_run(struct http_hub *hub, int wait_ms)
         else
             tell_libcurl(hub, &events[i]);
     }
-    curl_multi_socket_action(hub->multi, CURL_SOCKET_TIMEOUT, 0, &left);
+    act_on(hub, CURL_SOCKET_TIMEOUT, 0);
     look_at_names(hub);
     finish_those_that_are_over(hub);
     break_off(hub);
+    if (hub->broken)
+        end_all(hub);
 }
 
 void http_hub_rouse(struct http_hub *hub)
@@ -351,9 +384,8 @@ enum err_code http_hub_open(struct http_hub **out, int exchanges_max, int kept_m
         *out = hub;
         return ERR_OK;
     }
-    int number = errno;
     http_hub_close(hub);
-    return err_set(err, ERR_FATAL, number, "several exchanges at once cannot be made: %s", strerror(number));
+    return err_set(err, ERR_FATAL, 0, "no descriptors or memory for several exchanges at once");
 }
 
 void http_hub_close(struct http_hub *hub)

@@ -13,8 +13,8 @@
 #include "prgate/http_hub.h"
 
 /*
- * As curl_easy_perform(), for a handle whose options are set. Within a fiber; the others run meanwhile. Half a second after
- * *stop has become true at the latest it is CURLE_ABORTED_BY_CALLBACK; `stop` may be NULL.
+ * As curl_easy_perform(), for a handle whose options are set. Within a fiber; the others run meanwhile. Once libcurl has it,
+ * it is CURLE_ABORTED_BY_CALLBACK within half a second of *stop becoming true; `stop` may be NULL.
  */
 CURLcode http_hub_perform(struct http_hub *hub, CURL *easy, const char *url, const atomic_bool *stop);
 

@@ -37,8 +37,9 @@ end() {
         tries=$((tries - 1))
         sleep 0.2
     done
-    # Servers have sessions of their own.
+    # Servers have groups, or sessions, of their own.
     for job in $running; do
+        pkill -KILL -s "${job#*:}"
         family "${job#*:}" | xargs -r kill -KILL 2>/dev/null
     done
     exit 130

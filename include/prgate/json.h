@@ -22,7 +22,7 @@
 /* The outermost object: `out` may have something before it. */
 void json_begin(struct buf *out);
 
-/* Members of the object that was begun last. A text that is NULL is none. */
+/* Members of the object that was begun last: one must have been. A text that is NULL is none. */
 void json_text(struct buf *out, const char *name, const char *text);
 void json_number(struct buf *out, const char *name, int64_t number);
 void json_bool(struct buf *out, const char *name, bool is_true);

@@ -43,7 +43,8 @@ bool pace_take(struct gate *gate, const char *name, int interval_s, struct turn 
 
 /*
  * Keeps the cursor, and turn->begun, which is the caller's to set. False: not kept, for the pool has started since
- * the turn was taken; the chore is due again as soon as the turn ends, with whatever result.
+ * the turn was taken; the chore is due again as soon as the turn ends, with whatever result. True does not say that it was
+ * kept: where the store fails, the log tells.
  */
 bool pace_note(struct gate *gate, struct turn *turn, const char *cursor);
 

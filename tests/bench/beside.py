@@ -109,7 +109,7 @@ def measure_to_the_end(site, path, sim, pulls):
 
 def measure(contender, site, path, sim):
     """With a GitHub that takes no time for a call, and `slow`: one that does."""
-    pulls = max(100, int(contender.at_most * SECONDS))
+    pulls = max(100, int(contender.most_a_second * SECONDS))
     once = starts_of_one(site, path, sim)
     yield_processors(sim)
     measure_once(site, path, sim, WARM_UP)
@@ -164,7 +164,7 @@ def rate_rows(contender, found, prgate):
 def starts_row(contender, found, prgate):
     """What answering at once leaves to be done."""
     rate, others = found["starts"] / found["all_s"], prgate["starts"] / prgate["all_s"]
-    text = (f"{found['starts']:,} × after {found['all_s']:.1f} s, {rate:,.0f}/s, {found['calls'] / found['starts']:.1f} calls "
+    text = (f"{found['starts']:,} × after {found['all_s']:.1f} s, {rate:,.0f}/s, {found['calls'] / max(1, found['starts']):.1f} calls "
             f"each; {found['starts_meanwhile']:,} of them before the last answer")
     return Row("a", f"{contender.name}: CI started for what was sent, 0 ms a call", text, rate, "/s").compared(
         others, "prgate")

@@ -10,8 +10,9 @@ from workspace import SECRET, TOKEN
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 
+
 class Prgate:
-    at_most = 6000  # a second, about: so many pull requests are opened that few are sent twice
+    most_a_second = 6000  # about: so many pull requests are opened that few are sent twice
     name = "prgate, pool of 4"
     acknowledges = "durable, in order, once"
     makes_calls = True
@@ -21,7 +22,7 @@ class Node:
     """A service of ours in peers/, one process, as its library's documentation starts it."""
 
     path = "/webhook"
-    at_most = 1500
+    most_a_second = 1500
     makes_calls = True
 
     def __init__(self, name, script, acknowledges):
@@ -43,7 +44,7 @@ class DebianWebhook:
     name = "Debian's webhook"
     acknowledges = "answers, and runs a command that does nothing"
     path = "/hooks/bench"
-    at_most = 2000
+    most_a_second = 2000
     makes_calls = False
 
     def missing(self):

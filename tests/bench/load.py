@@ -15,7 +15,7 @@ from workspace import BUILD, Workspace, give_away
 
 HERE = pathlib.Path(__file__).resolve().parent
 SECONDS = float(os.environ.get("BENCH_S", "3"))
-TIMES = 3  # a rate that has a target is measured so often
+TIMES = 3  # what comes close to its target is measured so often, for the median
 PULLS = 64
 IDLE_S = 600
 PROCESSES = Pool4Nginx.processes

@@ -5,10 +5,12 @@
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -49,6 +51,46 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
     int code = strcmp(node, "hub.test") == 0 ? real("127.0.0.1", service, hints, out) : EAI_NONAME;
     atomic_fetch_sub(&lookups_at_once, 1);
     return code;
+}
+
+/* ---- the kernel ---- */
+
+static bool refuses; /* to watch one more socket */
+
+/* In the place of the C library's: the hub calls this one. */
+int epoll_ctl(int events, int deed, int fd, struct epoll_event *event)
+{
+    int (*real)(int, int, int, struct epoll_event *);
+    void *symbol = dlsym(RTLD_NEXT, "epoll_ctl");
+    memcpy(&real, &symbol, sizeof real);
+    if (!refuses || deed != EPOLL_CTL_ADD)
+        return real(events, deed, fd, event);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* ---- libcurl's version ---- */
+
+static curl_version_info_data pretended; /* no number: the true one is told */
+
+/* In the place of libcurl's: http_setup() calls this one. */
+curl_version_info_data *curl_version_info(CURLversion version)
+{
+    curl_version_info_data *(*real)(CURLversion);
+    void *symbol = dlsym(RTLD_NEXT, "curl_version_info");
+    memcpy(&real, &symbol, sizeof real);
+    return pretended.version_num != 0 ? &pretended : real(version);
+}
+
+static void test_version_that_cannot_be_used(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    pretended = (curl_version_info_data){.version = "7.87.0", .version_num = 0x075700};
+    enum err_code code = http_setup(&err);
+    pretended.version_num = 0;
+    check_str("7.87.0", "code", err_code_name(code), "fatal");
+    check_contains("7.87.0", "error", err.text, "libcurl 7.87.0 cannot be used");
 }
 
 /* ---- many that ask ---- */
@@ -266,6 +308,25 @@ static void test_name_of_which_nothing_is_heard(void **state)
     crowd_close(crowd);
 }
 
+/* Whatever is under way ends then, rather than never hear of its reply; afterwards all is as before. */
+static void test_without_room_in_the_kernel_all_end(void **state)
+{
+    (void)state;
+    struct crowd_server *server = crowd_server_start(10, OK_REPLY);
+    struct crowd *crowd = crowd_open(MANY, 30);
+    snprintf(crowd->url, sizeof crowd->url, "http://127.0.0.1:%d/", server->port);
+    refuses = true;
+    all_ask(crowd, 10);
+    refuses = false;
+    for (int i = 0; i < 10; i++)
+        check_str(crowd->askers[i].err.text, "code", err_code_name(crowd->askers[i].code), "retry");
+    all_ask(crowd, 10);
+    expect_ok(crowd, 10);
+    crowd_close(crowd);
+    crowd_server_stop(server);
+    free(server);
+}
+
 static void *rouse_soon(void *arg)
 {
     usleep(20000);
@@ -327,6 +388,7 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_version_that_cannot_be_used),
         cmocka_unit_test(test_all_at_once),
         cmocka_unit_test(test_connections_are_bounded),
         cmocka_unit_test(test_few_connections_are_kept),
@@ -334,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_name_is_looked_up_once),
         cmocka_unit_test(test_name_that_is_not_there),
         cmocka_unit_test(test_name_of_which_nothing_is_heard),
+        cmocka_unit_test(test_without_room_in_the_kernel_all_end),
         cmocka_unit_test(test_rouse),
         cmocka_unit_test(test_without_descriptors_there_is_no_hub),
     };

@@ -261,5 +261,5 @@ int main(void)
         cmocka_unit_test(test_one_that_failed_is_not_forgotten_when_the_rest_is_broken_off),
         cmocka_unit_test(test_without_repositories_a_round_is_over_at_once),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("rounds", tests, NULL, NULL);
 }
