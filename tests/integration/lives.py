@@ -111,8 +111,9 @@ class Postman:
                 self.refused.append((status, reply))
 
     def wait(self):
+        """In the order in which they are sent: the limit is one delivery's, not that of all before it."""
         while self.futures:
-            self.futures.pop().result(timeout=SETTLE_S)
+            self.futures.pop(0).result(timeout=SETTLE_S)
 
     def close(self):
         self._threads.shutdown()
