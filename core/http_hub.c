@@ -269,8 +269,10 @@ static int wait_at_most(const struct http_hub *hub, int wait_ms)
     curl_multi_timeout(hub->multi, &timer_ms);
     if (timer_ms >= 0)
         wait_ms = sooner(wait_ms, timer_ms);
+    if (hub->stoppable == 0)
+        return wait_ms;
     int64_t look_ms = hub->look_at_ms - clock_monotonic_ms();
-    return hub->stoppable > 0 ? sooner(wait_ms, look_ms > 0 ? look_ms : 0) : wait_ms;
+    return sooner(wait_ms, look_ms > 0 ? look_ms : 0);
 }
 
 static void be_roused(const struct http_hub *hub)
@@ -315,8 +317,10 @@ static void finish_those_that_are_over(struct http_hub *hub)
 /* libcurl asks its progress callback only about what moves. */
 static void break_off(struct http_hub *hub)
 {
+    if (hub->stoppable == 0)
+        return;
     int64_t now_ms = clock_monotonic_ms();
-    if (hub->stoppable == 0 || now_ms < hub->look_at_ms)
+    if (now_ms < hub->look_at_ms)
         return;
     hub->look_at_ms = now_ms + LOOK_AGAIN_MS;
     for (struct transfer *transfer = hub->running, *next; transfer != NULL; transfer = next) {
