@@ -89,16 +89,18 @@ def wait_for_rest(sim):
     return last["at"]
 
 
+def wrk_of_opened(site, sim, pulls):
+    return Wrk(write_requests(site.workspace.dir, "opened.lua", opened(sim, pulls)), site.server.port)
+
+
 def measure_once(site, path, sim, pulls):
-    bodies = opened(sim, pulls)
-    return Wrk(write_requests(site.workspace.dir, "opened.lua", bodies), site.server.port).measure(path, CLIENTS)
+    return wrk_of_opened(site, sim, pulls).measure(path, CLIENTS)
 
 
 def measure_to_the_end(site, path, sim, pulls):
     """And how often CI was started for what was sent, and from the first delivery to the last call."""
     wait_for_rest(sim)
-    bodies, before, calls = opened(sim, pulls), starts(sim), sim.load()["calls"]
-    wrk = Wrk(write_requests(site.workspace.dir, "opened.lua", bodies), site.server.port)
+    wrk, before, calls = wrk_of_opened(site, sim, pulls), starts(sim), sim.load()["calls"]
     found = wrk.measure(path, CLIENTS)
     begun = time.monotonic() - found["seconds"]  # wrk reads what it is to send before
     at_end = starts(sim) - before
