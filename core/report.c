@@ -120,6 +120,7 @@ cJSON *report_record(const struct record *record)
  * repository, and no more than its share of REPORT_LOOKS_MAX.
  */
 struct walk {
+    struct pr_key last; /* walk_body(): the next one comes before it */
     struct pr_key pr;
     struct record record;
     int shown;
@@ -155,11 +156,8 @@ static enum err_code count_repos(struct gate *gate, int *count, struct err *err)
 static enum err_code walk_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct walk *walk = arg;
-    struct pr_key pr = walk->pr;
-    enum err_code code = table_prev_record(txn, &pr, &walk->record, err);
-    if (code == ERR_OK || code == ERR_CORRUPT)
-        walk->pr = pr;
-    return code;
+    walk->pr = walk->last;
+    return table_prev_record(txn, &walk->pr, &walk->record, err);
 }
 
 /* Newest first. */
@@ -168,6 +166,7 @@ static enum err_code add_repo(struct gate *gate, struct walk *walk, int looks, c
     uint64_t repo_id = walk->pr.repo_id;
     walk->pr.number = UINT64_MAX;
     for (int i = 0;; i++) {
+        walk->last = walk->pr;
         enum err_code code = store_txn(gate->store, walk_body, walk, err);
         if (code == ERR_NOT_FOUND || ((code == ERR_OK || code == ERR_CORRUPT) && walk->pr.repo_id != repo_id))
             return ERR_OK;

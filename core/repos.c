@@ -8,6 +8,7 @@
 #include "prgate/text.h"
 
 struct name_step {
+    const char *last; /* the next one comes behind it */
     char name[REPO_NAME_SIZE];
     uint64_t repo_id;
 };
@@ -15,20 +16,19 @@ struct name_step {
 static enum err_code next_name_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct name_step *step = arg;
-    struct name_step next = *step;
-    enum err_code code = table_next_name(txn, next.name, &next.repo_id, err);
-    if (code == ERR_OK || code == ERR_CORRUPT)
-        *step = next;
-    return code;
+    text_copy(step->name, sizeof step->name, step->last);
+    return table_next_name(txn, step->name, &step->repo_id, err);
 }
 
 /* Of the store's, the next one that the configuration still covers. */
 static enum err_code next_known(struct gate *gate, char name[REPO_NAME_SIZE], struct err *err)
 {
-    struct name_step step = {0};
+    char last[REPO_NAME_SIZE];
+    struct name_step step = {.last = last};
     enum err_code code;
     text_copy(step.name, sizeof step.name, name);
     do {
+        text_copy(last, sizeof last, step.name);
         code = store_txn(gate->store, next_name_body, &step, err);
     } while (code == ERR_CORRUPT || (code == ERR_OK && config_policy(gate->config, step.name) == NULL));
     if (code == ERR_OK)

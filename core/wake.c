@@ -11,6 +11,7 @@
 #include "prgate/tables.h"
 
 struct look {
+    struct budget_wake last; /* the next one comes behind it */
     struct budget_wake wake;
     struct record record;
     bool found; /* its record */
@@ -19,11 +20,8 @@ struct look {
 static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct look *look = arg;
-    struct budget_wake wake = look->wake;
-    enum err_code code = budget_next_wake(txn, &wake, err);
-    if (code == ERR_OK)
-        look->wake = wake;
-    return code;
+    look->wake = look->last;
+    return budget_next_wake(txn, &look->wake, err);
 }
 
 static enum err_code record_body(struct store_txn *txn, void *arg, struct err *err)
@@ -92,6 +90,7 @@ void wake_those_due(struct gate *gate, bool starting)
     struct err err = {0};
     record_init(&look.record);
     while (!atomic_load(&gate->stopping) && store_txn(gate->store, next_body, &look, &err) == ERR_OK) {
+        look.last = look.wake;
         bool due = look.wake.at_ms <= clock_now_ms();
         if (!due && !starting)
             break;
