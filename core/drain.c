@@ -53,6 +53,15 @@ struct run {
     struct intent next; /* STEP_ACT: the intent to come */
     bool must_wait;     /* the transaction at hand, for the disk */
     int64_t marked_ms;  /* when this run marked the intent to come as sent; 0 = it did not */
+    /* For bodies that find their own work done, since their commit seemed to fail. */
+    bool decided;     /* the event, by an earlier run of the body */
+    int64_t until_ms; /* what an earlier run of the body put the pull request off until; 0 = it did not */
+    struct {
+        bool found;
+        enum store_table table;
+        uint64_t seq;
+        struct err why;
+    } undecodable; /* in this step: moved to quarantine */
     /* Intents with these numbers were made by this run's last decision. An operator may add others behind them. */
     uint64_t made_from, made_to;
     int64_t now_ms;
@@ -87,13 +96,19 @@ static int64_t back_off_ms(uint32_t failures, const struct pr_key *pr)
     return wait - (int64_t)spread + (int64_t)(mixed % (2 * spread));
 }
 
-static void put_off(struct record *record, int64_t retry_at_ms, int64_t now_ms)
+/* In one step no more than once. A trigger that `works` is only not done yet. */
+static void put_off(struct run *run, bool works, int64_t now_ms)
 {
+    struct record *record = &run->record;
+    int64_t retry_at_ms = run->result.retry_at_ms;
+    if (run->until_ms != 0 && record->due_ms == run->until_ms)
+        return;
     int64_t due = now_ms + back_off_ms(record->failures, &record->key);
-    if (retry_at_ms > due)
+    if (retry_at_ms > due || (works && retry_at_ms > 0))
         due = retry_at_ms;
     record->due_ms = due < now_ms + RETRY_AT_MOST_MS ? due : now_ms + RETRY_AT_MOST_MS;
     record->failures++;
+    run->until_ms = record->due_ms;
 }
 
 /*
@@ -147,14 +162,24 @@ static void give_up_claim(struct run *run)
 static enum err_code set_aside(struct store_txn *txn, struct run *run, enum store_table table, uint64_t seq,
                                struct err *err)
 {
-    char name[PR_NAME_SIZE];
-    log_error("a stored entry cannot be decoded: moved to quarantine", LOG_STR("pr", pr_name(run, name)),
-              LOG_STR("delivery", NULL), LOG_STR("table", store_table_name(table)), LOG_INT("seq", seq),
-              LOG_STR("error", err->text));
-    metrics_add(run->gate->metrics, METRIC_QUARANTINED);
+    run->undecodable.found = true;
+    run->undecodable.table = table;
+    run->undecodable.seq = seq;
+    run->undecodable.why = *err;
     run->step = STEP_AGAIN;
     run->must_wait = true;
     return table_quarantine(txn, table, &run->pr, seq, err);
+}
+
+static void tell_of_undecodable(const struct run *run)
+{
+    char name[PR_NAME_SIZE];
+    if (!run->undecodable.found)
+        return;
+    log_error("a stored entry cannot be decoded: moved to quarantine", LOG_STR("pr", pr_name(run, name)),
+              LOG_STR("delivery", NULL), LOG_STR("table", store_table_name(run->undecodable.table)),
+              LOG_INT("seq", run->undecodable.seq), LOG_STR("error", run->undecodable.why.text));
+    metrics_add(run->gate->metrics, METRIC_QUARANTINED);
 }
 
 /*
@@ -334,7 +359,7 @@ static enum err_code postpone_body(struct store_txn *txn, void *arg, struct err 
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
-    put_off(&run->record, run->result.retry_at_ms, clock_now_ms());
+    put_off(run, false, clock_now_ms());
     return table_put_record(txn, &run->record, err);
 }
 
@@ -370,7 +395,7 @@ static enum err_code add_to_ledger(struct store_txn *txn, struct run *run, struc
     return ledger_add_decision(txn, &run->record, &entry, run->now_ms, err);
 }
 
-/* ERR_NOT_FOUND: it is decided; the commit that did it survived a crash that hid its success. */
+/* ERR_NOT_FOUND: it was taken; the commit that did it survived a crash that hid its success. */
 static enum err_code take_event(struct store_txn *txn, struct run *run, struct err *err)
 {
     return table_remove_event(txn, &run->pr, run->seq, err);
@@ -385,13 +410,29 @@ static enum err_code recall_heads(struct store_txn *txn, struct run *run, struct
     return code == ERR_OK ? heads_recall(txn, &run->record, &run->record.view.head, err) : code;
 }
 
+/* ERR_NOT_FOUND: it is decided already. */
+static enum err_code is_undecided(struct store_txn *txn, const struct run *run, struct err *err)
+{
+    struct buf text;
+    uint64_t seq = run->seq;
+    if (!run->decided)
+        return ERR_OK;
+    buf_init(&text);
+    enum err_code code = table_next_text(txn, TABLE_INBOX, &run->pr, &seq, &text, err);
+    buf_release(&text);
+    return code == ERR_OK && seq != run->seq ? err_set(err, ERR_NOT_FOUND, 0, "it is decided") : code;
+}
+
 static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
-    run->made_from = run->made_to = 0;
     enum err_code code = lock_unless_done(txn, run, err);
+    if (code == ERR_OK)
+        code = is_undecided(txn, run, err);
     if (code != ERR_OK)
         return code;
+    run->decided = false;
+    run->made_from = run->made_to = 0;
     code = recall_heads(txn, run, err);
     if (code != ERR_OK)
         return code;
@@ -427,7 +468,10 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
     record_end_back_off(&run->record);
     if (code == ERR_OK)
         code = go_on(txn, run, err);
-    return code != ERR_OK ? code : table_put_record(txn, &run->record, err);
+    if (code == ERR_OK)
+        code = table_put_record(txn, &run->record, err);
+    run->decided = code == ERR_OK;
+    return code;
 }
 
 /* For deliveries that no rule is asked about. */
@@ -451,7 +495,8 @@ static enum err_code set_down(struct run *run, const char *note, struct err *err
     run->note = note;
     log_warning("not decided", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
                 LOG_STR("reason", note));
-    return store_txn(run->gate->store, note_body, run, err);
+    enum err_code code = store_txn(run->gate->store, note_body, run, err);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
 }
 
 static void tell_decision(const struct run *run)
@@ -492,11 +537,13 @@ static enum err_code decide_learnt(struct run *run, struct err *err)
 {
     run->decision = mem_alloc(sizeof *run->decision);
     enum err_code code = store_txn(run->gate->store, decide_body, run, err);
+    if (code == ERR_NOT_FOUND)
+        code = ERR_OK;
     if (code == ERR_OK)
         tell_decision(run);
     free(run->decision);
     run->decision = NULL;
-    return code == ERR_NOT_FOUND ? ERR_OK : code;
+    return code;
 }
 
 static enum err_code decide_event(struct run *run, struct err *err)
@@ -667,9 +714,7 @@ static enum err_code keep(struct store_txn *txn, struct run *run, struct err *er
     if (kept.sent_ms == 0 && run->result.outcome == ACT_UNSURE)
         kept.sent_ms = run->now_ms;
     set_ci(run, kept.sent_ms == 0 ? CI_DECIDED : CI_SENT);
-    put_off(&run->record, run->result.retry_at_ms, run->now_ms);
-    if (run->result.outcome == ACT_UNSURE && run->result.retry_at_ms > 0)
-        run->record.due_ms = run->result.retry_at_ms; /* it works, only not yet */
+    put_off(run, run->result.outcome == ACT_UNSURE, run->now_ms);
     return table_put_intent(txn, &run->pr, &kept, err);
 }
 
@@ -832,6 +877,9 @@ static enum err_code take_step(struct run *run, struct err *err)
 {
     enum err_code code = ERR_OK;
     run->step_us = clock_monotonic_us();
+    run->decided = false;
+    run->until_ms = 0;
+    run->undecodable.found = false;
     if (!run->step_is_known)
         code = store_txn(run->gate->store, next_body, run, err);
     run->step_is_known = false;
@@ -886,6 +934,7 @@ void drain_start(struct worker *worker, const struct pr_key *pr, const struct cl
     enum err_code code;
     do {
         code = take_step(&run, &err);
+        tell_of_undecodable(&run);
     } while (code == ERR_OK && run.step != STEP_RELEASED);
     char name[PR_NAME_SIZE];
     if (code == ERR_CONFLICT)
