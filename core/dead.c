@@ -39,6 +39,7 @@ struct change {
     const struct pr_key *pr;
     uint64_t seq;
     bool retry;
+    bool made; /* by an earlier run of the body */
     struct record record;
     struct dead_letter letter;
 };
@@ -122,11 +123,15 @@ static enum err_code change_body(struct store_txn *txn, void *arg, struct err *e
         return code;
     uint64_t seq = change->seq;
     code = table_next_dead(txn, change->pr, &seq, &change->letter, err);
+    if (change->made && (code == ERR_NOT_FOUND || seq != change->seq)) /* its commit went through */
+        return ERR_OK;
     if (code == ERR_NOT_FOUND || seq != change->seq)
         return err_set(err, ERR_NOT_FOUND, 0, "there is no dead letter %" PRIu64, change->seq);
     /* What cannot be read can be dropped, but there is nothing to note of it. */
-    if (code == ERR_CORRUPT && !change->retry)
+    if (code == ERR_CORRUPT && !change->retry) {
+        change->made = true;
         return table_remove_dead(txn, change->pr, seq, err);
+    }
     if (code == ERR_OK && change->retry)
         code = check_sense(&change->record, &change->letter.intent, err);
     if (code == ERR_OK)
@@ -135,6 +140,7 @@ static enum err_code change_body(struct store_txn *txn, void *arg, struct err *e
         code = append(txn, change, err);
     if (code == ERR_OK)
         code = note(txn, change, err);
+    change->made = code == ERR_OK;
     return code == ERR_OK ? table_put_record(txn, &change->record, err) : code;
 }
 

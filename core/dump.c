@@ -162,6 +162,7 @@ struct load {
     size_t lines[BATCH];
     size_t count;
     size_t failed; /* which of the batch */
+    bool inserted; /* the batch, by an earlier run of the body */
 };
 
 static enum err_code refuse(const struct load *load, const char *what, struct err *err)
@@ -224,14 +225,18 @@ static enum err_code insert_body(struct store_txn *txn, void *arg, struct err *e
     for (load->failed = 0; load->failed < load->count; load->failed++) {
         const struct entry *entry = &load->batch[load->failed];
         code = store_insert(txn, entry->table, buf_bytes(&entry->key), buf_bytes(&entry->value), err);
+        if (code == ERR_CONFLICT && load->inserted)
+            code = ERR_OK; /* its commit went through */
         if (code != ERR_OK)
             return code;
     }
+    load->inserted = true;
     return code;
 }
 
 static enum err_code insert_batch(struct load *load, struct err *err)
 {
+    load->inserted = false;
     enum err_code code = store_txn(load->store, insert_body, load, err);
     if (code == ERR_CONFLICT) {
         load->line = load->lines[load->failed];

@@ -16,6 +16,7 @@ struct put {
     struct claim claim; /* made beforehand, so that no other thread takes the record's for left over */
     struct receipt receipt;
     struct briefing *briefing; /* room for one; NULL: none is asked for */
+    bool is_new;               /* this run of the body said so, or an earlier one */
     bool taken_over;
     bool salvaged; /* the record was damaged, and is made anew */
 };
@@ -48,14 +49,14 @@ static enum err_code add_event(struct store_txn *txn, struct record *record, con
 static enum err_code add_events(struct store_txn *txn, struct put *put, struct record *record,
                                 struct err *err)
 {
-    put->receipt.duplicate = true;
     for (size_t i = 0; i < put->count; i++) {
         enum err_code code = add_event(txn, record, &put->events[i], err);
         if (code == ERR_OK)
-            put->receipt.duplicate = false;
+            put->is_new = true;
         else if (code != ERR_CONFLICT)
             return code;
     }
+    put->receipt.duplicate = !put->is_new;
     return ERR_OK;
 }
 
@@ -63,9 +64,12 @@ static void take_claim(struct put *put, struct record *record)
 {
     /* A closing does not wait for the failing work that it voids. */
     bool due = record->due_ms <= put->events[0].received_ms || put->events[0].action == EVENT_CLOSED;
-    if (!put->may_claim || !due || !claims_is_free(put->gate->claims, &record->claim))
+    /* By an earlier run of the body, whose commit went through although it seemed not to. */
+    bool has_it = put->may_claim && claim_equal(&record->claim, &put->claim);
+    if (!has_it && (!put->may_claim || !due || !claims_is_free(put->gate->claims, &record->claim)))
         return;
-    put->taken_over = record->claim.held;
+    if (!has_it)
+        put->taken_over = record->claim.held;
     record->claim = put->claim;
     put->receipt.claimed = true;
     put->receipt.claim = put->claim;
@@ -115,7 +119,6 @@ static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct put *put = arg;
     put->receipt = (struct receipt){0};
-    put->taken_over = false;
     struct record record;
     record_init(&record);
     enum err_code code = salvage_get_record(txn, &put->events[0].key, &record, &put->salvaged, err);
@@ -143,7 +146,7 @@ static enum err_code run(struct put *put, struct receipt *out, struct err *err)
         return err_wrap(err, "storing the delivery");
     if (put->salvaged)
         salvage_tell(gate->metrics, &put->events[0].key);
-    if (put->taken_over)
+    if (put->receipt.claimed && put->taken_over)
         metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
     *out = put->receipt;
     return ERR_OK;

@@ -80,7 +80,6 @@ enum err_code salvage_get_record(struct store_txn *txn, const struct pr_key *pr,
                                  bool *salvaged, struct err *err)
 {
     struct err why = {0};
-    *salvaged = false;
     enum err_code code = table_get_record(txn, pr, STORE_LOCK, record, &why);
     if (code != ERR_CORRUPT || why.number != 0) {
         if (code != ERR_OK && err != NULL)
@@ -92,7 +91,7 @@ enum err_code salvage_get_record(struct store_txn *txn, const struct pr_key *pr,
     code = table_quarantine_record(txn, pr, err);
     if (code == ERR_OK)
         code = rebuild(txn, record, err);
-    *salvaged = code == ERR_OK;
+    *salvaged = *salvaged || code == ERR_OK;
     return code;
 }
 

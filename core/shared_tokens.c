@@ -29,6 +29,7 @@ struct token_row {
     char token[GITHUB_TOKEN_SIZE];
     int64_t expires_at;
     bool leased;
+    int64_t until_ms; /* of the lease that an earlier run of the body took */
 };
 
 static struct bytes row_key(const struct token_row *row)
@@ -159,11 +160,14 @@ static enum err_code lease_body(struct store_txn *txn, void *arg, struct err *er
         struct decoder d = decode_start(value.data, value.len);
         until = decode_i64(&d);
     }
-    row->leased = false;
-    if (code == ERR_NOT_FOUND || (code == ERR_OK && (until <= now || until > now + LEASE_MS))) {
+    /* The lease that is there may be this one: then its commit went through. */
+    row->leased = code == ERR_OK && row->until_ms != 0 && until == row->until_ms;
+    bool is_free = code == ERR_NOT_FOUND || (code == ERR_OK && (until <= now || until > now + LEASE_MS));
+    if (is_free && !row->leased) {
         row->leased = true;
+        row->until_ms = now + LEASE_MS;
         buf_clear(&value);
-        encode_i64(&value, now + LEASE_MS);
+        encode_i64(&value, row->until_ms);
         code = store_put(txn, TABLE_SHARED, lease_key(row), buf_bytes(&value), err);
     }
     buf_release(&value);

@@ -74,9 +74,10 @@ static enum err_code take_body(struct store_txn *txn, void *arg, struct err *err
     struct take *take = arg;
     struct record record;
     record_init(&record);
-    take->taken = false;
     enum err_code code = salvage_get_record(txn, &take->pr, &record, &take->salvaged, err);
-    if (code == ERR_OK && record.due_ms <= clock_now_ms() &&
+    /* It may have it already, by a commit whose success was hidden. */
+    take->taken = code == ERR_OK && claim_equal(&record.claim, &take->claim);
+    if (code == ERR_OK && !take->taken && record.due_ms <= clock_now_ms() &&
         claims_is_free(take->gate->claims, &record.claim)) {
         take->taken = true;
         take->taken_over = record.claim.held;

@@ -13,7 +13,7 @@
 
 /*
  * As table_get_record() with STORE_LOCK, but where the record is damaged *record is what could be salvaged, and it is to
- * be put in the same transaction; *salvaged says so. A record of a version that this prgate does not know is
+ * be put in the same transaction; *salvaged is set then, and stays as it is where it is not. A record of a version that this prgate does not know is
  * not damaged: ERR_CORRUPT, and it stays as it is.
  */
 enum err_code salvage_get_record(struct store_txn *txn, const struct pr_key *pr, struct record *record,
