@@ -68,9 +68,12 @@ $(BUILD)/prgatectl: $(CLI_OBJECTS) $(CORE_OBJECTS)
 # All but what has a main() or speaks to a real server.
 EDGE_OBJECTS = $(filter-out $(BUILD)/fcgi/main.o $(BUILD)/fcgi/serve_%.o,$(FCGI_OBJECTS))
 
-$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
+# What prgate itself does in transactions can be done twice, see tests/unit/run_again.c; what a test does, is not.
+$(BUILD)/tests/unit/test_%.o: override CPPFLAGS += -Dstore_txn=__real_store_txn
+
+$(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit/run_again.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -lcmocka
+	$(CC) $(MANDATORY) $(CFLAGS) $(LINKING) $(LDFLAGS) -o $@ $^ $(LIBRARIES) -Wl,--wrap=store_txn -lcmocka
 
 $(BUILD)/bench/growth: $(BUILD)/tests/bench/growth.o $(CORE_OBJECTS)
 	@mkdir -p $(@D)
@@ -154,6 +157,17 @@ bench-growth: $(BUILD)/bench/growth
 
 check-asan:
 	$(MAKE) asan GOAL=check-unit LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+
+# Every transaction of prgate's is run again, after an abort and after a commit: see tests/unit/run_again.c.
+KEEPS_STORE = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(shell grep -l fixture_open tests/unit/test_*.c)))
+
+.PHONY: check-run-again run-again
+check-run-again:
+	$(MAKE) asan GOAL=run-again LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+
+run-again: $(KEEPS_STORE)
+	RUN_AGAIN=aborted tests/run-unit.sh $(KEEPS_STORE)
+	RUN_AGAIN=committed tests/run-unit.sh $(KEEPS_STORE)
 
 check-tsan:
 	$(MAKE) tsan GOAL=check-unit TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp

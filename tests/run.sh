@@ -108,7 +108,10 @@ step growth "$make" check-growth
 step guard "$make" bench-guard
 step asan "$make" -j2 check-asan
 step tsan "$make" -j2 check-tsan
+# It waits for the disk.
+begin run-again "$make" -j2 check-run-again
 step valgrind "$make" -j2 check-valgrind VALGRIND=short
+finish run-again
 # A run that finds something new in a change that has nothing to do with it helps nobody: that is for `make fuzz`.
 step fuzz env FUZZ_SEED=1 "$make" -j2 fuzz
 step security "$make" check-security

@@ -207,6 +207,13 @@ static inline void kill_process(pid_t child)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
+/* First in a test that counts transactions, or what one of them does. */
+static inline void skip_if_run_again(void)
+{
+    if (getenv("RUN_AGAIN") != NULL)
+        skip();
+}
+
 /* A body of store_txn() that copies the record out; *arg is a struct record with its key set. */
 static inline enum err_code read_record_body(struct store_txn *txn, void *arg, struct err *err)
 {

@@ -172,6 +172,7 @@ static size_t count_put_away(struct fixture *f)
 static void test_thousands_of_pushes_cost_no_more_each_than_the_first(void **state)
 {
     (void)state;
+    skip_if_run_again();
     struct fixture f;
     const char *asked = getenv("HEADS_PUSHES");
     unsigned pushes = asked == NULL ? 300 : (unsigned)atoi(asked);

@@ -147,6 +147,7 @@ static void test_closed_pull_request_goes_when_nothing_needs_it(void **state)
 static void test_long_ledger_goes_in_several_batches_and_the_record_last(void **state)
 {
     (void)state;
+    skip_if_run_again();
     struct fixture f;
     fixture_open(&f, "");
     put_pull(&f, 7, NO_EXTRA, 250);
@@ -301,6 +302,7 @@ static uint64_t transactions_of_a_run(struct fixture *f, unsigned batches)
 static void test_walk_goes_on_where_it_stopped_and_then_rests(void **state)
 {
     (void)state;
+    skip_if_run_again();
     struct fixture f;
     struct err err = {0};
     fixture_open(&f, "");
