@@ -69,6 +69,7 @@ $(BUILD)/prgatectl: $(CLI_OBJECTS) $(CORE_OBJECTS)
 EDGE_OBJECTS = $(filter-out $(BUILD)/fcgi/main.o $(BUILD)/fcgi/serve_%.o,$(FCGI_OBJECTS))
 
 # What prgate itself does in transactions can be done twice, see tests/unit/run_again.c; what a test does, is not.
+# (-D renames the type `struct store_txn`, too: it is opaque.)
 $(BUILD)/tests/unit/test_%.o: override CPPFLAGS += -Dstore_txn=__real_store_txn
 
 $(BUILD)/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit/run_again.o $(CORE_OBJECTS) $(EDGE_OBJECTS)
@@ -101,7 +102,7 @@ $(BUILD)/preload/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
--include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/bench/growth.d \
+-include $(CORE_OBJECTS:.o=.d) $(FCGI_OBJECTS:.o=.d) $(CLI_OBJECTS:.o=.d) $(UNIT:%=$(BUILD)/tests/unit/%.d) $(BUILD)/tests/unit/run_again.d $(BUILD)/tests/bench/growth.d \
 	$(BUILD)/tests/bench/guard.d \
 	$(BUILD)/tests/web/seed.d $(BUILD)/tests/web/states.d
 

@@ -261,7 +261,8 @@ static struct act_result repeat_trigger(struct worker *worker, const struct poli
         return done();
     if (now_ms < intent->sent_ms + time_to_appear(policy)) {
         err_set(&err, ERR_UNKNOWN, 0, "the receiver does not know it yet");
-        return (struct act_result){.outcome = ACT_UNSURE, .retry_at_ms = now_ms + ASK_AGAIN_MS, .err = err};
+        return (struct act_result){
+            .outcome = ACT_UNSURE, .waits = true, .retry_at_ms = now_ms + ASK_AGAIN_MS, .err = err};
     }
     return send_trigger(worker, policy, trigger);
 }
@@ -364,9 +365,12 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
 {
     unsigned before = github_shown(worker->github);
     /* Asked before the look: what comes between a look and the end of the time was not seen by it. */
-    github_hold(worker->github, under_way_until_ms(worker->gate->config, intent, clock_now_ms()));
+    int64_t until_ms = under_way_until_ms(worker->gate->config, intent, clock_now_ms());
+    github_hold(worker->github, until_ms);
     struct act_result result = perform(worker, policy, record, intent);
     github_hold(worker->github, 0);
+    result.waits =
+        result.waits || (result.outcome == ACT_AGAIN && until_ms != 0 && result.retry_at_ms == until_ms);
     result.shown |= github_shown(worker->github) != before;
     return result;
 }

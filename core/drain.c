@@ -53,9 +53,10 @@ struct run {
     struct intent next; /* STEP_ACT: the intent to come */
     bool must_wait;     /* the transaction at hand, for the disk */
     int64_t marked_ms;  /* when this run marked the intent to come as sent; 0 = it did not */
-    /* For bodies that find their own work done, since their commit seemed to fail. */
-    bool decided;     /* the event, by an earlier run of the body */
-    int64_t until_ms; /* what an earlier run of the body put the pull request off until; 0 = it did not */
+    bool took_back;     /* the transaction at hand, that mark */
+    /* For bodies that find their own work done, after a commit that seemed to fail. Of this step: */
+    bool decided;             /* an earlier run of the body did */
+    int64_t put_off_until_ms; /* by an earlier run of the body; 0 = it did not */
     struct {
         bool found;
         enum store_table table;
@@ -96,19 +97,20 @@ static int64_t back_off_ms(uint32_t failures, const struct pr_key *pr)
     return wait - (int64_t)spread + (int64_t)(mixed % (2 * spread));
 }
 
-/* In one step no more than once. A trigger that `works` is only not done yet. */
-static void put_off(struct run *run, bool works, int64_t now_ms)
+/* As run->result says, and in one step no more than once. Members that die one after the other are no failures of GitHub. */
+static void put_off(struct run *run, int64_t now_ms)
 {
     struct record *record = &run->record;
-    int64_t retry_at_ms = run->result.retry_at_ms;
-    if (run->until_ms != 0 && record->due_ms == run->until_ms)
+    int64_t due = run->result.retry_at_ms;
+    if (run->put_off_until_ms != 0 && record->due_ms == run->put_off_until_ms)
         return;
-    int64_t due = now_ms + back_off_ms(record->failures, &record->key);
-    if (retry_at_ms > due || (works && retry_at_ms > 0))
-        due = retry_at_ms;
+    if (!run->result.waits) {
+        int64_t backed_off = now_ms + back_off_ms(record->failures, &record->key);
+        due = due > backed_off ? due : backed_off;
+        record->failures++;
+    }
     record->due_ms = due < now_ms + RETRY_AT_MOST_MS ? due : now_ms + RETRY_AT_MOST_MS;
-    record->failures++;
-    run->until_ms = record->due_ms;
+    run->put_off_until_ms = record->due_ms;
 }
 
 /*
@@ -289,6 +291,28 @@ static bool may_work(const struct run *run)
            !gate_is_rate_blocked(run->gate, run->now_ms);
 }
 
+/* After a commit whose success was hidden: nothing went out, and nothing will by this run. */
+static enum err_code take_back_mark(struct store_txn *txn, struct run *run, struct err *err)
+{
+    uint64_t seq = 0;
+    struct intent first;
+    if (run->marked_ms == 0)
+        return ERR_OK;
+    enum err_code code = table_next_intent(txn, &run->pr, &seq, &first, err);
+    if (code == ERR_NOT_FOUND || code == ERR_CORRUPT)
+        return ERR_OK;
+    if (code == ERR_OK && first.sent_ms == run->marked_ms)
+        code = heads_recall(txn, &run->record, &first.sha, err);
+    if (code != ERR_OK || first.sent_ms != run->marked_ms)
+        return code;
+    struct head *head = record_find_head(&run->record, &first.sha);
+    if (head != NULL)
+        head->ci = CI_DECIDED;
+    first.sent_ms = 0;
+    run->took_back = true;
+    return table_put_intent(txn, &run->pr, &first, err);
+}
+
 static enum err_code find_next(struct store_txn *txn, struct run *run, struct err *err)
 {
     enum err_code code = ERR_NOT_FOUND;
@@ -296,8 +320,11 @@ static enum err_code find_next(struct store_txn *txn, struct run *run, struct er
         code = next_intent(txn, run, err);
         if (code == ERR_NOT_FOUND)
             code = next_event(txn, run, &run->seq, &run->event, err);
-    } else if (!atomic_load(&run->gate->stopping) && run->may_overtake) {
-        code = next_closed(txn, run, err);
+    } else {
+        code = take_back_mark(txn, run, err);
+        bool may_overtake = !atomic_load(&run->gate->stopping) && run->may_overtake;
+        if (code == ERR_OK)
+            code = may_overtake ? next_closed(txn, run, err) : ERR_NOT_FOUND;
     }
     if (code != ERR_NOT_FOUND)
         return code;
@@ -309,9 +336,8 @@ static enum err_code find_next(struct store_txn *txn, struct run *run, struct er
 static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct run *run = arg;
-    run->must_wait = run->overtakes = false;
-    forget_step(run);
-    enum err_code code = lock_record(txn, run, err);
+    run->must_wait = run->overtakes = run->took_back = false;
+    enum err_code code = lock_unless_done(txn, run, err);
     if (code != ERR_OK)
         return code;
     run->now_ms = clock_now_ms();
@@ -321,7 +347,7 @@ static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err
     if (code == ERR_OK)
         code = find_next(txn, run, err);
     bool marks = run->step == STEP_ACT && run->marked_ms == run->now_ms;
-    if (code == ERR_OK && (run->step == STEP_RELEASED || marks))
+    if (code == ERR_OK && (run->step == STEP_RELEASED || marks || run->took_back))
         code = table_put_record(txn, &run->record, err);
     if (!run->must_wait)
         store_need_not_wait(txn);
@@ -359,7 +385,7 @@ static enum err_code postpone_body(struct store_txn *txn, void *arg, struct err 
     enum err_code code = lock_record(txn, run, err);
     if (code != ERR_OK)
         return code;
-    put_off(run, false, clock_now_ms());
+    put_off(run, clock_now_ms());
     return table_put_record(txn, &run->record, err);
 }
 
@@ -411,7 +437,7 @@ static enum err_code recall_heads(struct store_txn *txn, struct run *run, struct
 }
 
 /* ERR_NOT_FOUND: it is decided already. */
-static enum err_code is_undecided(struct store_txn *txn, const struct run *run, struct err *err)
+static enum err_code check_undecided(struct store_txn *txn, const struct run *run, struct err *err)
 {
     struct buf text;
     uint64_t seq = run->seq;
@@ -428,7 +454,7 @@ static enum err_code decide_body(struct store_txn *txn, void *arg, struct err *e
     struct run *run = arg;
     enum err_code code = lock_unless_done(txn, run, err);
     if (code == ERR_OK)
-        code = is_undecided(txn, run, err);
+        code = check_undecided(txn, run, err);
     if (code != ERR_OK)
         return code;
     run->decided = false;
@@ -710,11 +736,11 @@ static enum err_code finish(struct store_txn *txn, struct run *run, enum ci_stat
 static enum err_code keep(struct store_txn *txn, struct run *run, struct err *err)
 {
     struct intent kept = run->intent;
-    kept.attempts++;
+    kept.attempts += run->result.waits ? 0 : 1;
     if (kept.sent_ms == 0 && run->result.outcome == ACT_UNSURE)
         kept.sent_ms = run->now_ms;
     set_ci(run, kept.sent_ms == 0 ? CI_DECIDED : CI_SENT);
-    put_off(run, run->result.outcome == ACT_UNSURE, run->now_ms);
+    put_off(run, run->now_ms);
     return table_put_intent(txn, &run->pr, &kept, err);
 }
 
@@ -796,7 +822,7 @@ static void log_result(const struct run *run)
 {
     char name[PR_NAME_SIZE];
     enum log_level level = LOG_LEVEL_WARNING;
-    if (run->result.outcome == ACT_DONE)
+    if (run->result.outcome == ACT_DONE || run->result.waits)
         level = LOG_LEVEL_INFO;
     if (run->result.outcome == ACT_REFUSED || run->result.outcome == ACT_LEFT)
         level = LOG_LEVEL_ERROR;
@@ -831,7 +857,7 @@ static void lose_patience(struct run *run, int64_t now_ms)
 {
     int64_t patience_ms = (int64_t)run->gate->config->give_up_after_s * 1000;
     bool unsure = run->result.outcome == ACT_UNSURE;
-    bool failing = unsure || run->result.outcome == ACT_AGAIN;
+    bool failing = (unsure || run->result.outcome == ACT_AGAIN) && !run->result.waits;
     if (!failing || run->intent.attempts + 1 < ATTEMPTS_AT_LEAST ||
         now_ms - run->intent.created_ms < patience_ms)
         return;
@@ -878,14 +904,14 @@ static enum err_code take_step(struct run *run, struct err *err)
     enum err_code code = ERR_OK;
     run->step_us = clock_monotonic_us();
     run->decided = false;
-    run->until_ms = 0;
+    run->put_off_until_ms = 0;
     run->undecodable.found = false;
     if (!run->step_is_known)
         code = store_txn(run->gate->store, next_body, run, err);
     run->step_is_known = false;
     if (code != ERR_OK)
-        return code;
-    run->claim.taken_over = false; /* marked, where there was something to mark */
+        return code == ERR_NOT_FOUND ? ERR_OK : code; /* the claim was given up */
+    run->claim.taken_over = false;                    /* marked, where there was something to mark */
     run->may_overtake = run->may_overtake && !run->overtakes;
     switch (run->step) {
     case STEP_RELEASED:
@@ -934,7 +960,8 @@ void drain_start(struct worker *worker, const struct pr_key *pr, const struct cl
     enum err_code code;
     do {
         code = take_step(&run, &err);
-        tell_of_undecodable(&run);
+        if (code == ERR_OK)
+            tell_of_undecodable(&run);
     } while (code == ERR_OK && run.step != STEP_RELEASED);
     char name[PR_NAME_SIZE];
     if (code == ERR_CONFLICT)

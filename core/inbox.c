@@ -16,7 +16,7 @@ struct put {
     struct claim claim; /* made beforehand, so that no other thread takes the record's for left over */
     struct receipt receipt;
     struct briefing *briefing; /* room for one; NULL: none is asked for */
-    bool is_new;               /* this run of the body said so, or an earlier one */
+    bool is_new;               /* one of them was, as this run of the body found, or an earlier one */
     bool taken_over;
     bool salvaged; /* the record was damaged, and is made anew */
 };
@@ -96,7 +96,8 @@ static enum err_code find_first(struct store_txn *txn, struct put *put, struct r
         return code;
     briefing->seq = 0;
     code = table_next_event(txn, &record->key, &briefing->seq, &briefing->event, err);
-    if (code == ERR_CORRUPT)
+    if (code == ERR_CORRUPT ||
+        code == ERR_NOT_FOUND) /* the latter: stored by an earlier run, and decided since */
         return ERR_OK;
     if (code == ERR_OK)
         code = heads_recall_for(txn, record, &briefing->event, err);

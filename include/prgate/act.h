@@ -24,6 +24,7 @@ enum act_outcome {
 struct act_result {
     enum act_outcome outcome;
     int64_t retry_at_ms; /* ACT_AGAIN, ACT_UNSURE: not before; 0 = as the back-off says */
+    bool waits;          /* ACT_AGAIN, ACT_UNSURE: nothing failed, it is only not known before retry_at_ms */
     struct err err;      /* of all but ACT_DONE */
     bool shown;          /* ACT_DONE of a dry run: something would have been done; false: it was so already */
     uint64_t check_id;   /* of a check run that was written or found; 0 = not known */

@@ -11,6 +11,7 @@
 #include "prgate/key.h"
 #include "prgate/sweep.h"
 #include "prgate/text.h"
+#include "run_again.h"
 
 /* ---- GitHub ------------------------------------------------------------------ */
 
@@ -674,6 +675,41 @@ static void let_the_call_end(struct fixture *f)
     put_intent(f, &first);
 }
 
+static bool has_marked_intent(struct fixture *f)
+{
+    return count_table(f, TABLE_INTENT) > 0 && first_intent(f).sent_ms != 0;
+}
+
+static bool stop_once_marked(void *arg)
+{
+    struct fixture *f = arg;
+    if (has_marked_intent(f))
+        atomic_store(&f->gate.stopping, true);
+    return true;
+}
+
+/* It looks as if it had been sent, to whoever comes next, until this run takes that back. */
+static void test_mark_of_a_hidden_commit_is_taken_back_where_nothing_is_sent(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    after_hidden_commit = stop_once_marked;
+    after_hidden_commit_arg = &f;
+    deliver(&f, EVENT_OPENED, "d1");
+    after_hidden_commit = NULL;
+    assert_true(atomic_load(&f.gate.stopping));
+    check_int("stopped", "sent", count_calls(&f, "/dispatches"), 0);
+    check_bool("stopped", "marked", has_marked_intent(&f), false);
+    check_int("stopped", "ci", ci_of_head(&f), CI_DECIDED);
+    atomic_store(&f.gate.stopping, false);
+    sweep_run(&f.worker);
+    expect_idle(&f);
+    check_int("goes on", "sent", count_calls(&f, "/dispatches"), 1);
+    check_int("goes on", "ci", ci_of_head(&f), CI_STARTED);
+    fixture_close(&f);
+}
+
 /* What GitHub still handles shows only later: nobody does it a second time before that. */
 static void test_what_a_dead_process_may_have_sent_is_waited_for(void **state)
 {
@@ -707,7 +743,9 @@ static void test_what_a_dead_process_may_have_sent_is_waited_for(void **state)
         check_int(rows[i].name, "comments at first", count_calls(&f, "POST /repos/octo/repo/issues/7/"), 0);
         struct record record = get_record(&f);
         check_bool(rows[i].name, "put off", record.due_ms > clock_now_ms(), true);
+        check_int(rows[i].name, "failures", record.failures, 0);
         record_release(&record);
+        check_int(rows[i].name, "attempts", first_intent(&f).attempts, 0);
         comment_shows = rows[i].shows;
         let_the_call_end(&f);
         run_again(&f);
@@ -1856,6 +1894,7 @@ int main(void)
         cmocka_unit_test(test_lost_trigger_is_repeated_where_at_least_once_is_asked_for),
         cmocka_unit_test(test_lost_trigger_is_asked_for_where_it_can_be),
         cmocka_unit_test(test_process_killed_while_sending_leaves_a_trigger_that_is_not_repeated),
+        cmocka_unit_test(test_mark_of_a_hidden_commit_is_taken_back_where_nothing_is_sent),
         cmocka_unit_test(test_what_a_dead_process_may_have_sent_is_waited_for),
         cmocka_unit_test(test_what_was_given_up_with_the_claim_is_not_waited_for),
         cmocka_unit_test(test_deliveries_that_wait_take_a_transaction_each),

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "fixture.h"
+#include "run_again.h"
 
 static void test_delivery_is_stored_and_claimed(void **state)
 {
@@ -492,6 +493,50 @@ static void test_briefing_has_the_delivery_that_comes_first(void **state)
     fixture_close(&f);
 }
 
+struct meanwhile {
+    struct fixture *f;
+    struct claim claim;
+};
+
+static enum err_code empty_both_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    const struct record *record = arg;
+    enum err_code code = table_remove_event(txn, &record->key, 0, err);
+    return code == ERR_OK ? table_remove_event(txn, &record->key, 1, err) : code;
+}
+
+/* Whoever has the claim works everything off. */
+static bool work_off(void *arg)
+{
+    struct meanwhile *meanwhile = arg;
+    struct err err = {0};
+    struct record record = get_record(meanwhile->f);
+    assert_int_equal(store_txn(meanwhile->f->gate.store, empty_both_body, &record, &err), ERR_OK);
+    record.claim = (struct claim){0};
+    put_record(meanwhile->f, &record);
+    record_release(&record);
+    claims_forget(meanwhile->f->gate.claims, &meanwhile->claim);
+    return false;
+}
+
+static void test_delivery_that_is_decided_before_its_commit_is_heard_of_is_taken(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_open(&f, "");
+    struct event first = make_event(EVENT_OPENED, "d1"), second = make_event(EVENT_EDITED, "d2");
+    struct meanwhile meanwhile = {.f = &f, .claim = put_event(&f, &first, true).claim};
+    after_hidden_commit = work_off;
+    after_hidden_commit_arg = &meanwhile;
+    struct receipt receipt = take(&f, &second, true);
+    assert_null(after_hidden_commit);
+    assert_false(receipt.duplicate);
+    assert_true(receipt.claimed);
+    assert_null(receipt.briefing);
+    assert_int_equal(count_table(&f, TABLE_INBOX), 0);
+    fixture_close(&f);
+}
+
 static enum err_code append_intent_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct intent intent = {.kind = INTENT_TRIGGER};
@@ -548,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_several_are_stored_together_without_their_duplicates),
         cmocka_unit_test(test_several_are_all_stored_or_none),
         cmocka_unit_test(test_briefing_has_the_delivery_that_comes_first),
+        cmocka_unit_test(test_delivery_that_is_decided_before_its_commit_is_heard_of_is_taken),
         cmocka_unit_test(test_no_briefing_where_an_intent_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
