@@ -45,7 +45,7 @@ struct tail {
     cJSON *found; /* new entries */
 
     /* one transaction's */
-    struct pr_key at;
+    struct pr_key at, next; /* where it begins, and the one behind it */
     struct record record;
     size_t seen;
     cJSON *batch;
@@ -130,7 +130,7 @@ static enum err_code walk_body(struct store_txn *txn, void *arg, struct err *err
         if (code != ERR_OK)
             return code;
     }
-    tail->at = pr;
+    tail->next = pr;
     return ERR_OK;
 }
 
@@ -140,6 +140,7 @@ static void take_batch(struct tail *tail)
     while ((entry = cJSON_DetachItemFromArray(tail->batch, 0)) != NULL)
         cJSON_AddItemToArray(tail->found, entry);
     tail->seen = tail->now_count;
+    tail->at = tail->next;
 }
 
 static enum err_code walk(struct tail *tail, struct err *err)

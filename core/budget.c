@@ -467,31 +467,34 @@ enum { WAKES_EACH = 256 };
 struct count {
     struct budget_wake from, at; /* before the batch, and behind it */
     size_t count;                /* of the batch */
+    bool is_over;
 };
 
 static enum err_code count_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct count *count = arg;
     enum err_code code = ERR_OK;
+    store_need_not_wait(txn); /* numbers to look at */
     count->at = count->from;
     for (count->count = 0; count->count < WAKES_EACH; count->count++)
         if ((code = budget_next_wake(txn, &count->at, err)) != ERR_OK)
             break;
-    return code;
+    count->is_over = code == ERR_NOT_FOUND;
+    return count->is_over ? ERR_OK : code; /* what goes to quarantine is to be committed at the end, too */
 }
 
 enum err_code budget_count_waiting(struct store *store, size_t max, size_t *out, struct err *err)
 {
     struct count count = {0};
     enum err_code code = ERR_OK;
-    for (*out = 0; code == ERR_OK && *out < max; count.from = count.at) {
+    for (*out = 0; code == ERR_OK && !count.is_over && *out < max; count.from = count.at) {
         code = store_txn(store, count_body, &count, err);
-        if (code == ERR_OK || code == ERR_NOT_FOUND)
+        if (code == ERR_OK)
             *out += count.count;
     }
     if (*out > max)
         *out = max;
-    return code == ERR_NOT_FOUND ? ERR_OK : code;
+    return code;
 }
 
 /* ---- for the store's keepers -------------------------------------------------------- */

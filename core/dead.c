@@ -140,7 +140,7 @@ static enum err_code change_body(struct store_txn *txn, void *arg, struct err *e
         code = append(txn, change, err);
     if (code == ERR_OK)
         code = note(txn, change, err);
-    change->made = code == ERR_OK;
+    change->made = change->made || code == ERR_OK;
     return code == ERR_OK ? table_put_record(txn, &change->record, err) : code;
 }
 

@@ -13,6 +13,7 @@
 struct look {
     struct budget_wake last; /* the next one comes behind it */
     struct budget_wake wake;
+    bool is_over; /* there is none */
     struct record record;
     bool found; /* its record */
 };
@@ -20,8 +21,11 @@ struct look {
 static enum err_code next_body(struct store_txn *txn, void *arg, struct err *err)
 {
     struct look *look = arg;
+    store_need_not_wait(txn); /* what is lost is put into quarantine once more */
     look->wake = look->last;
-    return budget_next_wake(txn, &look->wake, err);
+    enum err_code code = budget_next_wake(txn, &look->wake, err);
+    look->is_over = code == ERR_NOT_FOUND;
+    return look->is_over ? ERR_OK : code; /* what goes to quarantine is to be committed at the end, too */
 }
 
 static enum err_code record_body(struct store_txn *txn, void *arg, struct err *err)
@@ -89,7 +93,8 @@ void wake_those_due(struct gate *gate, bool starting)
     struct look look = {0};
     struct err err = {0};
     record_init(&look.record);
-    while (!atomic_load(&gate->stopping) && store_txn(gate->store, next_body, &look, &err) == ERR_OK) {
+    while (!atomic_load(&gate->stopping) && store_txn(gate->store, next_body, &look, &err) == ERR_OK &&
+           !look.is_over) {
         look.last = look.wake;
         bool due = look.wake.at_ms <= clock_now_ms();
         if (!due && !starting)

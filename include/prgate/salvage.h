@@ -13,7 +13,8 @@
 
 /*
  * As table_get_record() with STORE_LOCK, but where the record is damaged *record is what could be salvaged, and it is to
- * be put in the same transaction; *salvaged is set then, and stays as it is where it is not. A record of a version that this prgate does not know is
+ * be put in the same transaction. *salvaged, false at first, becomes true then, and is never set back, so that it outlasts a
+ * body that is run again. A record of a version that this prgate does not know is
  * not damaged: ERR_CORRUPT, and it stays as it is.
  */
 enum err_code salvage_get_record(struct store_txn *txn, const struct pr_key *pr, struct record *record,

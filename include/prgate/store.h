@@ -18,9 +18,9 @@
  * store_txn() alone begins, commits, aborts and tries again. It commits when the body returns ERR_OK, else it aborts and
  * hands the body's error on. When it returns, all that the body wrote and read is synced to disk. It runs the body again
  * when another transaction was in the way or the environment had to be recovered: a body must set its results anew each
- * time, never begin from what it set (a walk keeps where it is apart from what it finds), touch nothing outside but them,
- * and stand finding its own work done, since a commit whose success a crash hid is run again: tests/unit/run_again.c has
- * both happen to every transaction. Never wait for anything inside a body.
+ * time, never begin behind what it set (a walk keeps where it is apart from what it finds), touch nothing outside but them
+ * (a log line may come twice), and stand finding its own work done, since a commit whose success a crash hid is run
+ * again: `make check-run-again` has both happen to every transaction. Never wait for anything inside a body.
  *
  * Any thread of any process may use a store; a handle is shared by all threads of a
  * process and must not be carried over a fork.

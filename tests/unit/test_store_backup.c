@@ -235,9 +235,11 @@ static bool writer_goes_on_while_a_backup_stands_still(const struct place *place
     snprintf(incomplete, sizeof incomplete, "%s/incomplete", backup);
     pid_t copying = fork();
     if (copying == 0) {
-        struct store *store = must_open(place->state);
+        struct store *store;
         struct err err = {0};
-        _exit(store_backup(store, backup, &err) == ERR_OK ? 0 : 1);
+        bool made =
+            store_open(&store, place->state, &err) == ERR_OK && store_backup(store, backup, &err) == ERR_OK;
+        _exit(made ? 0 : 1);
     }
     for (int i = 0; i < 20000 && access(incomplete, F_OK) != 0; i++)
         usleep(100);
