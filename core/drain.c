@@ -72,7 +72,7 @@ struct run {
     struct facts facts;
     struct decision *decision; /* in decide_learnt() only: too large to be held while GitHub is asked */
     struct act_result result;
-    int64_t duration_ms;
+    int64_t start_ms, duration_ms; /* of performing the intent */
     const char *note;
 };
 
@@ -739,6 +739,9 @@ static enum err_code keep(struct store_txn *txn, struct run *run, struct err *er
     kept.attempts += run->result.waits ? 0 : 1;
     if (kept.sent_ms == 0 && run->result.outcome == ACT_UNSURE)
         kept.sent_ms = run->now_ms;
+    /* GitHub may still be handling it, and shows it later: as what a dead process sent, see act_perform(). */
+    if (kept.kind != INTENT_TRIGGER && run->result.err.code == ERR_UNKNOWN)
+        kept.sent_ms = run->start_ms;
     set_ci(run, kept.sent_ms == 0 ? CI_DECIDED : CI_SENT);
     put_off(run, run->now_ms);
     return table_put_intent(txn, &run->pr, &kept, err);
@@ -869,16 +872,16 @@ static void lose_patience(struct run *run, int64_t now_ms)
 
 static enum err_code perform_intent(struct run *run, struct err *err)
 {
-    int64_t start_ms = clock_now_ms();
+    run->start_ms = clock_now_ms();
     run->marked_ms = 0; /* from here on it may have gone out */
     if (run->policy != NULL)
         run->result = act_perform(run->worker, run->policy, &run->record, &run->intent);
     else
         run->result = give_up_unconfigured(&run->intent);
-    run->duration_ms = clock_now_ms() - start_ms;
+    run->duration_ms = clock_now_ms() - run->start_ms;
     if (!is_for_own_ci(run))
         gate_heed_rate_limit(run->gate, &run->result.err);
-    lose_patience(run, start_ms);
+    lose_patience(run, run->start_ms);
     /* A crash here, before the result is committed, repeats the intent: see act.h for why that is harmless. */
     enum err_code code = store_txn(run->gate->store, result_body, run, err);
     if (code != ERR_OK && code != ERR_NOT_FOUND)

@@ -263,7 +263,7 @@ enum err_code github_fetch(struct github *github, const struct github_ask *ask, 
                            struct err *err)
 {
     if (ask->once && github->held_until_ms != 0) {
-        err_set(err, ERR_RETRY, 0, "a process that died may have done it, and it shows only later");
+        err_set(err, ERR_RETRY, 0, "GitHub may be doing it already, and shows it only later");
         err->retry_at_ms = github->held_until_ms;
         return ERR_RETRY;
     }

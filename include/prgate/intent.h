@@ -104,8 +104,8 @@ struct intent {
     struct user person; /* whom a message is about */
     char ref[REF_SIZE]; /* of a merge queue's commit: its branch; else "" */
     /*
-     * INTENT_TRIGGER: when a request went out whose outcome is not known; 0 = none did. Else when it was found that
-     * somebody had died who may have been performing it; 0 = nobody had.
+     * When a request went out whose outcome is not known; 0 = none did. Of what is no INTENT_TRIGGER also when it was found
+     * that somebody had died who may have been performing it.
      */
     int64_t sent_ms;
     bool untried; /* not stored: whoever performs it has made it, so nobody can have tried before */

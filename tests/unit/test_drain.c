@@ -173,6 +173,42 @@ static void expect_idle(struct fixture *f)
     record_release(&record);
 }
 
+static enum err_code first_intent_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    uint64_t seq = 0;
+    return table_next_intent(txn, &pr, &seq, arg, err);
+}
+
+static struct intent first_intent(struct fixture *f)
+{
+    struct err err = {0};
+    struct intent intent = {0};
+    if (store_txn(f->gate.store, first_intent_body, &intent, &err) != ERR_OK)
+        fail_msg("intent: %s", err.text);
+    return intent;
+}
+
+static enum err_code put_intent_body(struct store_txn *txn, void *arg, struct err *err)
+{
+    struct pr_key pr = {.repo_id = 5, .number = 7};
+    return table_put_intent(txn, &pr, arg, err);
+}
+
+static void put_intent(struct fixture *f, struct intent *intent)
+{
+    struct err err = {0};
+    assert_int_equal(store_txn(f->gate.store, put_intent_body, intent, &err), ERR_OK);
+}
+
+/* The call's time is over, as if it had passed. */
+static void let_the_call_end(struct fixture *f)
+{
+    struct intent first = first_intent(f);
+    first.sent_ms -= 10000;
+    put_intent(f, &first);
+}
+
 /* ---- tests ---------------------------------------------------------------------- */
 
 static void test_opened_by_a_trusted_author_is_done_in_order(void **state)
@@ -601,36 +637,6 @@ static void test_sweeper_leaves_alone_what_is_claimed_or_not_due(void **state)
     fixture_close(&f);
 }
 
-/* ---- what is stored ---------------------------------------------------------------- */
-
-static enum err_code first_intent_body(struct store_txn *txn, void *arg, struct err *err)
-{
-    struct pr_key pr = {.repo_id = 5, .number = 7};
-    uint64_t seq = 0;
-    return table_next_intent(txn, &pr, &seq, arg, err);
-}
-
-static struct intent first_intent(struct fixture *f)
-{
-    struct err err = {0};
-    struct intent intent = {0};
-    if (store_txn(f->gate.store, first_intent_body, &intent, &err) != ERR_OK)
-        fail_msg("intent: %s", err.text);
-    return intent;
-}
-
-static enum err_code put_intent_body(struct store_txn *txn, void *arg, struct err *err)
-{
-    struct pr_key pr = {.repo_id = 5, .number = 7};
-    return table_put_intent(txn, &pr, arg, err);
-}
-
-static void put_intent(struct fixture *f, struct intent *intent)
-{
-    struct err err = {0};
-    assert_int_equal(store_txn(f->gate.store, put_intent_body, intent, &err), ERR_OK);
-}
-
 /* ---- what a dead process may have sent a moment ago ---- */
 
 static bool comment_shows; /* GitHub has come to it */
@@ -665,14 +671,6 @@ static void die_commenting(struct fixture *f)
 {
     f->fake.answer = comment_kills;
     deliver(f, EVENT_OPENED, "d1");
-}
-
-/* The call's time is over, as if it had passed. */
-static void let_the_call_end(struct fixture *f)
-{
-    struct intent first = first_intent(f);
-    first.sent_ms -= 10000;
-    put_intent(f, &first);
 }
 
 static bool has_marked_intent(struct fixture *f)
@@ -746,6 +744,46 @@ static void test_what_a_dead_process_may_have_sent_is_waited_for(void **state)
         check_int(rows[i].name, "failures", record.failures, 0);
         record_release(&record);
         check_int(rows[i].name, "attempts", first_intent(&f).attempts, 0);
+        comment_shows = rows[i].shows;
+        let_the_call_end(&f);
+        run_again(&f);
+        expect_idle(&f);
+        check_int(rows[i].name, "comments", count_calls(&f, "POST /repos/octo/repo/issues/7/"),
+                  rows[i].posts);
+        fixture_close(&f);
+    }
+}
+
+static enum err_code comment_lost(const struct http_request *request, struct http_reply *reply,
+                                  struct err *err)
+{
+    if (is(request, "POST", "/comments"))
+        return err_set(err, ERR_UNKNOWN, 0, "connection lost");
+    return conflicting(request, reply, err);
+}
+
+/* No more than what a dead process sent. */
+static void test_what_was_sent_without_a_reply_is_waited_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool shows;
+        int posts;
+    } rows[] = {{"it comes", true, 1}, {"it did not arrive", false, 2}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct fixture f;
+        comment_shows = false;
+        open_with(&f, "", &(struct github_fake){.answer = comment_lost});
+        deliver(&f, EVENT_OPENED, "d1");
+        check_int(rows[i].name, "attempts", first_intent(&f).attempts, 1);
+        f.fake.answer = conflicting;
+        run_again(&f);
+        check_int(rows[i].name, "looks a moment later",
+                  count_calls(&f, "GET /repos/octo/repo/issues/7/comments"), 2);
+        check_int(rows[i].name, "comments a moment later", count_calls(&f, "POST /repos/octo/repo/issues/7/"),
+                  1);
+        check_int(rows[i].name, "attempts a moment later", first_intent(&f).attempts, 1);
         comment_shows = rows[i].shows;
         let_the_call_end(&f);
         run_again(&f);
@@ -1896,6 +1934,7 @@ int main(void)
         cmocka_unit_test(test_process_killed_while_sending_leaves_a_trigger_that_is_not_repeated),
         cmocka_unit_test(test_mark_of_a_hidden_commit_is_taken_back_where_nothing_is_sent),
         cmocka_unit_test(test_what_a_dead_process_may_have_sent_is_waited_for),
+        cmocka_unit_test(test_what_was_sent_without_a_reply_is_waited_for),
         cmocka_unit_test(test_what_was_given_up_with_the_claim_is_not_waited_for),
         cmocka_unit_test(test_deliveries_that_wait_take_a_transaction_each),
         cmocka_unit_test(test_lost_claim_stops_the_work),
