@@ -158,7 +158,11 @@ static void find_obstacles(struct explanation *e)
                         "prgatectl drain");
     if (waits && e->record->due_ms > now_ms) {
         text_from_time(e->record->due_ms / 1000, time);
-        add_obstacle(e, "put off until %s, after %" PRIu32 " failures in a row", time, e->record->failures);
+        if (e->record->failures > 0)
+            add_obstacle(e, "put off until %s, after %" PRIu32 " failures in a row", time,
+                         e->record->failures);
+        else
+            add_obstacle(e, "put off until %s, when more is known", time);
     }
     if (e->rate_blocked_ms > now_ms) {
         text_from_time(e->rate_blocked_ms / 1000, time);

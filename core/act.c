@@ -237,8 +237,8 @@ static int64_t time_to_appear(const struct policy *policy)
 /*
  * A trigger that an earlier attempt, perhaps of a process that died in between,
  * may have sent. Where the receiver knows triggers by their key it is asked, and
- * the trigger is repeated only if the answer is no. Where it does not, the repository's setting
- * decides between never twice and never not at all.
+ * the trigger is sent again only if the answer is no; as if for the first time, with a mark of its own, so that its
+ * outcome can be unknown, too. Where it does not, the repository's setting decides between never twice and never not at all.
  */
 static struct act_result repeat_trigger(struct worker *worker, const struct policy *policy,
                                         const struct trigger *trigger, const struct intent *intent)
@@ -264,7 +264,9 @@ static struct act_result repeat_trigger(struct worker *worker, const struct poli
         return (struct act_result){
             .outcome = ACT_UNSURE, .waits = true, .retry_at_ms = now_ms + ASK_AGAIN_MS, .err = err};
     }
-    return send_trigger(worker, policy, trigger);
+    err_set(&err, ERR_RETRY, 0, "the receiver never got it");
+    return (struct act_result){
+        .outcome = ACT_AGAIN, .waits = true, .never_arrived = true, .retry_at_ms = now_ms, .err = err};
 }
 
 /* The commit of a merge queue's group has a branch of its own, which the intent names. */
@@ -347,10 +349,7 @@ static struct act_result perform(struct worker *worker, const struct policy *pol
     return (struct act_result){.outcome = ACT_REFUSED, .err = err};
 }
 
-/*
- * Until when a call may have an effect that was under way when its process died; 0: there is none. By its time-out prgate
- * would have given it up itself.
- */
+/* Until when a call may have an effect that was under way when its process died, or its reply was lost; 0: there is none. */
 static int64_t under_way_until_ms(const struct config *config, const struct intent *intent, int64_t now_ms)
 {
     int64_t longest_ms = (int64_t)config->request_timeout_s * 1000;
@@ -365,12 +364,10 @@ struct act_result act_perform(struct worker *worker, const struct policy *policy
 {
     unsigned before = github_shown(worker->github);
     /* Asked before the look: what comes between a look and the end of the time was not seen by it. */
-    int64_t until_ms = under_way_until_ms(worker->gate->config, intent, clock_now_ms());
-    github_hold(worker->github, until_ms);
+    github_hold(worker->github, under_way_until_ms(worker->gate->config, intent, clock_now_ms()));
     struct act_result result = perform(worker, policy, record, intent);
+    result.waits |= result.outcome == ACT_AGAIN && github_held_back(worker->github);
     github_hold(worker->github, 0);
-    result.waits =
-        result.waits || (result.outcome == ACT_AGAIN && until_ms != 0 && result.retry_at_ms == until_ms);
     result.shown |= github_shown(worker->github) != before;
     return result;
 }

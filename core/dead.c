@@ -97,7 +97,7 @@ static enum err_code append(struct store_txn *txn, struct change *change, struct
     again.attempts = 0;
     again.created_ms = clock_now_ms();
     if (again.kind != INTENT_TRIGGER)
-        again.sent_ms = 0; /* a dead process may have been at it, long ago */
+        again.sent_ms = 0; /* a call whose outcome was not known is over by now */
     if (intent_is_check(again.kind))
         intent_show_check(&again, head);
     again.seq = 0;

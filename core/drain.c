@@ -72,7 +72,7 @@ struct run {
     struct facts facts;
     struct decision *decision; /* in decide_learnt() only: too large to be held while GitHub is asked */
     struct act_result result;
-    int64_t start_ms, duration_ms; /* of performing the intent */
+    int64_t duration_ms;
     const char *note;
 };
 
@@ -97,7 +97,7 @@ static int64_t back_off_ms(uint32_t failures, const struct pr_key *pr)
     return wait - (int64_t)spread + (int64_t)(mixed % (2 * spread));
 }
 
-/* As run->result says, and in one step no more than once. Members that die one after the other are no failures of GitHub. */
+/* As run->result says, and in one step no more than once. A wait is no failure: it leaves the back-off alone. */
 static void put_off(struct run *run, int64_t now_ms)
 {
     struct record *record = &run->record;
@@ -237,8 +237,8 @@ static enum err_code next_intent(struct store_txn *txn, struct run *run, struct 
     run->step = STEP_ACT;
     if (!is_own(run, next)) /* else the decision that made it waits, or has */
         run->must_wait = true;
-    /* Made since the claim was taken, and each attempt counts or ends the run. */
-    next->untried = is_own(run, next) && next->attempts == 0;
+    /* Made since the claim was taken: whoever else tried it would have had to take it first. */
+    next->untried = is_own(run, next) && next->attempts == 0 && next->sent_ms == 0;
     /* After a commit whose success was hidden: the mark is this run's own, and nothing went out yet. */
     if (run->marked_ms != 0 && next->sent_ms == run->marked_ms) {
         next->sent_ms = 0;
@@ -309,7 +309,7 @@ static enum err_code take_back_mark(struct store_txn *txn, struct run *run, stru
     if (head != NULL)
         head->ci = CI_DECIDED;
     first.sent_ms = 0;
-    run->took_back = true;
+    run->took_back = run->must_wait = true;
     return table_put_intent(txn, &run->pr, &first, err);
 }
 
@@ -741,7 +741,9 @@ static enum err_code keep(struct store_txn *txn, struct run *run, struct err *er
         kept.sent_ms = run->now_ms;
     /* GitHub may still be handling it, and shows it later: as what a dead process sent, see act_perform(). */
     if (kept.kind != INTENT_TRIGGER && run->result.err.code == ERR_UNKNOWN)
-        kept.sent_ms = run->start_ms;
+        kept.sent_ms = run->now_ms;
+    if (run->result.never_arrived)
+        kept.sent_ms = 0;
     set_ci(run, kept.sent_ms == 0 ? CI_DECIDED : CI_SENT);
     put_off(run, run->now_ms);
     return table_put_intent(txn, &run->pr, &kept, err);
@@ -807,7 +809,8 @@ static void count_result(const struct run *run)
         break;
     case ACT_AGAIN:
     case ACT_UNSURE:
-        metrics_count_intent(metrics, METRIC_INTENTS_RETRIED, kind);
+        if (!run->result.waits)
+            metrics_count_intent(metrics, METRIC_INTENTS_RETRIED, kind);
         break;
     case ACT_LEFT:
         metrics_count_intent(metrics, METRIC_INTENTS_LEFT, kind);
@@ -872,16 +875,16 @@ static void lose_patience(struct run *run, int64_t now_ms)
 
 static enum err_code perform_intent(struct run *run, struct err *err)
 {
-    run->start_ms = clock_now_ms();
+    int64_t start_ms = clock_now_ms();
     run->marked_ms = 0; /* from here on it may have gone out */
     if (run->policy != NULL)
         run->result = act_perform(run->worker, run->policy, &run->record, &run->intent);
     else
         run->result = give_up_unconfigured(&run->intent);
-    run->duration_ms = clock_now_ms() - run->start_ms;
+    run->duration_ms = clock_now_ms() - start_ms;
     if (!is_for_own_ci(run))
         gate_heed_rate_limit(run->gate, &run->result.err);
-    lose_patience(run, run->start_ms);
+    lose_patience(run, start_ms);
     /* A crash here, before the result is committed, repeats the intent: see act.h for why that is harmless. */
     enum err_code code = store_txn(run->gate->store, result_body, run, err);
     if (code != ERR_OK && code != ERR_NOT_FOUND)

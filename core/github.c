@@ -67,6 +67,12 @@ void github_use(struct github *github, const char *repo, uint64_t installation)
 void github_hold(struct github *github, int64_t until_ms)
 {
     github->held_until_ms = until_ms;
+    github->held_back = false;
+}
+
+bool github_held_back(const struct github *github)
+{
+    return github->held_back;
 }
 
 bool github_can_read(const struct github *github)
@@ -265,6 +271,7 @@ enum err_code github_fetch(struct github *github, const struct github_ask *ask, 
     if (ask->once && github->held_until_ms != 0) {
         err_set(err, ERR_RETRY, 0, "GitHub may be doing it already, and shows it only later");
         err->retry_at_ms = github->held_until_ms;
+        github->held_back = true;
         return ERR_RETRY;
     }
     char *body = print_body(ask);

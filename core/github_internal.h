@@ -52,6 +52,7 @@ struct github {
     struct user me;                  /* login "" = not asked yet */
     unsigned shown;                  /* calls of a dry run; see github_shown() */
     int64_t held_until_ms;           /* 0: see github_hold() */
+    bool held_back;                  /* something was, since then */
 };
 
 /* ---- calling (github.c) ---- */

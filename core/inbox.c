@@ -96,8 +96,8 @@ static enum err_code find_first(struct store_txn *txn, struct put *put, struct r
         return code;
     briefing->seq = 0;
     code = table_next_event(txn, &record->key, &briefing->seq, &briefing->event, err);
-    if (code == ERR_CORRUPT ||
-        code == ERR_NOT_FOUND) /* the latter: stored by an earlier run, and decided since */
+    bool is_decided = code == ERR_NOT_FOUND; /* it was stored by an earlier run of the body */
+    if (code == ERR_CORRUPT || is_decided)
         return ERR_OK;
     if (code == ERR_OK)
         code = heads_recall_for(txn, record, &briefing->event, err);

@@ -93,6 +93,8 @@ static void tell_delay(const cJSON *report, const struct outlook *outlook, struc
         buf_adds(what, " A process is at it.");
     if (failures > 0)
         buf_addf(what, " Attempts that failed in a row: %" PRId64 ".", failures);
+    else if (due_ms > outlook->now_ms && cJSON_GetArraySize(member(report, "intents")) > 0)
+        buf_adds(what, " What came of a call is not known yet.");
     else if (due_ms > outlook->now_ms)
         buf_adds(what, " GitHub's answers did not agree yet.");
     if (due_ms > outlook->now_ms) {

@@ -106,6 +106,9 @@ void github_use(struct github *github, const char *repo, uint64_t installation);
  */
 void github_hold(struct github *github, int64_t until_ms);
 
+/* Was anything, since github_hold()? */
+bool github_held_back(const struct github *github);
+
 bool github_can_read(const struct github *github);
 
 /* How many calls of a dry run were shown instead of made: what changes GitHub, and would have. */

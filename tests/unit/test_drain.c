@@ -708,6 +708,34 @@ static void test_mark_of_a_hidden_commit_is_taken_back_where_nothing_is_sent(voi
     fixture_close(&f);
 }
 
+static bool close_once_marked(void *arg)
+{
+    struct fixture *f = arg;
+    if (!has_marked_intent(f))
+        return true;
+    struct event event = make_event(EVENT_CLOSED, "d2");
+    event.pr.closed = true;
+    event.pr.updated_at++;
+    put_event(f, &event, false);
+    metrics_set(f->gate.metrics, METRIC_RATE_BLOCKED_MS, clock_now_ms() + 60000);
+    return false;
+}
+
+static void test_closing_voids_what_a_hidden_commit_marked(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "", &(struct github_fake){.answer = good});
+    after_hidden_commit = close_once_marked;
+    after_hidden_commit_arg = &f;
+    deliver(&f, EVENT_OPENED, "d1");
+    assert_null(after_hidden_commit);
+    check_int("closed", "sent", count_calls(&f, "/dispatches"), 0);
+    check_int("closed", "ci", ci_of_head(&f), CI_NONE);
+    check_u64("closed", "intents", count_table(&f, TABLE_INTENT), 0);
+    fixture_close(&f);
+}
+
 /* What GitHub still handles shows only later: nobody does it a second time before that. */
 static void test_what_a_dead_process_may_have_sent_is_waited_for(void **state)
 {
@@ -1409,6 +1437,27 @@ static void test_lost_trigger_that_the_receiver_never_saw_is_sent_once_more(void
     fixture_close(&f);
 }
 
+/* Each has its own time to appear. */
+static void test_trigger_that_is_lost_twice_is_asked_for_twice(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_with(&f, "trigger_can_be_asked = true", &(struct github_fake){.answer = dispatch_lost});
+    deliver(&f, EVENT_OPENED, "d1");
+    struct intent intent = first_intent(&f);
+    intent.sent_ms -= 31000;
+    put_intent(&f, &intent);
+    run_again(&f);
+    check_int("sent again", "sent", count_calls(&f, "/dispatches"), 2);
+    check_int("sent again", "ci", ci_of_head(&f), CI_SENT);
+    for (int i = 0; i < 3; i++)
+        run_again(&f);
+    check_int("asked for", "asked", count_calls(&f, "/actions/runs"), 4);
+    check_int("asked for", "sent", count_calls(&f, "/dispatches"), 2);
+    check_int("asked for", "attempts", first_intent(&f).attempts, 2);
+    fixture_close(&f);
+}
+
 static void test_lost_trigger_waits_while_the_receiver_does_not_answer(void **state)
 {
     (void)state;
@@ -1933,6 +1982,7 @@ int main(void)
         cmocka_unit_test(test_lost_trigger_is_asked_for_where_it_can_be),
         cmocka_unit_test(test_process_killed_while_sending_leaves_a_trigger_that_is_not_repeated),
         cmocka_unit_test(test_mark_of_a_hidden_commit_is_taken_back_where_nothing_is_sent),
+        cmocka_unit_test(test_closing_voids_what_a_hidden_commit_marked),
         cmocka_unit_test(test_what_a_dead_process_may_have_sent_is_waited_for),
         cmocka_unit_test(test_what_was_sent_without_a_reply_is_waited_for),
         cmocka_unit_test(test_what_was_given_up_with_the_claim_is_not_waited_for),
@@ -1961,6 +2011,7 @@ int main(void)
         cmocka_unit_test(test_lost_trigger_is_never_sent_again_whatever_comes),
         cmocka_unit_test(test_lost_trigger_that_the_receiver_knows_is_done),
         cmocka_unit_test(test_lost_trigger_that_the_receiver_never_saw_is_sent_once_more),
+        cmocka_unit_test(test_trigger_that_is_lost_twice_is_asked_for_twice),
         cmocka_unit_test(test_lost_trigger_waits_while_the_receiver_does_not_answer),
         cmocka_unit_test(test_label_alone_starts_ci_where_there_is_no_trigger),
         cmocka_unit_test(test_death_while_sending_leaves_the_mark),
