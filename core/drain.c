@@ -915,9 +915,11 @@ static enum err_code take_step(struct run *run, struct err *err)
     if (!run->step_is_known)
         code = store_txn(run->gate->store, next_body, run, err);
     run->step_is_known = false;
+    if (code == ERR_NOT_FOUND) /* the claim was given up */
+        return ERR_OK;
     if (code != ERR_OK)
-        return code == ERR_NOT_FOUND ? ERR_OK : code; /* the claim was given up */
-    run->claim.taken_over = false;                    /* marked, where there was something to mark */
+        return code;
+    run->claim.taken_over = false; /* marked, where there was something to mark */
     run->may_overtake = run->may_overtake && !run->overtakes;
     switch (run->step) {
     case STEP_RELEASED:

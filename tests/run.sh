@@ -107,9 +107,9 @@ step unit "$make" -j2 check-unit
 step growth "$make" check-growth
 step guard "$make" bench-guard
 step asan "$make" -j2 check-asan
+# With the programs of the step before it. It waits for the disk.
+begin run-again "$make" check-run-again
 step tsan "$make" -j2 check-tsan
-# It waits for the disk.
-begin run-again "$make" -j2 check-run-again
 step valgrind "$make" -j2 check-valgrind VALGRIND=short
 finish run-again
 # A run that finds something new in a change that has nothing to do with it helps nobody: that is for `make fuzz`.
