@@ -156,15 +156,16 @@ N =
 bench-growth: $(BUILD)/bench/growth
 	$(BUILD)/bench/growth $(N)
 
+LEAKS = LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
 check-asan:
-	$(MAKE) asan GOAL=check-unit LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+	$(MAKE) asan GOAL=check-unit $(LEAKS)
 
 # Every transaction of prgate's is run again, after an abort and after a commit: see tests/unit/run_again.c.
 KEEPS_STORE = $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(shell grep -l fixture_open tests/unit/test_*.c)))
 
 .PHONY: check-run-again run-again
 check-run-again:
-	$(MAKE) asan GOAL=run-again LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp:print_suppressions=0
+	$(MAKE) asan GOAL=run-again $(LEAKS)
 
 run-again: $(KEEPS_STORE)
 	RUN_AGAIN=aborted tests/run-unit.sh $(KEEPS_STORE)

@@ -123,9 +123,10 @@ static enum err_code change_body(struct store_txn *txn, void *arg, struct err *e
         return code;
     uint64_t seq = change->seq;
     code = table_next_dead(txn, change->pr, &seq, &change->letter, err);
-    if (change->made && (code == ERR_NOT_FOUND || seq != change->seq)) /* its commit went through */
+    bool gone = code == ERR_NOT_FOUND || seq != change->seq;
+    if (gone && change->made) /* its commit went through */
         return ERR_OK;
-    if (code == ERR_NOT_FOUND || seq != change->seq)
+    if (gone)
         return err_set(err, ERR_NOT_FOUND, 0, "there is no dead letter %" PRIu64, change->seq);
     /* What cannot be read can be dropped, but there is nothing to note of it. */
     if (code == ERR_CORRUPT && !change->retry) {

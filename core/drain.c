@@ -152,6 +152,13 @@ static enum err_code lock_unless_done(struct store_txn *txn, struct run *run, st
     return code == ERR_CONFLICT && released ? err_set(err, ERR_NOT_FOUND, 0, "it is done") : code;
 }
 
+/* Whoever's body found its own work done, with ERR_NOT_FOUND, has committed it. */
+static enum err_code commit(struct run *run, store_body *body, struct err *err)
+{
+    enum err_code code = store_txn(run->gate->store, body, run, err);
+    return code == ERR_NOT_FOUND ? ERR_OK : code;
+}
+
 /* ---- what is next -------------------------------------------------------- */
 
 /* With the record, which the caller writes. */
@@ -521,8 +528,7 @@ static enum err_code set_down(struct run *run, const char *note, struct err *err
     run->note = note;
     log_warning("not decided", LOG_STR("pr", pr_name(run, name)), LOG_STR("delivery", run->event.delivery),
                 LOG_STR("reason", note));
-    enum err_code code = store_txn(run->gate->store, note_body, run, err);
-    return code == ERR_NOT_FOUND ? ERR_OK : code;
+    return commit(run, note_body, err);
 }
 
 static void tell_decision(const struct run *run)
@@ -562,9 +568,7 @@ static enum err_code learn_facts(struct run *run, struct err *err)
 static enum err_code decide_learnt(struct run *run, struct err *err)
 {
     run->decision = mem_alloc(sizeof *run->decision);
-    enum err_code code = store_txn(run->gate->store, decide_body, run, err);
-    if (code == ERR_NOT_FOUND)
-        code = ERR_OK;
+    enum err_code code = commit(run, decide_body, err);
     if (code == ERR_OK)
         tell_decision(run);
     free(run->decision);
@@ -886,8 +890,8 @@ static enum err_code perform_intent(struct run *run, struct err *err)
         gate_heed_rate_limit(run->gate, &run->result.err);
     lose_patience(run, start_ms);
     /* A crash here, before the result is committed, repeats the intent: see act.h for why that is harmless. */
-    enum err_code code = store_txn(run->gate->store, result_body, run, err);
-    if (code != ERR_OK && code != ERR_NOT_FOUND)
+    enum err_code code = commit(run, result_body, err);
+    if (code != ERR_OK)
         return code;
     count_result(run);
     log_result(run);
@@ -913,10 +917,8 @@ static enum err_code take_step(struct run *run, struct err *err)
     run->put_off_until_ms = 0;
     run->undecodable.found = false;
     if (!run->step_is_known)
-        code = store_txn(run->gate->store, next_body, run, err);
+        code = commit(run, next_body, err);
     run->step_is_known = false;
-    if (code == ERR_NOT_FOUND) /* the claim was given up */
-        return ERR_OK;
     if (code != ERR_OK)
         return code;
     run->claim.taken_over = false; /* marked, where there was something to mark */

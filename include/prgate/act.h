@@ -23,8 +23,7 @@ enum act_outcome {
 struct act_result {
     enum act_outcome outcome;
     int64_t retry_at_ms; /* ACT_AGAIN, ACT_UNSURE: not before; 0 = as the back-off says */
-    bool
-        waits; /* ACT_AGAIN, ACT_UNSURE: nothing failed, it is only not known before retry_at_ms, which is set */
+    bool waits; /* ACT_AGAIN, ACT_UNSURE: nothing failed, it is not known before retry_at_ms, which is set */
     bool never_arrived; /* ACT_AGAIN, a trigger: it may have been sent before, and was not */
     struct err err;     /* of all but ACT_DONE */
     bool shown;         /* ACT_DONE of a dry run: something would have been done; false: it was so already */

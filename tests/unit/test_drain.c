@@ -63,12 +63,15 @@ static enum err_code down(const struct http_request *request, struct http_reply 
     return err_set(err, ERR_RETRY, 0, "connection refused");
 }
 
+static enum err_code lose(struct err *err)
+{
+    return err_set(err, ERR_UNKNOWN, 0, "connection lost");
+}
+
 static enum err_code dispatch_lost(const struct http_request *request, struct http_reply *reply,
                                    struct err *err)
 {
-    if (is(request, "POST", "/dispatches"))
-        return err_set(err, ERR_UNKNOWN, 0, "connection lost");
-    return good(request, reply, err);
+    return is(request, "POST", "/dispatches") ? lose(err) : good(request, reply, err);
 }
 
 static enum err_code dispatch_refused(const struct http_request *request, struct http_reply *reply,
@@ -321,9 +324,7 @@ static void test_what_was_done_and_how_long_it_took_is_counted(void **state)
 static enum err_code status_lost(const struct http_request *request, struct http_reply *reply,
                                  struct err *err)
 {
-    if (is(request, "POST", "/statuses/"))
-        return err_set(err, ERR_UNKNOWN, 0, "connection lost");
-    return good(request, reply, err);
+    return is(request, "POST", "/statuses/") ? lose(err) : good(request, reply, err);
 }
 
 /* An attempt whose outcome is not known, or another process's, is looked for before it is made again. */
@@ -736,6 +737,15 @@ static void test_closing_voids_what_a_hidden_commit_marked(void **state)
     fixture_close(&f);
 }
 
+static void end_the_wait(struct fixture *f, const char *name, bool shows, int posts)
+{
+    comment_shows = shows;
+    let_the_call_end(f);
+    run_again(f);
+    expect_idle(f);
+    check_int(name, "comments", count_calls(f, "POST /repos/octo/repo/issues/7/"), posts);
+}
+
 /* What GitHub still handles shows only later: nobody does it a second time before that. */
 static void test_what_a_dead_process_may_have_sent_is_waited_for(void **state)
 {
@@ -772,12 +782,7 @@ static void test_what_a_dead_process_may_have_sent_is_waited_for(void **state)
         check_int(rows[i].name, "failures", record.failures, 0);
         record_release(&record);
         check_int(rows[i].name, "attempts", first_intent(&f).attempts, 0);
-        comment_shows = rows[i].shows;
-        let_the_call_end(&f);
-        run_again(&f);
-        expect_idle(&f);
-        check_int(rows[i].name, "comments", count_calls(&f, "POST /repos/octo/repo/issues/7/"),
-                  rows[i].posts);
+        end_the_wait(&f, rows[i].name, rows[i].shows, rows[i].posts);
         fixture_close(&f);
     }
 }
@@ -785,9 +790,7 @@ static void test_what_a_dead_process_may_have_sent_is_waited_for(void **state)
 static enum err_code comment_lost(const struct http_request *request, struct http_reply *reply,
                                   struct err *err)
 {
-    if (is(request, "POST", "/comments"))
-        return err_set(err, ERR_UNKNOWN, 0, "connection lost");
-    return conflicting(request, reply, err);
+    return is(request, "POST", "/comments") ? lose(err) : conflicting(request, reply, err);
 }
 
 /* No more than what a dead process sent. */
@@ -812,12 +815,7 @@ static void test_what_was_sent_without_a_reply_is_waited_for(void **state)
         check_int(rows[i].name, "comments a moment later", count_calls(&f, "POST /repos/octo/repo/issues/7/"),
                   1);
         check_int(rows[i].name, "attempts a moment later", first_intent(&f).attempts, 1);
-        comment_shows = rows[i].shows;
-        let_the_call_end(&f);
-        run_again(&f);
-        expect_idle(&f);
-        check_int(rows[i].name, "comments", count_calls(&f, "POST /repos/octo/repo/issues/7/"),
-                  rows[i].posts);
+        end_the_wait(&f, rows[i].name, rows[i].shows, rows[i].posts);
         fixture_close(&f);
     }
 }
