@@ -46,7 +46,7 @@
 
 enum {
     CACHE_BYTES = 768 * 1024, /* shared, and counted in each process; what it has not, the kernel has */
-    LOG_FILE_BYTES = 4 * 1024 * 1024,
+    LOG_FILE_BYTES = 1024 * 1024,
     LOCKS_MAX = 20000,
     LOCK_BUCKETS = 1021, /* not one for each of 20,000, on as many pages */
     TXNS_MAX = 1000,
@@ -287,6 +287,12 @@ int store_configure(struct store *store, DB_ENV *env)
     int code = env->set_cachesize(env, 0, CACHE_BYTES, 1);
     if (code == 0)
         code = env->set_lg_max(env, LOG_FILE_BYTES);
+    /*
+     * A new file of the log is filled with zeros, so that a sync within it has no blocks and no length to note beside the
+     * data. Who is killed amid that leaves a file without a header, which recovery ignores and fills anew.
+     */
+    if (code == 0)
+        code = env->log_set_config(env, DB_LOG_ZERO, 1);
     if (code == 0)
         code = env->set_lk_max_locks(env, LOCKS_MAX);
     if (code == 0)

@@ -50,6 +50,7 @@ enum point {
     IN_DB_OPENING,    /* amid opening the environment, which may be recovering it */
     IN_DB_BEGUN,      /* a transaction has begun */
     IN_DB_MUTEX,      /* a mutex in the shared regions is held */
+    IN_DB_LOG_ZERO,   /* a new file of the log is half filled with zeros, or less */
     IN_DB_LOG_WRITE,  /* half of what was to be written to the log is */
     IN_DB_LOG_SYNC,   /* written to the log, not yet synced */
     IN_DB_PAGE_WRITE, /* a page of a table is about to be written */
@@ -78,6 +79,7 @@ static const char *const names[POINT_END] = {
     [IN_DB_OPENING] = "db: opening",
     [IN_DB_BEGUN] = "db: transaction begun",
     [IN_DB_MUTEX] = "db: mutex held",
+    [IN_DB_LOG_ZERO] = "db: log half zeroed",
     [IN_DB_LOG_WRITE] = "db: log half written",
     [IN_DB_LOG_SYNC] = "db: log not synced",
     [IN_DB_PAGE_WRITE] = "db: page not written",
@@ -392,18 +394,26 @@ static bool is_log(int fd)
     return strstr(path, "/log.") != NULL;
 }
 
+static bool is_zeros(const char *bytes, size_t len)
+{
+    return len > 0 && bytes[0] == '\0' && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     NEXT(pwrite);
+    enum point in_log = IN_DB_LOG_WRITE;
     if (!is_db(__builtin_return_address(0)))
         return next(fd, bytes, len, at);
     if (here.opening)
         pass(IN_DB_OPENING);
+    if (is_zeros(bytes, len))
+        in_log = IN_DB_LOG_ZERO;
     if (!is_log(fd)) {
         pass(IN_DB_PAGE_WRITE);
-    } else if (is_due(IN_DB_LOG_WRITE)) {
+    } else if (is_due(in_log)) {
         (void)!next(fd, bytes, len / 2, at);
-        die(&slots[IN_DB_LOG_WRITE]);
+        die(&slots[in_log]);
     }
     return next(fd, bytes, len, at);
 }
