@@ -133,17 +133,6 @@ static bool decode_name(const struct buf *value, uint64_t *repo_id)
     return decode_done(&d);
 }
 
-enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err)
-{
-    char folded[REPO_NAME_SIZE];
-    struct buf value;
-    buf_init(&value);
-    encode_u64(&value, repo_id);
-    enum err_code code = store_put(txn, TABLE_NAME, fold_name(repo, folded), buf_bytes(&value), err);
-    buf_release(&value);
-    return code;
-}
-
 enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *repo_id, struct err *err)
 {
     char folded[REPO_NAME_SIZE];
@@ -152,6 +141,22 @@ enum err_code table_get_name(struct store_txn *txn, const char *repo, uint64_t *
     enum err_code code = store_get(txn, TABLE_NAME, fold_name(repo, folded), STORE_READ, &value, err);
     if (code == ERR_OK && !decode_name(&value, repo_id))
         code = err_set(err, ERR_CORRUPT, 0, "the entry of repository %s is damaged", repo);
+    buf_release(&value);
+    return code;
+}
+
+enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err)
+{
+    char folded[REPO_NAME_SIZE];
+    struct buf value;
+    uint64_t named = 0;
+    enum err_code code = table_get_name(txn, repo, &named, err);
+    bool is_known = code == ERR_OK && named == repo_id; /* but for a repository's first pull request it is */
+    if (is_known || (code != ERR_OK && code != ERR_NOT_FOUND && code != ERR_CORRUPT))
+        return code;
+    buf_init(&value);
+    encode_u64(&value, repo_id);
+    code = store_put(txn, TABLE_NAME, fold_name(repo, folded), buf_bytes(&value), err);
     buf_release(&value);
     return code;
 }

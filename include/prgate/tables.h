@@ -41,6 +41,7 @@ enum err_code table_prev_record(struct store_txn *txn, struct pr_key *pr, struct
 enum err_code table_note_repo(struct store_txn *txn, const char *repo, int64_t now_ms, int64_t *since_ms,
                               struct err *err);
 
+/* The repository goes by that name now. Writes nothing where that is known. */
 enum err_code table_put_name(struct store_txn *txn, const char *repo, uint64_t repo_id, struct err *err);
 /* By its id, for when nothing else tells it: looks through all names. ERR_OK with "" where there is none. */
 enum err_code table_find_name(struct store_txn *txn, uint64_t repo_id, char repo[REPO_NAME_SIZE],
