@@ -2,7 +2,7 @@
  * For LD_PRELOAD: writes down, in the order in which they happen in a pool of processes, what is written to the store's log,
  * what is synced, and which deliveries are answered with 202. ORDER_FILE names the file; a line each:
  *
- *   W FILE OFFSET LENGTH     the log's bytes from OFFSET on were handed to the system
+ *   W FILE OFFSET LENGTH     the log's bytes from OFFSET on were handed to the system, other than zeros
  *   B THREAD FILE            a sync of the log begins
  *   E THREAD FILE            and has ended well
  *   A DELIVERY               "202" is about to be written to the web server
@@ -53,10 +53,16 @@ static const char *log_name(int fd, char path[256])
     return name != NULL && strncmp(name + 1, "log.", 4) == 0 ? name + 1 : NULL;
 }
 
-static void note_written(int fd, off_t at, ssize_t len)
+/* A new file is full of them, and they are nobody's entry. */
+static bool is_zeros(const char *data, size_t len)
+{
+    return data[0] == '\0' && memcmp(data, data + 1, len - 1) == 0;
+}
+
+static void note_written(int fd, const void *data, off_t at, ssize_t len)
 {
     char path[256], line[320];
-    const char *name = len > 0 ? log_name(fd, path) : NULL;
+    const char *name = len > 0 && !is_zeros(data, (size_t)len) ? log_name(fd, path) : NULL;
     if (name != NULL)
         note(line, snprintf(line, sizeof line, "W %s %lld %zd\n", name, (long long)at, len));
 }
@@ -82,14 +88,14 @@ ssize_t write(int fd, const void *data, size_t len)
     note_answer(data, len);
     ssize_t done = real_write(fd, data, len);
     if (to_log)
-        note_written(fd, at, done);
+        note_written(fd, data, at, done);
     return done;
 }
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 {
     ssize_t done = real_pwrite(fd, data, len, at);
-    note_written(fd, at, done);
+    note_written(fd, data, at, done);
     return done;
 }
 
