@@ -402,13 +402,11 @@ static bool is_zeros(const char *bytes, size_t len)
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
     NEXT(pwrite);
-    enum point in_log = IN_DB_LOG_WRITE;
     if (!is_db(__builtin_return_address(0)))
         return next(fd, bytes, len, at);
     if (here.opening)
         pass(IN_DB_OPENING);
-    if (is_zeros(bytes, len))
-        in_log = IN_DB_LOG_ZERO;
+    enum point in_log = is_zeros(bytes, len) ? IN_DB_LOG_ZERO : IN_DB_LOG_WRITE;
     if (!is_log(fd)) {
         pass(IN_DB_PAGE_WRITE);
     } else if (is_due(in_log)) {
