@@ -40,7 +40,7 @@ CORE = err buf spares tree clock pr text json links log fiber secrecy codec sign
 	decide_policy rule http_hub http app_auth github github_auth github_reply github_pull github_user github_issue github_reaction \
 	github_check github_actions github_runs github_hooks github_app app_dir github_manifest github_policy manifest \
 	setup trigger wording wording_policy wording_messages \
-	boot fence turn batch store_sync store store_backup tables visible health heads budget contents ledger alive dump claims metrics salvage \
+	boot fence turn batch store_sync store store_backup intake tables visible health heads budget contents ledger alive dump claims metrics salvage \
 	shared_tokens questions gate dead pace repos files forget trust act_runs act_policy act inbox wake drain crew retain redeliver \
 	reconcile sweep report board next narrate inspect inspect_github
 FCGI = web door page templates query present status setup_page monitor routes connections reload footprint serve_fcgi serve_cgi main

@@ -12,13 +12,15 @@
 #include "prgate/fiber.h"
 #include "prgate/http_hub.h"
 #include "prgate/inbox.h"
+#include "prgate/intake.h"
 #include "prgate/log.h"
 
 /*
- * Several may have asked for room at the same moment: one for each thread that accepts, at most, and the sweeper. What
- * they submit is worked on, too, lest it waits here while others have nothing to do.
+ * Several may have asked for room at the same moment: one for each thread that accepts, at most, those whose deliveries
+ * they left in the intake, and the sweeper. What they submit is worked on, too, lest it waits here while others have nothing
+ * to do.
  */
-enum { SUBMITTERS_MAX = 257 };
+enum { SUBMITTERS_MAX = 256 + INTAKE_MAX + STORE_JOBS_MAX + 1 };
 
 /* So many may wait with a briefing, of 4 kB each; the others look themselves once they begin. */
 enum { BRIEFED_MAX = 16 };

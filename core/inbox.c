@@ -8,19 +8,6 @@
 #include "prgate/salvage.h"
 #include "prgate/visible.h"
 
-struct put {
-    struct gate *gate;
-    const struct event *events; /* of one pull request */
-    size_t count;
-    bool may_claim;
-    struct claim claim; /* made beforehand, so that no other thread takes the record's for left over */
-    struct receipt receipt;
-    struct briefing *briefing; /* room for one; NULL: none is asked for */
-    bool is_new;               /* one of them was, as this run of the body found, or an earlier one */
-    bool taken_over;
-    bool salvaged; /* the record was damaged, and is made anew */
-};
-
 /* The repository is new here, or goes by another name by now. A late delivery must not bring the old one back. */
 static enum err_code note_name(struct store_txn *txn, struct record *record, const struct event *event,
                                struct err *err)
@@ -46,34 +33,34 @@ static enum err_code add_event(struct store_txn *txn, struct record *record, con
     return code == ERR_OK ? table_append_event(txn, record, event, err) : code;
 }
 
-static enum err_code add_events(struct store_txn *txn, struct put *put, struct record *record,
+static enum err_code add_events(struct store_txn *txn, struct taking *taking, struct record *record,
                                 struct err *err)
 {
-    for (size_t i = 0; i < put->count; i++) {
-        enum err_code code = add_event(txn, record, &put->events[i], err);
+    for (size_t i = 0; i < taking->count; i++) {
+        enum err_code code = add_event(txn, record, &taking->events[i], err);
         if (code == ERR_OK)
-            put->is_new = true;
+            taking->is_new = true;
         else if (code != ERR_CONFLICT)
             return code;
     }
-    put->receipt.duplicate = !put->is_new;
+    taking->receipt.duplicate = !taking->is_new;
     return ERR_OK;
 }
 
-static void take_claim(struct put *put, struct record *record)
+static void take_claim(struct taking *taking, struct record *record)
 {
     /* A closing does not wait for the failing work that it voids. */
-    bool due = record->due_ms <= put->events[0].received_ms || put->events[0].action == EVENT_CLOSED;
+    bool due = record->due_ms <= taking->events[0].received_ms || taking->events[0].action == EVENT_CLOSED;
     /* By an earlier run of the body, whose commit went through although it seemed not to. */
-    bool has_it = put->may_claim && claim_equal(&record->claim, &put->claim);
-    if (!has_it && (!put->may_claim || !due || !claims_is_free(put->gate->claims, &record->claim)))
+    bool has_it = taking->may_claim && claim_equal(&record->claim, &taking->claim);
+    if (!has_it && (!taking->may_claim || !due || !claims_is_free(taking->gate->claims, &record->claim)))
         return;
     if (!has_it)
-        put->taken_over = record->claim.held;
-    record->claim = put->claim;
-    put->receipt.claimed = true;
-    put->receipt.claim = put->claim;
-    put->receipt.claim.taken_over = put->taken_over;
+        taking->taken_over = record->claim.held;
+    record->claim = taking->claim;
+    taking->receipt.claimed = true;
+    taking->receipt.claim = taking->claim;
+    taking->receipt.claim.taken_over = taking->taken_over;
 }
 
 void briefing_free(struct briefing *briefing)
@@ -85,10 +72,10 @@ void briefing_free(struct briefing *briefing)
 }
 
 /* Intents come first, and what cannot be decoded is not dealt with here: then there is none. */
-static enum err_code find_first(struct store_txn *txn, struct put *put, struct record *record, bool *found,
+static enum err_code find_first(struct store_txn *txn, struct taking *taking, struct record *record, bool *found,
                                 struct err *err)
 {
-    struct briefing *briefing = put->briefing;
+    struct briefing *briefing = taking->briefing;
     bool intents = false;
     *found = false;
     enum err_code code = table_is_queued(txn, TABLE_INTENT, &record->key, &intents, err);
@@ -105,59 +92,74 @@ static enum err_code find_first(struct store_txn *txn, struct put *put, struct r
     return code;
 }
 
-static enum err_code brief(struct store_txn *txn, struct put *put, struct record *record, struct err *err)
+static enum err_code brief(struct store_txn *txn, struct taking *taking, struct record *record, struct err *err)
 {
     bool found;
-    enum err_code code = find_first(txn, put, record, &found, err);
+    enum err_code code = find_first(txn, taking, record, &found, err);
     if (code != ERR_OK || !found)
         return code;
-    record_copy(&put->briefing->record, record);
-    put->receipt.briefing = put->briefing;
+    record_copy(&taking->briefing->record, record);
+    taking->receipt.briefing = taking->briefing;
     return ERR_OK;
 }
 
 static enum err_code put_body(struct store_txn *txn, void *arg, struct err *err)
 {
-    struct put *put = arg;
-    put->receipt = (struct receipt){0};
+    struct taking *taking = arg;
+    taking->receipt = (struct receipt){0};
     struct record record;
     record_init(&record);
-    enum err_code code = salvage_get_record(txn, &put->events[0].key, &record, &put->salvaged, err);
+    enum err_code code = salvage_get_record(txn, &taking->events[0].key, &record, &taking->salvaged, err);
     if (code == ERR_OK || code == ERR_NOT_FOUND)
-        code = add_events(txn, put, &record, err);
-    if (code == ERR_OK && !put->receipt.duplicate)
-        take_claim(put, &record);
-    if (code == ERR_OK && (put->salvaged || !put->receipt.duplicate))
+        code = add_events(txn, taking, &record, err);
+    if (code == ERR_OK && !taking->receipt.duplicate)
+        take_claim(taking, &record);
+    if (code == ERR_OK && (taking->salvaged || !taking->receipt.duplicate))
         code = table_put_record(txn, &record, err);
-    if (code == ERR_OK && put->briefing != NULL && put->receipt.claimed)
-        code = brief(txn, put, &record, err);
+    if (code == ERR_OK && taking->briefing != NULL && taking->receipt.claimed)
+        code = brief(txn, taking, &record, err);
     record_release(&record);
     return code;
 }
 
-static enum err_code run(struct put *put, struct receipt *out, struct err *err)
+static void begin(struct taking *taking)
 {
-    struct gate *gate = put->gate;
-    if (put->may_claim)
-        put->claim = claims_new(gate->claims);
-    enum err_code code = store_txn(gate->store, put_body, put, err);
-    if (put->may_claim && (code != ERR_OK || !put->receipt.claimed))
-        claims_forget(gate->claims, &put->claim);
-    if (code != ERR_OK)
+    if (taking->may_claim)
+        taking->claim = claims_new(taking->gate->claims);
+    taking->job = (struct store_job){.body = put_body, .arg = taking, .about = taking->events[0].delivery};
+}
+
+static enum err_code end(struct taking *taking, struct receipt *out, struct err *err)
+{
+    struct gate *gate = taking->gate;
+    enum err_code code = taking->job.code;
+    if (taking->may_claim && (code != ERR_OK || !taking->receipt.claimed))
+        claims_forget(gate->claims, &taking->claim);
+    if (code != ERR_OK) {
+        *err = taking->job.err;
         return err_wrap(err, "storing the delivery");
-    if (put->salvaged)
-        salvage_tell(gate->metrics, &put->events[0].key);
-    if (put->receipt.claimed && put->taken_over)
+    }
+    if (taking->salvaged)
+        salvage_tell(gate->metrics, &taking->events[0].key);
+    if (taking->receipt.claimed && taking->taken_over)
         metrics_add(gate->metrics, METRIC_CLAIMS_TAKEN_OVER);
-    *out = put->receipt;
+    *out = taking->receipt;
     return ERR_OK;
+}
+
+void inbox_run(struct taking *taking)
+{
+    struct store_job *job = &taking->job;
+    job->code = store_txn(taking->gate->store, job->body, job->arg, &job->err);
 }
 
 enum err_code inbox_put_all(struct gate *gate, const struct event *events, size_t count, bool may_claim,
                             struct receipt *out, struct err *err)
 {
-    struct put put = {.gate = gate, .events = events, .count = count, .may_claim = may_claim};
-    return run(&put, out, err);
+    struct taking taking = {.gate = gate, .events = events, .count = count, .may_claim = may_claim};
+    begin(&taking);
+    inbox_run(&taking);
+    return end(&taking, out, err);
 }
 
 enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
@@ -166,16 +168,20 @@ enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_c
     return inbox_put_all(gate, event, 1, may_claim, out, err);
 }
 
-enum err_code inbox_take(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
-                         struct err *err)
+void inbox_begin(struct taking *taking, struct gate *gate, const struct event *event, bool may_claim)
 {
-    struct put put = {.gate = gate, .events = event, .count = 1, .may_claim = may_claim};
+    *taking = (struct taking){.gate = gate, .events = event, .count = 1, .may_claim = may_claim};
     if (may_claim) {
-        put.briefing = mem_alloc(sizeof *put.briefing);
-        record_init(&put.briefing->record);
+        taking->briefing = mem_alloc(sizeof *taking->briefing);
+        record_init(&taking->briefing->record);
     }
-    enum err_code code = run(&put, out, err);
+    begin(taking);
+}
+
+enum err_code inbox_end(struct taking *taking, struct receipt *out, struct err *err)
+{
+    enum err_code code = end(taking, out, err);
     if (code != ERR_OK || out->briefing == NULL)
-        briefing_free(put.briefing);
+        briefing_free(taking->briefing);
     return code;
 }

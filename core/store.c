@@ -1003,25 +1003,32 @@ static enum err_code db_error(struct store_txn *txn, int code, enum store_table 
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_RECOVER };
 
-/* One run of a body, on its way through a batch. */
+/* A job on its way. */
+struct run {
+    struct store_job *job;
+    int64_t since_ms; /* on the monotonic clock */
+    struct store_txn txn;
+    enum attempt result; /* of its last run */
+};
+
+/* What one thread wants to be run, on its way through a batch. */
 struct attempt_item {
     struct batch_item item; /* first: cast back */
-    struct store_txn txn;
-    store_body *body;
+    struct store *store;
+    struct run runs[STORE_JOBS_MAX];
+    size_t count;
+    store_next_job *next; /* asked while there is room; NULL: no more come */
     void *arg;
-    enum attempt result;
-    enum err_code *code;
-    struct err *err;
     char about[LOG_ABOUT_SIZE]; /* what its thread's log lines are about */
 };
 
-static enum attempt commit_error(struct store *store, int db, enum err_code *code, struct err *err)
+static enum attempt commit_error(struct store *store, int db, struct store_job *job)
 {
     struct err why = {0};
     if (db == 0)
         return ATTEMPT_DONE;
     store_fatal(NULL, db, "committing in", store->home, &why);
-    *code = err_set(err, ERR_RETRY, db, "%s", why.text);
+    job->code = err_set(&job->err, ERR_RETRY, db, "%s", why.text);
     return db == DB_RUNRECOVERY ? ATTEMPT_RECOVER : ATTEMPT_DONE;
 }
 
@@ -1029,33 +1036,33 @@ static enum attempt commit_error(struct store *store, int db, enum err_code *cod
  * Begins, runs the body, and commits or aborts. What is committed is in force for all, and handed to the system, so that a
  * full disk undoes it; but it is not on disk yet.
  */
-static enum attempt run_body(struct store_txn *txn, store_body *body, void *arg, enum err_code *code,
-                             struct err *err)
+static enum attempt run_body(struct store_txn *txn, struct store_job *job)
 {
     DB_ENV *env = txn->store->env;
     int db = env->txn_begin(env, NULL, &txn->txn, DB_TXN_NOWAIT);
+    job->err = (struct err){0};
     if (db != 0) {
-        *code = err_set(err, ERR_RETRY, db, "beginning a transaction: %s", db_strerror(db));
+        job->code = err_set(&job->err, ERR_RETRY, db, "beginning a transaction: %s", db_strerror(db));
         return db == DB_RUNRECOVERY ? ATTEMPT_RECOVER : ATTEMPT_AGAIN;
     }
     fiber_hold(); /* page locks: who waits amid a body would stop the whole pool */
-    *code = body(txn, arg, err);
+    job->code = job->body(txn, job->arg, &job->err);
     fiber_release();
-    if (*code != ERR_OK || txn->again || txn->recover) {
+    if (job->code != ERR_OK || txn->again || txn->recover) {
         db = txn->txn->abort(txn->txn);
         if (txn->recover || db == DB_RUNRECOVERY)
             return ATTEMPT_RECOVER;
         return txn->again ? ATTEMPT_AGAIN : ATTEMPT_DONE;
     }
-    return commit_error(txn->store, txn->txn->commit(txn->txn, DB_TXN_WRITE_NOSYNC), code, err);
+    return commit_error(txn->store, txn->txn->commit(txn->txn, DB_TXN_WRITE_NOSYNC), job);
 }
 
 /* Where not even the mark can be made, none of this process's syncs succeeds all the same. */
-static enum attempt break_off(struct store *store, enum err_code *code, struct err *err)
+static enum attempt break_off(struct store *store, struct store_job *job)
 {
-    *code = store_mark_unsynced(store->home, err);
-    if (*code != ERR_OK) {
-        *code = ERR_RETRY;
+    job->code = store_mark_unsynced(store->home, &job->err);
+    if (job->code != ERR_OK) {
+        job->code = ERR_RETRY;
         return ATTEMPT_DONE;
     }
     store->env->set_flags(store->env, DB_PANIC_ENVIRONMENT, 1);
@@ -1063,22 +1070,33 @@ static enum attempt break_off(struct store *store, enum err_code *code, struct e
 }
 
 /* A full disk, or a directory that is gone: what was committed counts as failed. */
-static enum attempt check_commit(struct store *store, struct attempt_item *item)
+static enum attempt check_commit(struct store *store, struct run *run, bool is_there)
 {
     if (store_sync_failed())
-        return break_off(store, item->code, item->err);
-    if (item->result != ATTEMPT_DONE || *item->code != ERR_OK)
-        return item->result;
-    if (!item->txn.need_not_wait && !home_is_there(store)) { /* into files that have no name any more */
+        return break_off(store, run->job);
+    if (run->result != ATTEMPT_DONE || run->job->code != ERR_OK)
+        return run->result;
+    if (!run->txn.need_not_wait && !is_there) { /* into files that have no name any more */
         atomic_store(&store->replaced, true);
-        say_lost(store, item->err);
-        *item->code = ERR_RETRY;
+        say_lost(store, &run->job->err);
+        run->job->code = ERR_RETRY;
         return ATTEMPT_DONE;
     }
     atomic_fetch_add(&store->transactions, 1);
-    if (item->txn.wrote)
+    if (run->txn.wrote)
         atomic_fetch_add(&store->commits, 1);
     return ATTEMPT_DONE;
+}
+
+/* False: none wants to, or there is no room for it. */
+static bool add_job(struct attempt_item *item)
+{
+    struct store_job *job = NULL;
+    if (item->next != NULL && item->count < STORE_JOBS_MAX)
+        job = item->next(item->arg);
+    if (job != NULL)
+        item->runs[item->count++] = (struct run){.job = job, .since_ms = clock_monotonic_ms()};
+    return job != NULL;
 }
 
 /*
@@ -1100,16 +1118,24 @@ static void begin_batch(void *arg)
     store->turn_number = turn_take(&store->turn);
 }
 
+/* Those who come while the others are run are run, too. */
+static void run_item(struct attempt_item *item)
+{
+    for (size_t i = 0; i < item->count || add_job(item); i++) {
+        struct run *run = &item->runs[i];
+        log_about(run->job->about == NULL ? item->about : run->job->about);
+        run->txn = (struct store_txn){.store = item->store};
+        run->result = run_body(&run->txn, run->job);
+    }
+}
+
 static void run_batch(void *arg, struct batch_item *const *items, size_t count)
 {
     (void)arg;
     char about[LOG_ABOUT_SIZE];
     log_get_about(about);
-    for (size_t i = 0; i < count; i++) {
-        struct attempt_item *item = (struct attempt_item *)items[i];
-        log_about(item->about);
-        item->result = run_body(&item->txn, item->body, item->arg, item->code, item->err);
-    }
+    for (size_t i = 0; i < count; i++)
+        run_item((struct attempt_item *)items[i]);
     log_about(about);
 }
 
@@ -1119,33 +1145,50 @@ static void end_batch(void *arg)
     turn_pass(&store->turn, store->turn_number);
 }
 
-static bool must_wait(const struct attempt_item *item)
+static bool must_wait(const struct run *run)
 {
-    return item->result == ATTEMPT_DONE && !item->txn.need_not_wait;
+    return run->result == ATTEMPT_DONE && !run->txn.need_not_wait;
+}
+
+static bool any_must_wait(const struct attempt_item *item)
+{
+    for (size_t i = 0; i < item->count; i++)
+        if (must_wait(&item->runs[i]))
+            return true;
+    return false;
+}
+
+/* For those who waited for it: log_flush()'s code, and whether there is a directory still. */
+static void settle_item(struct store *store, struct attempt_item *item, int synced, bool is_there)
+{
+    for (size_t i = 0; i < item->count; i++) {
+        struct run *run = &item->runs[i];
+        if (must_wait(run))
+            run->result = commit_error(store, synced, run->job);
+        run->result = check_commit(store, run, is_there);
+    }
+    batch_tell(&item->item);
 }
 
 /* A crash before the sync undoes all of the bodies that wait for it, after it none. */
 static void settle_batch(void *arg, struct batch_item *const *items, size_t count)
 {
     struct store *store = arg;
-    struct batch_item *waiting[BATCH_MAX];
+    struct attempt_item *waiting[BATCH_MAX];
     size_t waiting_count = 0;
     for (size_t i = 0; i < count; i++) {
         struct attempt_item *item = (struct attempt_item *)items[i];
-        if (must_wait(item)) {
-            waiting[waiting_count++] = items[i];
-            continue;
-        }
-        item->result = check_commit(store, item);
-        batch_tell(items[i]);
+        if (any_must_wait(item))
+            waiting[waiting_count++] = item;
+        else
+            settle_item(store, item, 0, true);
     }
-    int synced = waiting_count == 0 ? 0 : store->env->log_flush(store->env, NULL);
-    for (size_t i = 0; i < waiting_count; i++) {
-        struct attempt_item *item = (struct attempt_item *)waiting[i];
-        item->result = commit_error(store, synced, item->code, item->err);
-        item->result = check_commit(store, item);
-        batch_tell(waiting[i]);
-    }
+    if (waiting_count == 0)
+        return;
+    int synced = store->env->log_flush(store->env, NULL);
+    bool is_there = home_is_there(store);
+    for (size_t i = 0; i < waiting_count; i++)
+        settle_item(store, waiting[i], synced, is_there);
 }
 
 static void set_up_batches(struct store *store)
@@ -1155,16 +1198,6 @@ static void set_up_batches(struct store *store)
     batches_init(&store->batches);
 }
 
-/* One run of the body. The caller holds the guard shared. */
-static enum attempt attempt(struct store *store, store_body *body, void *arg, enum err_code *code,
-                            struct err *err)
-{
-    struct attempt_item item = {.txn = {.store = store}, .body = body, .arg = arg, .code = code, .err = err};
-    log_get_about(item.about);
-    batch_do(&store->batches, &item.item);
-    return item.result;
-}
-
 /* The first retries come quickly, since the other transaction is short; then they spread out. */
 static void back_off(unsigned tries)
 {
@@ -1172,37 +1205,106 @@ static void back_off(unsigned tries)
     pause_us(50 + jitter(ceiling));
 }
 
-enum err_code store_txn(struct store *store, store_body *body, void *arg, struct err *err)
+static void give_up(struct store_job *job, int64_t waited_ms)
 {
-    int64_t start = clock_monotonic_ms();
+    struct err last = job->err;
+    job->code = err_set(&job->err, ERR_RETRY, last.number, "no transaction got through in %d ms: %s",
+                        (int)waited_ms, last.text);
+}
+
+/* Those that are over go back to whoever they belong to. What the others need. */
+static enum attempt hand_back(struct attempt_item *item, store_job_done *done)
+{
+    enum attempt needed = ATTEMPT_DONE;
+    size_t left = 0;
+    int64_t now = clock_monotonic_ms();
+    for (size_t i = 0; i < item->count; i++) {
+        struct run run = item->runs[i];
+        if (run.result != ATTEMPT_DONE && now - run.since_ms <= TXN_GIVE_UP_MS) {
+            needed = run.result > needed ? run.result : needed;
+            item->runs[left++] = run;
+            continue;
+        }
+        if (run.result != ATTEMPT_DONE)
+            give_up(run.job, now - run.since_ms);
+        done(run.job);
+    }
+    item->count = left;
+    return needed;
+}
+
+/* The environment cannot be used, so that none of them was run, nor will be. */
+static void hand_back_all(struct attempt_item *item, store_job_done *done, const struct err *why)
+{
+    for (size_t i = 0; i < item->count; i++) {
+        struct store_job *job = item->runs[i].job;
+        job->code = err_set(&job->err, ERR_RETRY, why->number, "%s", why->text);
+        done(job);
+    }
+    item->count = 0;
+}
+
+/* One run of each. *region: of which environment. */
+static void attempt(struct store *store, struct attempt_item *item, unsigned long *region)
+{
+    pthread_rwlock_rdlock(&store->guard);
+    *region = atomic_load(&store->region);
+    bool usable = store->env != NULL && !atomic_load(&store->replaced);
+    if (usable)
+        batch_do(&store->batches, &item->item);
+    pthread_rwlock_unlock(&store->guard);
+    for (size_t i = 0; i < item->count && !usable; i++)
+        item->runs[i].result = ATTEMPT_RECOVER;
+}
+
+/* Until all are over. */
+static void run_jobs(struct store *store, struct attempt_item *item, store_job_done *done)
+{
     bool suspected = false;
+    int64_t start = clock_monotonic_ms();
+    log_get_about(item->about);
     for (unsigned tries = 0;; tries++) {
         struct err why = {0};
-        enum err_code code = ERR_RETRY;
-        pthread_rwlock_rdlock(&store->guard);
-        unsigned long region = atomic_load(&store->region);
-        bool usable = store->env != NULL && !atomic_load(&store->replaced);
-        enum attempt result = usable ? attempt(store, body, arg, &code, &why) : ATTEMPT_RECOVER;
-        pthread_rwlock_unlock(&store->guard);
-        if (result == ATTEMPT_DONE) {
-            if (code != ERR_OK && err != NULL)
-                *err = why;
-            return code;
-        }
-        int64_t waited = clock_monotonic_ms() - start;
-        if (waited > TXN_GIVE_UP_MS)
-            return err_set(err, ERR_RETRY, why.number, "no transaction got through in %d ms: %s", (int)waited,
-                           why.text);
+        unsigned long region;
+        attempt(store, item, &region);
+        enum attempt needed = hand_back(item, done);
+        if (needed == ATTEMPT_DONE)
+            return;
         /* Locks of a process that died stay until somebody opens the environment and recovers it. */
-        if (result == ATTEMPT_AGAIN && waited > HOLDER_DEAD_MS && !suspected) {
+        if (needed == ATTEMPT_AGAIN && clock_monotonic_ms() - start > HOLDER_DEAD_MS && !suspected) {
             suspected = true;
-            result = ATTEMPT_RECOVER;
+            needed = ATTEMPT_RECOVER;
         }
-        if (result == ATTEMPT_RECOVER && recover(store, region, &why) == ERR_FATAL)
-            return err_set(err, ERR_RETRY, why.number, "%s", why.text);
-        atomic_fetch_add(&store->retries, 1);
+        if (needed == ATTEMPT_RECOVER && recover(store, region, &why) == ERR_FATAL) {
+            hand_back_all(item, done, &why);
+            return;
+        }
+        atomic_fetch_add(&store->retries, item->count);
         back_off(tries);
     }
+}
+
+static void keep(struct store_job *job)
+{
+    (void)job; /* store_txn() has it */
+}
+
+enum err_code store_txn(struct store *store, store_body *body, void *arg, struct err *err)
+{
+    struct store_job job = {.body = body, .arg = arg};
+    struct attempt_item item = {.store = store, .count = 1};
+    item.runs[0] = (struct run){.job = &job, .since_ms = clock_monotonic_ms()};
+    run_jobs(store, &item, keep);
+    if (job.code != ERR_OK && err != NULL)
+        *err = job.err;
+    return job.code;
+}
+
+void store_txn_all(struct store *store, store_next_job *next, void *arg, store_job_done *done)
+{
+    struct attempt_item item = {.store = store, .next = next, .arg = arg};
+    if (add_job(&item))
+        run_jobs(store, &item, done);
 }
 
 void store_need_not_wait(struct store_txn *txn)

@@ -37,7 +37,7 @@ void connections_free(struct connections *connections); /* NULL is fine */
  */
 int connections_accept(struct connections *connections, int slot, int listener);
 
-/* Call it after the descriptor was closed. */
+/* Call it after the descriptor was closed, or once nothing that is done with it can take long. Twice is fine. */
 void connections_done(struct connections *connections, int slot);
 
 /* Shuts down what was accepted `max_ms` ago or earlier; how many that were. */

@@ -13,15 +13,6 @@
 
 enum { RETRY_AFTER_S = 5 };
 
-/* What one webhook request has come to so far. */
-struct visit {
-    struct gate *gate;
-    const struct request *request;
-    struct reply *reply;
-    const char *delivery; /* NULL until it is known to be well-formed */
-    struct event event;   /* repo "" and number 0 until parsed */
-};
-
 static void write_reply(struct visit *visit, int status, const char *name, const char *message)
 {
     struct buf *body = &visit->reply->body;
@@ -216,29 +207,6 @@ static void drop_answers(struct visit *visit, const struct buf *body)
     log_visit(visit, LOG_LEVEL_INFO, "webhook noted", message);
 }
 
-static void store_delivery(struct visit *visit, bool may_claim)
-{
-    struct err err = {0};
-    struct receipt receipt;
-    if (inbox_take(visit->gate, &visit->event, may_claim, &receipt, &err) != ERR_OK) {
-        refuse_for_now(visit, "a delivery was not stored", &err);
-        return;
-    }
-    if (receipt.duplicate) {
-        write_reply(visit, 200, "duplicate", "this delivery was taken before");
-        count(visit, METRIC_DUPLICATE);
-        log_visit(visit, LOG_LEVEL_INFO, "webhook is a duplicate", NULL);
-        return;
-    }
-    write_reply(visit, 202, "taken", NULL);
-    count(visit, METRIC_TAKEN);
-    log_visit(visit, LOG_LEVEL_INFO, "webhook taken", event_action_name(visit->event.action));
-    visit->reply->has_work = receipt.claimed;
-    visit->reply->pr = visit->event.key;
-    visit->reply->claim = receipt.claim;
-    visit->reply->briefing = receipt.briefing;
-}
-
 /* An ordinary body gets that of an earlier one, which it overwrites. */
 static void take_memory(struct spares *bodies, size_t len, struct buf *body)
 {
@@ -265,29 +233,73 @@ static void take_body(struct visit *visit, size_t len, bool may_claim)
     if (read_body(visit, len, &body) && check_signature(visit, &body) && check_names(visit)) {
         if (event_changes_trust(visit->request->event))
             drop_answers(visit, &body);
-        else if (parse(visit, &body))
-            store_delivery(visit, may_claim);
+        else
+            visit->waits = parse(visit, &body);
     }
     give_memory(bodies, &body);
+    if (visit->waits)
+        inbox_begin(&visit->taking, visit->gate, &visit->event, may_claim);
 }
 
-void door_webhook(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
+static void begin(struct visit *visit, bool may_claim)
 {
-    struct visit visit = {.gate = gate, .request = request, .reply = reply};
     size_t len = 0;
+    if (!check_app(visit))
+        return;
+    if (!is_json(visit->request->content_type)) {
+        refuse(visit, 415, METRIC_MALFORMED,
+               "Content-Type is not application/json: choose it in the webhook's settings");
+    } else if (check_length(visit, &len) && take_room(visit, len)) {
+        take_body(visit, len, may_claim);
+        give_room(visit->gate, len);
+    }
+}
+
+void door_begin(struct visit *visit, struct gate *gate, const struct request *request, bool may_claim,
+                struct reply *reply)
+{
+    visit->gate = gate;
+    visit->request = request;
+    visit->reply = reply;
     if (request->delivery != NULL && text_is_delivery(request->delivery))
-        visit.delivery = request->delivery;
-    log_about(visit.delivery);
-    if (!check_app(&visit)) {
-        log_about(NULL);
+        visit->delivery = request->delivery;
+    log_about(visit->delivery);
+    begin(visit, may_claim);
+    log_about(NULL);
+}
+
+static void tell_outcome(struct visit *visit, const struct receipt *receipt)
+{
+    if (receipt->duplicate) {
+        write_reply(visit, 200, "duplicate", "this delivery was taken before");
+        count(visit, METRIC_DUPLICATE);
+        log_visit(visit, LOG_LEVEL_INFO, "webhook is a duplicate", NULL);
         return;
     }
-    if (!is_json(request->content_type)) {
-        refuse(&visit, 415, METRIC_MALFORMED,
-               "Content-Type is not application/json: choose it in the webhook's settings");
-    } else if (check_length(&visit, &len) && take_room(&visit, len)) {
-        take_body(&visit, len, may_claim);
-        give_room(gate, len);
-    }
+    write_reply(visit, 202, "taken", NULL);
+    count(visit, METRIC_TAKEN);
+    log_visit(visit, LOG_LEVEL_INFO, "webhook taken", event_action_name(visit->event.action));
+    visit->reply->has_work = receipt->claimed;
+    visit->reply->pr = visit->event.key;
+    visit->reply->claim = receipt->claim;
+    visit->reply->briefing = receipt->briefing;
+}
+
+void door_end(struct visit *visit)
+{
+    struct receipt receipt;
+    struct err err = {0};
+    log_about(visit->delivery);
+    visit->waits = false;
+    if (inbox_end(&visit->taking, &receipt, &err) == ERR_OK)
+        tell_outcome(visit, &receipt);
+    else
+        refuse_for_now(visit, "a delivery was not stored", &err);
     log_about(NULL);
+}
+
+void door_store(struct visit *visit)
+{
+    inbox_run(&visit->taking);
+    door_end(visit);
 }

@@ -8,6 +8,8 @@
 #ifndef PRGATE_DOOR_H
 #define PRGATE_DOOR_H
 
+#include "prgate/event.h"
+#include "prgate/inbox.h"
 #include "web.h"
 
 enum {
@@ -21,8 +23,26 @@ enum {
     DOOR_LARGE_AT_ONCE = 2 * DOOR_BODY_MAX
 };
 
-/* `may_claim`: this process has room to work on one more pull request. */
-void door_webhook(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply);
+/* What one webhook request has come to so far. */
+struct visit {
+    struct gate *gate;
+    const struct request *request;
+    struct reply *reply;
+    const char *delivery; /* NULL until it is known to be well-formed */
+    struct event event;   /* repo "" and number 0 until parsed */
+    struct taking taking;
+    bool waits; /* to be stored */
+};
+
+/*
+ * *visit is {0}. Either the reply is whole afterwards, or visit->waits: then its delivery is stored, by door_store(), or by somebody who
+ * has visit->taking.job run and calls door_end(). The request, the reply and *visit itself stay where they are until
+ * then. `may_claim`: this process has room to work on one more pull request.
+ */
+void door_begin(struct visit *visit, struct gate *gate, const struct request *request, bool may_claim,
+                struct reply *reply);
+void door_store(struct visit *visit);
+void door_end(struct visit *visit);
 
 /* A JSON object {"status": ..., "message": ...} as the reply's body. */
 void door_message(struct reply *reply, int status, const char *name, const char *message);

@@ -13,6 +13,7 @@ struct call {
     struct gate *gate;
     const struct request *request;
     bool may_claim;
+    struct visit *visit;
     const char *rest; /* of the path, behind the route's own */
     struct ask ask;
 };
@@ -22,7 +23,7 @@ typedef void handler(const struct call *call, struct reply *reply);
 static void answer_webhook(const struct call *call, struct reply *reply)
 {
     reply->is_acknowledgement = true;
-    door_webhook(call->gate, call->request, call->may_claim, reply);
+    door_begin(call->visit, call->gate, call->request, call->may_claim, reply);
 }
 
 static void answer_health(const struct call *call, struct reply *reply)
@@ -158,10 +159,11 @@ static bool allows(const struct route *route, const char *method)
     return strcmp(method, "POST") == 0;
 }
 
-void routes_answer(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
+void routes_begin(struct gate *gate, const struct request *request, bool may_claim, struct visit *visit,
+                  struct reply *reply)
 {
     char path[PATH_SIZE], root[ROOT_SIZE];
-    struct call call = {.gate = gate, .request = request, .may_claim = may_claim};
+    struct call call = {.gate = gate, .request = request, .may_claim = may_claim, .visit = visit};
     call.ask = (struct ask){.gate = gate, .query = request->query, .html = wants_html(request), .root = root};
     const struct route *route = route_request(request, path, &call);
     const char *method = or_empty(request->method);
@@ -178,4 +180,12 @@ void routes_answer(struct gate *gate, const struct request *request, bool may_cl
         reply->unsent = reply->body.len;
         buf_clear(&reply->body);
     }
+}
+
+void routes_answer(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
+{
+    struct visit visit = {0};
+    routes_begin(gate, request, may_claim, &visit, reply);
+    if (visit.waits)
+        door_store(&visit);
 }

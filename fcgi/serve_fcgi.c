@@ -12,6 +12,7 @@
 #include "prgate/app_dir.h"
 #include "prgate/clock.h"
 #include "prgate/crew.h"
+#include "prgate/intake.h"
 #include "prgate/log.h"
 #include "prgate/spares.h"
 #include "prgate/sweep.h"
@@ -25,6 +26,7 @@ struct server {
     struct crew *crew;
     struct sweep *sweep;
     struct connections *connections;
+    struct intake intake; /* of deliveries, to the store */
     struct footprint footprint;
     struct spares bodies; /* room for them */
     struct acceptor *acceptors;
@@ -39,6 +41,16 @@ struct acceptor {
     struct server *server;
     pthread_t thread;
     int slot;
+};
+
+/* A request, from its first byte to its reply. */
+struct caller {
+    struct server *server;
+    FCGX_Request fcgi;
+    int64_t accepted_us;
+    struct request request;
+    struct reply reply;
+    struct visit visit;
 };
 
 bool serve_is_fcgi(void)
@@ -89,51 +101,86 @@ static void finish(FCGX_Request *fcgi)
     FCGX_Finish_r(fcgi);
 }
 
-static void answer(struct server *server, FCGX_Request *fcgi, int64_t accepted_us)
+static void answer(struct caller *caller)
 {
-    struct request request = {.read = read_body, .source = fcgi, .bodies = &server->bodies};
-    struct reply reply;
-    request_fill(&request, fcgi->envp);
-    reply_init(&reply);
-    routes_answer(&server->gate, &request, crew_has_room(server->crew), &reply);
-    send_reply(fcgi, &reply);
+    struct server *server = caller->server;
+    struct reply *reply = &caller->reply;
+    send_reply(&caller->fcgi, reply);
     /* GitHub has its answer, and the delivery is on disk, before anything else happens. */
-    finish(fcgi);
-    if (reply.is_acknowledgement)
-        metrics_observe(server->gate.metrics, HISTOGRAM_ACKNOWLEDGEMENT, clock_monotonic_us() - accepted_us);
-    if (reply.has_work)
-        crew_submit(server->crew, &reply.pr, &reply.claim, reply_take_briefing(&reply));
-    reply_release(&reply);
+    finish(&caller->fcgi);
+    if (reply->is_acknowledgement)
+        metrics_observe(server->gate.metrics, HISTOGRAM_ACKNOWLEDGEMENT,
+                        clock_monotonic_us() - caller->accepted_us);
+    if (reply->has_work)
+        crew_submit(server->crew, &reply->pr, &reply->claim, reply_take_briefing(reply));
+    reply_release(reply);
+    FCGX_Free(&caller->fcgi, 1);
+    free(caller);
+}
+
+static void answer_stored(struct store_job *job)
+{
+    struct caller *caller = job->owner;
+    door_end(&caller->visit);
+    answer(caller);
 }
 
 /*
  * libfcgi is handed each connection, and never accepts one by itself: its FCGX_Accept_r() takes no
  * listening socket here (-1) and works on the connection that the request holds already, which
  * it leaves open at first if that is marked as kept. In the end each is closed, even where the web server would
- * keep it: a kept one would hold this thread.
+ * keep it: a kept one would hold this thread. NULL: no request came.
  */
-static void serve_connection(struct server *server, FCGX_Request *fcgi, int fd)
+static struct caller *receive(struct server *server, int fd)
 {
-    int64_t accepted_us = clock_monotonic_us();
+    struct caller *caller = mem_alloc(sizeof *caller);
+    FCGX_Request *fcgi = &caller->fcgi;
+    caller->server = server;
+    caller->accepted_us = clock_monotonic_us();
+    FCGX_InitRequest(fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR);
     fcgi->ipcFd = fd;
     fcgi->keepConnection = 1;
     FCGX_Attach(fcgi);
     if (FCGX_Accept_r(fcgi) == 0)
-        answer(server, fcgi, accepted_us);
+        return caller;
     FCGX_Free(fcgi, 1);
+    free(caller);
+    return NULL;
+}
+
+/* A delivery is perhaps stored and answered by another thread: *caller is not to be touched any more. */
+static void serve(struct acceptor *self, struct caller *caller)
+{
+    struct server *server = self->server;
+    caller->request = (struct request){.read = read_body, .source = &caller->fcgi, .bodies = &server->bodies};
+    caller->visit = (struct visit){.waits = false};
+    request_fill(&caller->request, caller->fcgi.envp);
+    reply_init(&caller->reply);
+    routes_begin(&server->gate, &caller->request, crew_has_room(server->crew), &caller->visit,
+                 &caller->reply);
+    if (caller->visit.waits && has_read_all(&caller->fcgi)) {
+        /* From here on nothing has to be waited for but the store: nobody need cut the connection. */
+        connections_done(server->connections, self->slot);
+        caller->visit.taking.job.owner = caller;
+        if (intake_take(&server->intake, &caller->visit.taking.job))
+            return;
+    }
+    if (caller->visit.waits)
+        door_store(&caller->visit);
+    answer(caller);
 }
 
 static void *accept_requests(void *arg)
 {
     struct acceptor *self = arg;
     struct server *server = self->server;
-    FCGX_Request fcgi;
-    FCGX_InitRequest(&fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR);
     while (!atomic_load(&server->closing)) {
         int fd = connections_accept(server->connections, self->slot, STDIN_FILENO);
         if (fd < 0)
             continue;
-        serve_connection(server, &fcgi, fd);
+        struct caller *caller = receive(server, fd);
+        if (caller != NULL)
+            serve(self, caller);
         connections_done(server->connections, self->slot);
     }
     atomic_fetch_sub(&server->acceptors_left, 1);
@@ -159,6 +206,7 @@ static bool start(struct server *server, const struct config *config, struct err
     if (!config->awaits_app &&
         sweep_open(&server->sweep, &server->gate, server->crew, config->sweep_interval_s, err) != ERR_OK)
         return false;
+    intake_init(&server->intake, server->gate.store, answer_stored);
     server->connections = connections_new(config->accept_threads);
     server->acceptors = mem_alloc((size_t)config->accept_threads * sizeof *server->acceptors);
     for (; server->acceptor_count < config->accept_threads; server->acceptor_count++) {
@@ -217,6 +265,8 @@ static void stop(struct server *server)
     sweep_close(server->sweep);
     crew_wait(server->crew);
     stop_accepting(server);
+    if (server->connections != NULL)
+        intake_release(&server->intake);
     crew_close(server->crew);
     gate_close(&server->gate);
     spares_drop(&server->bodies, free);

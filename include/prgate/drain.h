@@ -22,7 +22,7 @@ struct briefing;
 /* Works on one pull request until it has nothing due, in the caller's thread or fiber. Takes the claim over. */
 void drain_run(struct worker *worker, const struct pr_key *pr, const struct claim *claim);
 
-/* The same with inbox_take()'s briefing, or NULL. Takes it over, too. */
+/* The same with inbox_end()'s briefing, or NULL. Takes it over, too. */
 void drain_start(struct worker *worker, const struct pr_key *pr, const struct claim *claim,
                  struct briefing *briefing);
 

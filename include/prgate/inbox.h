@@ -14,6 +14,7 @@
 
 #include "prgate/event.h"
 #include "prgate/gate.h"
+#include "prgate/store.h"
 
 /*
  * What the transaction that took the claim saw: the delivery that comes first. Whoever works on it need not look again before
@@ -31,16 +32,12 @@ struct receipt {
     bool duplicate;
     bool claimed; /* this process now has the claim and must work on it: crew_submit() or drain_start() */
     struct claim claim;
-    struct briefing *briefing; /* of inbox_take() alone, and the caller's; NULL: there is none */
+    struct briefing *briefing; /* of inbox_end() alone, and the caller's; NULL: there is none */
 };
 
 /* `may_claim`: this process has room to work on one more. ERR_RETRY: not stored, the sender should try again. */
 enum err_code inbox_put(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
                         struct err *err);
-
-/* The same, with a briefing where there can be one. */
-enum err_code inbox_take(struct gate *gate, const struct event *event, bool may_claim, struct receipt *out,
-                         struct err *err);
 
 /*
  * The same as inbox_put() for `count` of one pull request that belong together, in that order: all are stored or none is. A
@@ -48,5 +45,29 @@ enum err_code inbox_take(struct gate *gate, const struct event *event, bool may_
  */
 enum err_code inbox_put_all(struct gate *gate, const struct event *events, size_t count, bool may_claim,
                             struct receipt *out, struct err *err);
+
+/* What inbox_put_all() does, in steps. */
+struct taking {
+    struct store_job job; /* to be run in the gate's store */
+    /* For this module alone: */
+    struct gate *gate;
+    const struct event *events; /* of one pull request */
+    size_t count;
+    bool may_claim;
+    struct claim claim; /* made beforehand, so that no other thread takes the record's for left over */
+    struct receipt receipt;
+    struct briefing *briefing; /* room for one; NULL: none is asked for */
+    bool is_new;               /* one of them was, as this run of the body found, or an earlier one */
+    bool taken_over;
+    bool salvaged; /* the record was damaged, and is made anew */
+};
+
+/*
+ * The same as inbox_put(), with a briefing where there can be one, and for who need not wait: between begin and end inbox_run()
+ * is called, or somebody else has `job` run. *taking and *event stay where they are until then.
+ */
+void inbox_begin(struct taking *taking, struct gate *gate, const struct event *event, bool may_claim);
+void inbox_run(struct taking *taking);
+enum err_code inbox_end(struct taking *taking, struct receipt *out, struct err *err);
 
 #endif

@@ -86,6 +86,32 @@ typedef enum err_code store_body(struct store_txn *txn, void *arg, struct err *e
 /* ERR_RETRY: no transaction got through for seconds, or the disk is full. */
 enum err_code store_txn(struct store *store, store_body *body, void *arg, struct err *err);
 
+/* What is to be done in a transaction of its own, though not by a thread of its own. */
+struct store_job {
+    store_body *body;
+    void *arg;
+    const char *about; /* as for log_about(), while the body runs; NULL: as the thread's */
+    /* When it is over, as store_txn() would return it. The text is "" after success. */
+    enum err_code code;
+    struct err err;
+    /* For whoever has it at the time. */
+    void *owner;
+    struct store_job *next;
+};
+
+enum { STORE_JOBS_MAX = 16 /* at once; a transaction takes a tenth of a millisecond */ };
+
+/* NULL: there is none now. Called by whichever thread is at it, which others wait for: it must not wait itself. */
+typedef struct store_job *store_next_job(void *arg);
+typedef void store_job_done(struct store_job *job);
+
+/*
+ * As store_txn(), for each job that next() gives until there is none, or there are STORE_JOBS_MAX: those who come while others
+ * are run are run behind them, and all wait for the disk at once. Calls done() for each in the thread that called this, not
+ * always in their order: with the first of them that have to be run again the others do not wait.
+ */
+void store_txn_all(struct store *store, store_next_job *next, void *arg, store_job_done *done);
+
 /*
  * Called by a body: store_txn() does not wait for the disk this time. A crash of the machine may take what it wrote, and what
  * it read, though others will never see the one without the other. For what is harmless to lose, and for reads that nothing

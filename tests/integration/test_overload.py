@@ -29,7 +29,7 @@ LONG = N >= 10_000
 PER_PULL = 20
 SLOW = N // 3
 ONE_PULL = N // 10 if LONG else N // 5
-PROCESSES, ACCEPT_THREADS, DRAIN_THREADS, PULLS_IN_PROGRESS = 4, 4, 1, 128
+PROCESSES, ACCEPT_THREADS, DRAIN_THREADS, PULLS_IN_PROGRESS = 4, 2, 1, 128
 IDLE_S = 600
 
 # docs/architecture.md, "Overload": itself, large bodies and the strings parsed from them, a share for each thread
@@ -228,6 +228,18 @@ def test_a_stop_waits_for_what_is_being_read(alone):
     assert decided(alone, [600_000]) >= {"during-stop"}
 
 
+def test_end_of_a_body_that_is_there_is_not_waited_for(alone, use):
+    """The record that says that no more comes may come later: the delivery is stored and answered before."""
+    body = payload(610_000)
+    with Connection(alone.server.pool.socket) as one:
+        one.send(webhook(body, "endless") + stdin(body))
+        status, reply = one.reply()
+        assert status == 202, reply
+        one.send(END_OF_BODY)
+    wait_idle(alone)
+    assert decided(alone, [610_000]) >= {"endless"}
+
+
 def test_kept_connections_starve_nobody(alone, use):
     """A web server that would keep its connections gets its answers, and holds no thread afterwards."""
     with contextlib.ExitStack() as stack:
@@ -383,7 +395,7 @@ def test_large_bodies_at_once(alone, use, kind):
     filling, expected = LARGE[kind]
     body = filled(filling)
     assert 24 * MIB < len(body) <= 25 * MIB
-    count = PROCESSES * ACCEPT_THREADS * (2 if LONG else 1)
+    count = PROCESSES * ACCEPT_THREADS * (4 if LONG else 1)
     name = kind.replace(" ", "-")
     answers, small = send_large(alone, [(f"{name}-{n}", body) for n in range(count)])
     print(f"\n{count} of {len(body) / MIB:.1f} MiB, {kind}: {summary(answers)}; small ones between: {small}")

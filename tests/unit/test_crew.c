@@ -99,7 +99,7 @@ static void test_claim_that_finds_no_place_in_the_queue_is_free_again(void **sta
     struct fixture f;
     struct err err = {0};
     struct crew *crew;
-    struct claim claims[400];
+    struct claim claims[500];
     size_t room = 0, kept = 0;
     fixture_open(&f, "");
     assert_int_equal(crew_open(&crew, &f.gate, 0, 128, &err), ERR_OK);

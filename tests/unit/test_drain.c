@@ -1837,7 +1837,10 @@ static struct receipt open_and_take(struct fixture *f, struct event *event)
     struct receipt receipt;
     open_with(f, "", &(struct github_fake){.answer = good});
     *event = make_event(EVENT_OPENED, "d1");
-    assert_int_equal(inbox_take(&f->gate, event, true, &receipt, &err), ERR_OK);
+    struct taking taking;
+    inbox_begin(&taking, &f->gate, event, true);
+    inbox_run(&taking);
+    assert_int_equal(inbox_end(&taking, &receipt, &err), ERR_OK);
     assert_non_null(receipt.briefing);
     return receipt;
 }

@@ -468,8 +468,11 @@ static struct receipt take(struct fixture *f, const struct event *event, bool ma
 {
     struct receipt receipt;
     struct err err = {0};
-    if (inbox_take(&f->gate, event, may_claim, &receipt, &err) != ERR_OK)
-        fail_msg("inbox_take: %s", err.text);
+    struct taking taking;
+    inbox_begin(&taking, &f->gate, event, may_claim);
+    inbox_run(&taking);
+    if (inbox_end(&taking, &receipt, &err) != ERR_OK)
+        fail_msg("inbox_end: %s", err.text);
     return receipt;
 }
 
