@@ -12,15 +12,7 @@
 #include "prgate/fiber.h"
 #include "prgate/http_hub.h"
 #include "prgate/inbox.h"
-#include "prgate/intake.h"
 #include "prgate/log.h"
-
-/*
- * Several may have asked for room at the same moment: one for each thread that accepts, at most, those whose deliveries
- * they left in the intake, and the sweeper. What they submit is worked on, too, lest it waits here while others have nothing
- * to do.
- */
-enum { SUBMITTERS_MAX = 256 + INTAKE_MAX + STORE_JOBS_MAX + 1 };
 
 /* So many may wait with a briefing, of 4 kB each; the others look themselves once they begin. */
 enum { BRIEFED_MAX = 16 };
@@ -62,18 +54,18 @@ struct crew {
     struct gate *gate;
     pthread_mutex_t mutex;
     pthread_cond_t idle;
-    struct job *queue; /* ring */
-    size_t size, first, count;
-    size_t pulls; /* in progress at once, but for a few */
+    size_t pulls;      /* in progress at once */
+    struct job *queue; /* ring, of as many */
+    size_t first, count;
     size_t busy;  /* in progress */
-    bool refused; /* crew_has_room() said no since on_room was last called */
+    size_t held;  /* places, see crew_hold_place() */
+    bool refused; /* a place, since on_room was last called */
     void (*on_room)(void *arg);
     void *on_room_arg;
     bool closing;
     struct member *members;
     int member_count;
     int pulls_each;
-    int connections_each; /* that are kept: for its share of `pulls`, without those few */
 };
 
 /* ---- handing out ---- */
@@ -108,7 +100,7 @@ static bool next_job(struct member *member, struct job *job)
     member->sleeps = !found;
     if (found) {
         *job = crew->queue[crew->first];
-        crew->first = (crew->first + 1) % crew->size;
+        crew->first = (crew->first + 1) % crew->pulls;
         crew->count--;
         crew->busy++;
         member->busy++;
@@ -122,7 +114,8 @@ static bool next_job(struct member *member, struct job *job)
 /* The caller holds the mutex. */
 static void tell_of_room(struct crew *crew)
 {
-    if (!crew->refused || crew->on_room == NULL || crew->busy + crew->count > crew->pulls - crew->pulls / 4)
+    if (!crew->refused || crew->on_room == NULL ||
+        crew->busy + crew->count + crew->held > crew->pulls - crew->pulls / 4)
         return;
     crew->refused = false;
     crew->on_room(crew->on_room_arg);
@@ -242,7 +235,7 @@ static enum err_code start_member(struct crew *crew, struct err *err)
 {
     struct member *member = &crew->members[crew->member_count];
     *member = (struct member){.crew = crew};
-    enum err_code code = http_hub_open(&member->hub, crew->pulls_each, crew->connections_each, err);
+    enum err_code code = http_hub_open(&member->hub, crew->pulls_each, crew->pulls_each, err);
     if (code != ERR_OK)
         return code;
     int number = pthread_create(&member->thread, NULL, work, member);
@@ -259,12 +252,11 @@ static enum err_code start_member(struct crew *crew, struct err *err)
 enum err_code crew_open(struct crew **out, struct gate *gate, int threads, int pulls, struct err *err)
 {
     struct crew *crew = mem_alloc(sizeof *crew);
-    *crew = (struct crew){.gate = gate, .pulls = (size_t)pulls, .size = (size_t)pulls + SUBMITTERS_MAX};
-    crew->pulls_each = threads == 0 ? 0 : ((int)crew->size + threads - 1) / threads;
-    crew->connections_each = threads == 0 ? 0 : (pulls + threads - 1) / threads;
+    *crew = (struct crew){.gate = gate, .pulls = (size_t)pulls};
+    crew->pulls_each = threads == 0 ? 0 : (pulls + threads - 1) / threads;
     pthread_mutex_init(&crew->mutex, NULL);
     pthread_cond_init(&crew->idle, NULL);
-    crew->queue = mem_alloc(crew->size * sizeof *crew->queue);
+    crew->queue = mem_alloc(crew->pulls * sizeof *crew->queue);
     crew->members = mem_alloc((size_t)threads * sizeof *crew->members);
     enum err_code code = ERR_OK;
     while (code == ERR_OK && crew->member_count < threads)
@@ -301,7 +293,7 @@ void crew_close(struct crew *crew)
     for (int i = 0; i < crew->member_count; i++)
         http_hub_close(crew->members[i].hub);
     for (; crew->count > 0; crew->count--, crew->first++) /* without threads */
-        briefing_free(crew->queue[crew->first % crew->size].briefing);
+        briefing_free(crew->queue[crew->first % crew->pulls].briefing);
     pthread_cond_destroy(&crew->idle);
     pthread_mutex_destroy(&crew->mutex);
     free(crew->members);
@@ -309,24 +301,34 @@ void crew_close(struct crew *crew)
     free(crew);
 }
 
-bool crew_has_room(struct crew *crew)
+bool crew_hold_place(struct crew *crew)
 {
     pthread_mutex_lock(&crew->mutex);
     bool open = !crew->closing && !atomic_load(&crew->gate->stopping);
-    bool room = crew->busy + crew->count < crew->pulls;
-    if (open && !room)
+    bool room = crew->busy + crew->count + crew->held < crew->pulls;
+    if (open && room)
+        crew->held++;
+    else if (open)
         crew->refused = true;
     pthread_mutex_unlock(&crew->mutex);
     return open && room;
+}
+
+void crew_free_place(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->mutex);
+    crew->held--;
+    tell_of_room(crew);
+    pthread_mutex_unlock(&crew->mutex);
 }
 
 void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim *claim,
                  struct briefing *briefing)
 {
     pthread_mutex_lock(&crew->mutex);
-    bool fits = crew->count < crew->size, is_briefed = crew->count < BRIEFED_MAX;
+    bool fits = crew->count < crew->pulls, is_briefed = crew->count < BRIEFED_MAX;
     if (fits) {
-        crew->queue[(crew->first + crew->count++) % crew->size] =
+        crew->queue[(crew->first + crew->count++) % crew->pulls] =
             (struct job){.pr = *pr, .claim = *claim, .briefing = is_briefed ? briefing : NULL};
         rouse_one(crew);
     }

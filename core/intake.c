@@ -1,5 +1,9 @@
 #include "prgate/intake.h"
 
+#include "prgate/clock.h"
+
+enum { PATIENCE_MS = 1000 /* the store is held up: who comes now is better off elsewhere in the pool */ };
+
 void intake_init(struct intake *intake, struct store *store, store_job_done *done)
 {
     *intake = (struct intake){.store = store, .done = done};
@@ -27,6 +31,13 @@ static struct store_job *next_job(void *arg)
     return job;
 }
 
+/* The caller holds the mutex. */
+static bool has_room(const struct intake *intake, int64_t now_ms)
+{
+    return intake->count < INTAKE_MAX &&
+           (intake->first == NULL || now_ms - intake->first->since_ms < PATIENCE_MS);
+}
+
 static void put(struct intake *intake, struct store_job *job)
 {
     job->next = NULL;
@@ -48,8 +59,9 @@ static bool leave(struct intake *intake)
 
 bool intake_take(struct intake *intake, struct store_job *job)
 {
+    job->since_ms = clock_monotonic_ms();
     pthread_mutex_lock(&intake->mutex);
-    bool taken = intake->count < INTAKE_MAX;
+    bool taken = has_room(intake, job->since_ms);
     bool attends = taken && !intake->attended;
     if (taken)
         put(intake, job);

@@ -52,7 +52,7 @@ enum {
     TXNS_MAX = 1000,
     CHECKPOINT_KB = 1024,
     CHECKPOINT_MIN = 5,
-    TXN_GIVE_UP_MS = 6000, /* GitHub hangs up after 10 s: answer 503 before it does */
+    TXN_GIVE_UP_MS = 6000, /* GitHub hangs up after 10 s: answer 503 before it does, if the disk lets us */
     HOLDER_DEAD_MS = 1500, /* no transaction waits this long for a living one: somebody died holding locks */
     WATCHDOG_POLL_MS = 50,
     WATCHDOG_STUCK_MS = 500,  /* while others wait: a thread that most likely waits for the dead */
@@ -1006,9 +1006,9 @@ enum attempt { ATTEMPT_DONE, ATTEMPT_AGAIN, ATTEMPT_RECOVER };
 /* A job on its way. */
 struct run {
     struct store_job *job;
-    int64_t since_ms; /* on the monotonic clock */
     struct store_txn txn;
     enum attempt result; /* of its last run */
+    bool suspects;       /* it had the environment opened anew, lest somebody died holding locks */
 };
 
 /* What one thread wants to be run, on its way through a batch. */
@@ -1095,7 +1095,7 @@ static bool add_job(struct attempt_item *item)
     if (item->next != NULL && item->count < STORE_JOBS_MAX)
         job = item->next(item->arg);
     if (job != NULL)
-        item->runs[item->count++] = (struct run){.job = job, .since_ms = clock_monotonic_ms()};
+        item->runs[item->count++] = (struct run){.job = job};
     return job != NULL;
 }
 
@@ -1212,6 +1212,15 @@ static void give_up(struct store_job *job, int64_t waited_ms)
                         (int)waited_ms, last.text);
 }
 
+/* What it takes before it is run again. Locks of a process that died stay until somebody opens the environment. */
+static enum attempt need_of(struct run *run, int64_t waited_ms)
+{
+    if (run->result != ATTEMPT_AGAIN || run->suspects || waited_ms <= HOLDER_DEAD_MS)
+        return run->result;
+    run->suspects = true;
+    return ATTEMPT_RECOVER;
+}
+
 /* Those that are over go back to whoever they belong to. What the others need. */
 static enum attempt hand_back(struct attempt_item *item, store_job_done *done)
 {
@@ -1220,20 +1229,22 @@ static enum attempt hand_back(struct attempt_item *item, store_job_done *done)
     int64_t now = clock_monotonic_ms();
     for (size_t i = 0; i < item->count; i++) {
         struct run run = item->runs[i];
-        if (run.result != ATTEMPT_DONE && now - run.since_ms <= TXN_GIVE_UP_MS) {
-            needed = run.result > needed ? run.result : needed;
+        int64_t waited = now - run.job->since_ms;
+        if (run.result != ATTEMPT_DONE && waited <= TXN_GIVE_UP_MS) {
+            enum attempt need = need_of(&run, waited);
+            needed = need > needed ? need : needed;
             item->runs[left++] = run;
             continue;
         }
         if (run.result != ATTEMPT_DONE)
-            give_up(run.job, now - run.since_ms);
+            give_up(run.job, waited);
         done(run.job);
     }
     item->count = left;
     return needed;
 }
 
-/* The environment cannot be used, so that none of them was run, nor will be. */
+/* The environment cannot be used, nor recovered. */
 static void hand_back_all(struct attempt_item *item, store_job_done *done, const struct err *why)
 {
     for (size_t i = 0; i < item->count; i++) {
@@ -1242,6 +1253,15 @@ static void hand_back_all(struct attempt_item *item, store_job_done *done, const
         done(job);
     }
     item->count = 0;
+}
+
+/* All share in the recovery, and none waits for one of its own. */
+static void need_recovery(struct attempt_item *item)
+{
+    while (add_job(item))
+        continue;
+    for (size_t i = 0; i < item->count; i++)
+        item->runs[i].result = ATTEMPT_RECOVER;
 }
 
 /* One run of each. *region: of which environment. */
@@ -1253,15 +1273,13 @@ static void attempt(struct store *store, struct attempt_item *item, unsigned lon
     if (usable)
         batch_do(&store->batches, &item->item);
     pthread_rwlock_unlock(&store->guard);
-    for (size_t i = 0; i < item->count && !usable; i++)
-        item->runs[i].result = ATTEMPT_RECOVER;
+    if (!usable)
+        need_recovery(item);
 }
 
 /* Until all are over. */
 static void run_jobs(struct store *store, struct attempt_item *item, store_job_done *done)
 {
-    bool suspected = false;
-    int64_t start = clock_monotonic_ms();
     log_get_about(item->about);
     for (unsigned tries = 0;; tries++) {
         struct err why = {0};
@@ -1270,11 +1288,6 @@ static void run_jobs(struct store *store, struct attempt_item *item, store_job_d
         enum attempt needed = hand_back(item, done);
         if (needed == ATTEMPT_DONE)
             return;
-        /* Locks of a process that died stay until somebody opens the environment and recovers it. */
-        if (needed == ATTEMPT_AGAIN && clock_monotonic_ms() - start > HOLDER_DEAD_MS && !suspected) {
-            suspected = true;
-            needed = ATTEMPT_RECOVER;
-        }
         if (needed == ATTEMPT_RECOVER && recover(store, region, &why) == ERR_FATAL) {
             hand_back_all(item, done, &why);
             return;
@@ -1291,9 +1304,9 @@ static void keep(struct store_job *job)
 
 enum err_code store_txn(struct store *store, store_body *body, void *arg, struct err *err)
 {
-    struct store_job job = {.body = body, .arg = arg};
+    struct store_job job = {.body = body, .arg = arg, .since_ms = clock_monotonic_ms()};
     struct attempt_item item = {.store = store, .count = 1};
-    item.runs[0] = (struct run){.job = &job, .since_ms = clock_monotonic_ms()};
+    item.runs[0].job = &job;
     run_jobs(store, &item, keep);
     if (job.code != ERR_OK && err != NULL)
         *err = job.err;

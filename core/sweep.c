@@ -220,9 +220,13 @@ static void hand_out(struct sweep *sweep)
     bool found = true;
     if (gate_is_rate_blocked(sweep->gate, clock_now_ms()))
         return;
-    while (crew_has_room(sweep->crew) && (found = next_due(sweep->gate, &pr, &claim, &looks))) {
-        crew_submit(sweep->crew, &pr, &claim, NULL);
-        pr.number++;
+    while (found && crew_hold_place(sweep->crew)) {
+        found = next_due(sweep->gate, &pr, &claim, &looks);
+        if (found) {
+            crew_submit(sweep->crew, &pr, &claim, NULL);
+            pr.number++;
+        }
+        crew_free_place(sweep->crew);
     }
     bool at_the_end = !found && looks < LOOKS_MAX;
     sweep->from = at_the_end ? (struct pr_key){0} : pr;

@@ -110,20 +110,32 @@ static int accept_one(int listener)
     return fd;
 }
 
-int connections_accept(struct connections *connections, int slot, int listener)
+/* -1: none is free. */
+static int take_slot(struct connections *connections, int fd)
+{
+    int slot = 0;
+    pthread_mutex_lock(&connections->mutex);
+    while (slot < connections->count && connections->slots[slot].fd >= 0)
+        slot++;
+    if (slot < connections->count)
+        connections->slots[slot] = (struct slot){.fd = fd, .since_ms = clock_monotonic_ms()};
+    pthread_mutex_unlock(&connections->mutex);
+    return slot < connections->count ? slot : -1;
+}
+
+int connections_accept(struct connections *connections, int listener, int *slot)
 {
     int fd = accept_one(listener);
     if (fd < 0)
         return -1;
     int own = may_connect(connections->allowed, fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-    if (own < 0) {
-        close(fd);
-        return -1;
-    }
-    pthread_mutex_lock(&connections->mutex);
-    connections->slots[slot] = (struct slot){.fd = own, .since_ms = clock_monotonic_ms()};
-    pthread_mutex_unlock(&connections->mutex);
-    return fd;
+    *slot = own < 0 ? -1 : take_slot(connections, own);
+    if (*slot >= 0)
+        return fd;
+    if (own >= 0)
+        close(own);
+    close(fd);
+    return -1;
 }
 
 void connections_done(struct connections *connections, int slot)
@@ -132,8 +144,7 @@ void connections_done(struct connections *connections, int slot)
     int own = connections->slots[slot].fd;
     connections->slots[slot].fd = -1;
     pthread_mutex_unlock(&connections->mutex);
-    if (own >= 0)
-        close(own);
+    close(own);
 }
 
 size_t connections_cut(struct connections *connections, int64_t max_ms)

@@ -1,16 +1,16 @@
 /*
  * connections: accepting from the FastCGI socket, with an end for each connection.
  *
- *     int fd = connections_accept(connections, slot, listener);
+ *     int slot, fd = connections_accept(connections, listener, &slot);
  *     if (fd >= 0) {
- *         ...                                  read, answer, close(fd)
+ *         ...                                  read, answer, close(fd), in this thread or another one
  *         connections_done(connections, slot);
  *     }
  *
  * libfcgi reads and writes without a time-out, so a peer that stops in the middle, or sends a byte
  * now and then, would hold its thread for good, and a handful of those the whole pool. So
  * somebody calls connections_cut() now and then: what is older than it may be is shut down, whichever
- * read or write its thread sits in, and that returns. A slot belongs to one thread. Thread-safe.
+ * read or write its thread sits in, and that returns. Thread-safe.
  */
 #ifndef PRGATE_CONNECTIONS_H
 #define PRGATE_CONNECTIONS_H
@@ -26,18 +26,18 @@ enum {
 
 struct connections;
 
-/* `slots` threads will accept. Who may connect is as the environment says now. The caller's to free; never NULL. */
+/* `slots`: so many are open at once at most. Who may connect is as the environment says now. The caller's to free; never NULL. */
 struct connections *connections_new(int slots);
 void connections_free(struct connections *connections); /* NULL is fine */
 
 /*
- * Waits for a connection. Its descriptor is the caller's to close. -1: interrupted, turned away or failed; try
+ * Waits for a connection. Its descriptor is the caller's to close, and *slot his until connections_done(). -1: interrupted, turned away or failed; try
  * again. CONNECTIONS_WAKE must have a handler and be blocked in the calling thread: it is let through only
  * while there is nothing to interrupt.
  */
-int connections_accept(struct connections *connections, int slot, int listener);
+int connections_accept(struct connections *connections, int listener, int *slot);
 
-/* Call it after the descriptor was closed, or once nothing that is done with it can take long. Twice is fine. */
+/* Call it after the descriptor was closed. */
 void connections_done(struct connections *connections, int slot);
 
 /* Shuts down what was accepted `max_ms` ago or earlier; how many that were. */

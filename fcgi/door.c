@@ -300,6 +300,7 @@ void door_end(struct visit *visit)
 
 void door_store(struct visit *visit)
 {
+    log_about(visit->delivery);
     inbox_run(&visit->taking);
     door_end(visit);
 }

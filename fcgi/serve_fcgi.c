@@ -29,25 +29,20 @@ struct server {
     struct intake intake; /* of deliveries, to the store */
     struct footprint footprint;
     struct spares bodies; /* room for them */
-    struct acceptor *acceptors;
+    pthread_t *acceptors;
     int acceptor_count;
     bool looks_for_app; /* the configuration awaits one: to be read anew when it comes */
     atomic_int acceptors_left;
     atomic_bool closing; /* accept nothing more */
 };
 
-/* One thread that accepts. */
-struct acceptor {
-    struct server *server;
-    pthread_t thread;
-    int slot;
-};
-
 /* A request, from its first byte to its reply. */
 struct caller {
     struct server *server;
     FCGX_Request fcgi;
+    int slot; /* of its connection */
     int64_t accepted_us;
+    bool holds_place; /* in the crew */
     struct request request;
     struct reply reply;
     struct visit visit;
@@ -101,6 +96,14 @@ static void finish(FCGX_Request *fcgi)
     FCGX_Finish_r(fcgi);
 }
 
+/* No request, or one that was answered. */
+static void hang_up(struct caller *caller)
+{
+    FCGX_Free(&caller->fcgi, 1);
+    connections_done(caller->server->connections, caller->slot);
+    free(caller);
+}
+
 static void answer(struct caller *caller)
 {
     struct server *server = caller->server;
@@ -113,9 +116,10 @@ static void answer(struct caller *caller)
                         clock_monotonic_us() - caller->accepted_us);
     if (reply->has_work)
         crew_submit(server->crew, &reply->pr, &reply->claim, reply_take_briefing(reply));
+    if (caller->holds_place)
+        crew_free_place(server->crew);
     reply_release(reply);
-    FCGX_Free(&caller->fcgi, 1);
-    free(caller);
+    hang_up(caller);
 }
 
 static void answer_stored(struct store_job *job)
@@ -129,13 +133,17 @@ static void answer_stored(struct store_job *job)
  * libfcgi is handed each connection, and never accepts one by itself: its FCGX_Accept_r() takes no
  * listening socket here (-1) and works on the connection that the request holds already, which
  * it leaves open at first if that is marked as kept. In the end each is closed, even where the web server would
- * keep it: a kept one would hold this thread. NULL: no request came.
+ * keep it: a kept one would hold a thread. NULL: no request came.
  */
-static struct caller *receive(struct server *server, int fd)
+static struct caller *receive(struct server *server)
 {
+    int slot, fd = connections_accept(server->connections, STDIN_FILENO, &slot);
+    if (fd < 0)
+        return NULL;
     struct caller *caller = mem_alloc(sizeof *caller);
     FCGX_Request *fcgi = &caller->fcgi;
     caller->server = server;
+    caller->slot = slot;
     caller->accepted_us = clock_monotonic_us();
     FCGX_InitRequest(fcgi, -1, FCGI_FAIL_ACCEPT_ON_INTR);
     fcgi->ipcFd = fd;
@@ -143,28 +151,34 @@ static struct caller *receive(struct server *server, int fd)
     FCGX_Attach(fcgi);
     if (FCGX_Accept_r(fcgi) == 0)
         return caller;
-    FCGX_Free(fcgi, 1);
-    free(caller);
+    hang_up(caller);
     return NULL;
 }
 
-/* A delivery is perhaps stored and answered by another thread: *caller is not to be touched any more. */
-static void serve(struct acceptor *self, struct caller *caller)
+/*
+ * To others it may be left if nothing has to be waited for in the end but the reply's last byte: the thread at the store has
+ * more to do. See finish().
+ */
+static bool leave_to_store(struct caller *caller)
 {
-    struct server *server = self->server;
+    if (caller->fcgi.keepConnection || !has_read_all(&caller->fcgi))
+        return false;
+    caller->visit.taking.job.owner = caller;
+    return intake_take(&caller->server->intake, &caller->visit.taking.job);
+}
+
+/* A delivery is perhaps stored and answered by another thread: *caller is not to be touched any more. */
+static void serve(struct caller *caller)
+{
+    struct server *server = caller->server;
     caller->request = (struct request){.read = read_body, .source = &caller->fcgi, .bodies = &server->bodies};
     caller->visit = (struct visit){.waits = false};
+    caller->holds_place = crew_hold_place(server->crew);
     request_fill(&caller->request, caller->fcgi.envp);
     reply_init(&caller->reply);
-    routes_begin(&server->gate, &caller->request, crew_has_room(server->crew), &caller->visit,
-                 &caller->reply);
-    if (caller->visit.waits && has_read_all(&caller->fcgi)) {
-        /* From here on nothing has to be waited for but the store: nobody need cut the connection. */
-        connections_done(server->connections, self->slot);
-        caller->visit.taking.job.owner = caller;
-        if (intake_take(&server->intake, &caller->visit.taking.job))
-            return;
-    }
+    routes_begin(&server->gate, &caller->request, caller->holds_place, &caller->visit, &caller->reply);
+    if (caller->visit.waits && leave_to_store(caller))
+        return;
     if (caller->visit.waits)
         door_store(&caller->visit);
     answer(caller);
@@ -172,16 +186,11 @@ static void serve(struct acceptor *self, struct caller *caller)
 
 static void *accept_requests(void *arg)
 {
-    struct acceptor *self = arg;
-    struct server *server = self->server;
+    struct server *server = arg;
     while (!atomic_load(&server->closing)) {
-        int fd = connections_accept(server->connections, self->slot, STDIN_FILENO);
-        if (fd < 0)
-            continue;
-        struct caller *caller = receive(server, fd);
+        struct caller *caller = receive(server);
         if (caller != NULL)
-            serve(self, caller);
-        connections_done(server->connections, self->slot);
+            serve(caller);
     }
     atomic_fetch_sub(&server->acceptors_left, 1);
     return NULL;
@@ -207,13 +216,11 @@ static bool start(struct server *server, const struct config *config, struct err
         sweep_open(&server->sweep, &server->gate, server->crew, config->sweep_interval_s, err) != ERR_OK)
         return false;
     intake_init(&server->intake, server->gate.store, answer_stored);
-    server->connections = connections_new(config->accept_threads);
+    server->connections = connections_new(config->accept_threads + INTAKE_MAX + STORE_JOBS_MAX);
     server->acceptors = mem_alloc((size_t)config->accept_threads * sizeof *server->acceptors);
     for (; server->acceptor_count < config->accept_threads; server->acceptor_count++) {
-        struct acceptor *acceptor = &server->acceptors[server->acceptor_count];
-        *acceptor = (struct acceptor){.server = server, .slot = server->acceptor_count};
         atomic_fetch_add(&server->acceptors_left, 1);
-        int code = pthread_create(&acceptor->thread, NULL, accept_requests, acceptor);
+        int code = pthread_create(&server->acceptors[server->acceptor_count], NULL, accept_requests, server);
         if (code != 0) {
             atomic_fetch_sub(&server->acceptors_left, 1);
             err_set(err, ERR_FATAL, code, "cannot start a thread: %s", strerror(code));
@@ -247,12 +254,12 @@ static void stop_accepting(struct server *server)
     atomic_store(&server->closing, true);
     while (atomic_load(&server->acceptors_left) > 0) {
         for (int i = 0; i < server->acceptor_count; i++)
-            pthread_kill(server->acceptors[i].thread, CONNECTIONS_WAKE);
+            pthread_kill(server->acceptors[i], CONNECTIONS_WAKE);
         cut_overdue(server);
         nanosleep(&pause, NULL);
     }
     for (int i = 0; i < server->acceptor_count; i++)
-        pthread_join(server->acceptors[i].thread, NULL);
+        pthread_join(server->acceptors[i], NULL);
 }
 
 /*

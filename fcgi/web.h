@@ -2,7 +2,7 @@
  * web: a request and its reply, whichever protocol they travel by.
  *
  * The serving side (serve_fcgi.c, serve_cgi.c) fills a struct request, calls
- * routes_answer() and sends the struct reply. Values are borrowed for the length of the
+ * routes_answer(), or routes_begin() and what that leaves to it, and sends the struct reply. Values are borrowed for the length of the
  * request; the reply's body is released by whoever initialised it.
  */
 #ifndef PRGATE_WEB_H

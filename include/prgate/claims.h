@@ -4,8 +4,8 @@
  * A claim is part of the pull request's record, so that taking it and changing the
  * state are one commit. It has no time-out: an owner that lives keeps it however
  * slow GitHub is, a dead one's is free at once. Beside the record each process
- * keeps the list of the claims that one of its threads really works on or has
- * queued: one that names this process but is not on the list was left over by an
+ * keeps the list of the claims that one of its threads really works on, or has
+ * queued, or is about to store: one that names this process but is not on the list was left over by an
  * error and is free, too. Thread-safe.
  */
 #ifndef PRGATE_CLAIMS_H

@@ -3,9 +3,11 @@
  *
  *     struct crew *crew;
  *     crew_open(&crew, gate, threads, pulls, &err);
- *     if (crew_has_room(crew))
+ *     if (crew_hold_place(crew)) {
  *         ... claim a pull request
  *         crew_submit(crew, &pr, &claim, NULL);
+ *         crew_free_place(crew);
+ *     }
  *     crew_close(crew);
  *
  * Each thread has many pull requests in progress, each in a fiber: while one waits for GitHub the thread goes on with another.
@@ -36,16 +38,18 @@ void crew_close(struct crew *crew);
 
 /*
  * May another pull request be claimed? Only one that can be worked on at once, so that none waits here while another
- * process of the pool has nothing to do. False also while stopping: what comes in is for whoever works next.
+ * process of the pool has nothing to do. False also while stopping: what comes in is for whoever works next. True: its place
+ * is kept until crew_free_place(), which is due behind crew_submit(), or when nothing was claimed.
  */
-bool crew_has_room(struct crew *crew);
+bool crew_hold_place(struct crew *crew);
+void crew_free_place(struct crew *crew);
 
-/* Takes the claim over. */
+/* Takes the claim over. One for which no place was held may find none: then it is free again. */
 void crew_submit(struct crew *crew, const struct pr_key *pr, const struct claim *claim,
                  struct briefing *briefing);
 
 /*
- * Once crew_has_room() has said no, `fn` is called when a quarter of all places is free again: there may be work that
+ * Once crew_hold_place() has said no, `fn` is called when a quarter of all places is free again: there may be work that
  * nobody has claimed. It must not call the crew. NULL: nobody is called from the return on.
  */
 void crew_on_room(struct crew *crew, void (*fn)(void *arg), void *arg);

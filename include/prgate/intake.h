@@ -9,7 +9,7 @@
  *     intake_init(&intake, store, answer);
  *     ...
  *     if (!intake_take(&intake, &job))
- *         ...                                  too many wait: store_txn(), which waits
+ *         ...                                  too many wait, or for too long: store_txn(), which waits
  *
  * Thread-safe, but intake_init() and intake_release().
  */
@@ -22,7 +22,7 @@
 
 #include "prgate/store.h"
 
-enum { INTAKE_MAX = 2 * STORE_JOBS_MAX /* left there; as many more may be at the store */ };
+enum { INTAKE_MAX = 2 * STORE_JOBS_MAX /* left there; STORE_JOBS_MAX more may be at the store */ };
 
 /* For this module alone to look into. */
 struct intake {
@@ -39,7 +39,10 @@ void intake_init(struct intake *intake, struct store *store, store_job_done *don
 /* Nobody is in intake_take(): then nothing is left. */
 void intake_release(struct intake *intake);
 
-/* The job stays the caller's if it returns false, else it is done()'s, which was perhaps called already. */
+/*
+ * Its body, and what else done() needs, is set. The job stays the caller's if it returns false, else it is done()'s, which was
+ * perhaps called already.
+ */
 bool intake_take(struct intake *intake, struct store_job *job);
 
 #endif

@@ -15,7 +15,7 @@
  *     if (store_txn(store, body, &append, &err) != ERR_OK)
  *         ...;
  *
- * store_txn() alone begins, commits, aborts and tries again. It commits when the body returns ERR_OK, else it aborts and
+ * store_txn() and store_txn_all() alone begin, commit, abort and try again. store_txn() commits when the body returns ERR_OK, else it aborts and
  * hands the body's error on. When it returns, all that the body wrote and read is synced to disk. It runs the body again
  * when another transaction was in the way or the environment had to be recovered: a body must set its results anew each
  * time, never begin behind what it set (a walk keeps where it is apart from what it finds), touch nothing outside but them
@@ -91,7 +91,9 @@ struct store_job {
     store_body *body;
     void *arg;
     const char *about; /* as for log_about(), while the body runs; NULL: as the thread's */
-    /* When it is over, as store_txn() would return it. The text is "" after success. */
+    int64_t
+        since_ms; /* the monotonic clock's, when somebody began to wait for it: store_txn_all() gives up after 6 s */
+    /* When it is over, as store_txn() would return it. */
     enum err_code code;
     struct err err;
     /* For whoever has it at the time. */

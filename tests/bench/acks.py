@@ -6,7 +6,7 @@ import time
 
 from figures import Row, Target, at_least, at_most, lower_of, number, unknown
 from gate_site import signature
-from load import BUILD, SECONDS, TIMES, BenchNginx, Wrk, middle, payloads, running, told, wait_idle, write_requests
+from load import BUILD, PROCESSES, SECONDS, TIMES, BenchNginx, Wrk, middle, payloads, running, told, wait_idle, write_requests
 from memory import PoolMemory
 
 CLIENTS = (1, 16, 128)
@@ -136,7 +136,7 @@ def forged_row(facts, clients):
 def run(facts):
     rows = disk_rows(facts)
     with running(BenchNginx) as site:
-        memory = PoolMemory(site.workspace)
+        memory = PoolMemory(site.workspace, site.server.processes)
         idle = memory.at_rest()
         costs = measure_rates(site, facts)
         peak = memory.at_most()
@@ -148,14 +148,14 @@ def run(facts):
 # ---- memory ---------------------------------------------------------------------------------
 
 def loaded_row(when, idle, peak):
-    return Row("d", f"pool of 4, at most, {when}", peak.text, peak.rss, "MiB").compared(idle.rss, "idle").aimed(
+    return Row("d", f"pool of {PROCESSES}, at most, {when}", peak.text, peak.rss, "MiB").compared(idle.rss, "idle").aimed(
         at_most(peak.rss, LOAD_MIB, f"RSS < {LOAD_MIB} MiB in all"))
 
 
 def memory_rows(idle, peak, later):
     return [
-        Row("d", "pool of 4, idle, just started", idle.text, idle.rss, "MiB").compared(idle.rss, "idle").aimed(
+        Row("d", f"pool of {PROCESSES}, idle, just started", idle.text, idle.rss, "MiB").compared(idle.rss, "idle").aimed(
             at_most(idle.rss, IDLE_MIB, f"RSS < {IDLE_MIB} MiB in all")),
         loaded_row("under the load of (a), in a dry run", idle, peak),
-        Row("d", "pool of 4, idle, after that load", later.text, later.rss, "MiB").compared(idle.rss, "idle"),
+        Row("d", f"pool of {PROCESSES}, idle, after that load", later.text, later.rss, "MiB").compared(idle.rss, "idle"),
     ]

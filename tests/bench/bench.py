@@ -3,7 +3,7 @@
 
 Called by `make bench`. Prints the table and writes it to build/bench.md, and with it all figures to build/bench.json.
 BENCH_ROWS: only these groups, such as "ae", p being the peers; BENCH_S: seconds for each measurement of a rate (3);
-BENCH_SHORT=1: no store of a million pull requests, which takes minutes.
+BENCH_SHORT=1: no store of a million pull requests, which takes minutes; BENCH_PROCESSES: of the pool (4).
 
 Clients, web server, pool, simulator and disk share this machine, so that figures of different machines or days say
 little: the ratios of one run do. Nothing fails because a machine is slow; what cannot be measured is named in its row.

@@ -10,7 +10,7 @@ from acks import loaded_row
 from figures import Row, at_least, ratio, unknown
 from gate_site import webhook_headers
 from github_sim import client
-from load import SECONDS, TIMES, BenchNginx, Wrk, middle, running, told, write_requests
+from load import PROCESSES, SECONDS, TIMES, BenchNginx, Wrk, middle, running, told, write_requests
 from memory import PoolMemory
 from processes import free_port, wait_until
 from workspace import TOKEN, TOKEN_USER
@@ -123,7 +123,7 @@ def measure(contender, site, path, sim):
 def measured_prgate(measure_it):
     """What measure_it(site, path, sim) finds of a pool of its own, and what the pool needed for it."""
     with simulator() as sim, running(BenchNginx, sim.url, sim) as site:
-        memory = PoolMemory(site.workspace)
+        memory = PoolMemory(site.workspace, site.server.processes)
         idle = memory.at_rest()
         found = measure_it(site, "/webhook", sim)
         return with_memory(found, idle, memory.at_most())
@@ -175,7 +175,7 @@ def starts_row(contender, found, prgate):
 def peer_memory_row(contender, found, prgate):
     idle, peak = found["idle"], found["peak"]
     return Row("d", f"{contender.name}, under the same load", f"{peak.text} at most, {idle.text} idle", peak.rss,
-               "MiB").compared(prgate["peak"].rss, "the pool of 4 there")
+               "MiB").compared(prgate["peak"].rss, f"the pool of {PROCESSES} there")
 
 
 def once_row(contender, found):

@@ -5,6 +5,7 @@ import pathlib
 import shutil
 
 from memory import Memory, fields, mib
+from load import PROCESSES
 from processes import Process, accepts
 from workspace import SECRET, TOKEN
 
@@ -12,8 +13,8 @@ PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 
 
 class Prgate:
-    most_a_second = 6000  # about: so many pull requests are opened that few are sent twice
-    name = "prgate, pool of 4"
+    most_a_second = 7000  # about: so many pull requests are opened that few are sent twice
+    name = f"prgate, pool of {PROCESSES}"
     acknowledges = "durable, in order, once"
     makes_calls = True
 

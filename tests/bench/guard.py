@@ -24,10 +24,10 @@ ROUNDS = 10  # guard.c's, with those that are not counted
 
 # Each phase: functions whose instructions, with all that they call, are added and taken off.
 PHASES = {
-    "door": ("guard_deliver", "-signature_check", "-event_parse", "-inbox_take"),
+    "door": ("guard_deliver", "-signature_check", "-event_parse", "-inbox_begin", "-inbox_run", "-inbox_end"),
     "signature": ("signature_check",),
     "parse": ("event_parse",),
-    "store": ("inbox_take",),
+    "store": ("inbox_begin", "inbox_run", "inbox_end"),
     "learn": ("trust_learn",),
     "decide": ("guard_drain", "-trust_learn", "-act_perform"),
     "act": ("act_perform",),

@@ -18,7 +18,7 @@ SECONDS = float(os.environ.get("BENCH_S", "3"))
 TIMES = 3  # what comes close to its target is measured so often, for the median
 PULLS = 64
 IDLE_S = 600
-PROCESSES = Pool4Nginx.processes
+PROCESSES = int(os.environ.get("BENCH_PROCESSES", Pool4Nginx.processes))
 PROGRAMS = ("null_responder", "null_cgi", "count_syncs.so")
 
 
@@ -48,6 +48,7 @@ class BenchWorkspace(Workspace):
 
 class BenchNginx(Pool4Nginx):
     """The example, with more locations to compare with."""
+    processes = PROCESSES
 
     def start(self):
         self.null_socket = self.workspace.dir / "null.sock"

@@ -32,7 +32,7 @@ def mib(text):
 
 
 class PoolMemory:
-    def __init__(self, workspace, processes=4):
+    def __init__(self, workspace, processes):
         self.members, self.processes = Members(workspace), processes
 
     def _pids(self):

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { THREADS = 4 };
+enum { THREADS = 2 };
 
 static void *respond(void *arg)
 {

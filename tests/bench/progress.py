@@ -72,7 +72,7 @@ def send_all(site, bodies):
 
 def measure():
     with simulator() as sim, running(BenchNginx, sim.url, sim) as site:
-        bodies, memory = opened(sim, PULLS), PoolMemory(site.workspace)
+        bodies, memory = opened(sim, PULLS), PoolMemory(site.workspace, site.server.processes)
         idle = memory.at_rest()
         sim.settings(latency_ms=LATENCY_MS)
         threads, starts = ThreadsSeen(Members(site.workspace)), Starts(sim)

@@ -77,13 +77,14 @@ static void test_old_connections_are_cut_once_and_new_ones_are_not(void **state)
     int listener = listen_tcp(&port);
     struct connections *connections = connections_new(2);
     int old_peer = connect_tcp(port);
-    int old = connections_accept(connections, 0, listener);
+    int old_slot, slot, old = connections_accept(connections, listener, &old_slot);
     assert_true(old >= 0);
     const struct timespec pause = {.tv_nsec = 300000000};
     nanosleep(&pause, NULL);
     int new_peer = connect_tcp(port);
-    int fresh = connections_accept(connections, 1, listener);
+    int fresh = connections_accept(connections, listener, &slot);
     assert_true(fresh >= 0);
+    assert_true(slot != old_slot);
     check_u64("nothing is older than a minute", "cut", connections_cut(connections, 60000), 0);
     check_u64("one is", "cut", connections_cut(connections, 250), 1);
     check_u64("again", "cut", connections_cut(connections, 250), 0);
@@ -93,8 +94,8 @@ static void test_old_connections_are_cut_once_and_new_ones_are_not(void **state)
                true);
     close(old);
     close(fresh);
-    connections_done(connections, 0);
-    connections_done(connections, 1);
+    connections_done(connections, old_slot);
+    connections_done(connections, slot);
     check_bool("done", "the peer reads an end", has_ended(new_peer), true);
     connections_free(connections);
     close(old_peer);
@@ -113,14 +114,14 @@ static void test_cut_does_not_touch_a_descriptor_that_was_closed(void **state)
     int listener = listen_tcp(&port);
     struct connections *connections = connections_new(1);
     int peer = connect_tcp(port);
-    int fd = connections_accept(connections, 0, listener);
+    int slot, fd = connections_accept(connections, listener, &slot);
     close(fd);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     assert_true(ends[0] == fd || ends[1] == fd);
     check_u64("closed", "cut", connections_cut(connections, 0), 1);
     check_bool("the new one", "works", send(ends[0], "x", 1, 0) == 1 && recv(ends[1], &byte, 1, 0) == 1,
                true);
-    connections_done(connections, 0);
+    connections_done(connections, slot);
     check_u64("done", "cut", connections_cut(connections, 0), 0);
     connections_free(connections);
     close(ends[0]);
@@ -148,11 +149,12 @@ static void test_only_listed_web_servers_may_connect(void **state)
             setenv("FCGI_WEB_SERVER_ADDRS", rows[i].list, 1);
         struct connections *connections = connections_new(1);
         int peer = connect_tcp(port);
-        int fd = connections_accept(connections, 0, listener);
+        int slot, fd = connections_accept(connections, listener, &slot);
         check_bool(name, "allowed", fd >= 0, rows[i].allowed);
-        if (fd >= 0)
+        if (fd >= 0) {
             close(fd);
-        connections_done(connections, 0);
+            connections_done(connections, slot);
+        }
         check_bool(name, "the peer reads an end", has_ended(peer), true);
         connections_free(connections);
         close(peer);
@@ -161,16 +163,40 @@ static void test_only_listed_web_servers_may_connect(void **state)
     close(listener);
 }
 
+static void test_one_too_many_is_turned_away(void **state)
+{
+    (void)state;
+    in_port_t port;
+    int listener = listen_tcp(&port);
+    struct connections *connections = connections_new(1);
+    int before = count_descriptors(), slot;
+    for (int i = 0; i < 2; i++) {
+        int peer = connect_tcp(port), other_peer = connect_tcp(port), other_slot;
+        int fd = connections_accept(connections, listener, &slot);
+        assert_true(fd >= 0);
+        check_int("no slot is free", "accepted", connections_accept(connections, listener, &other_slot), -1);
+        check_bool("no slot is free", "the peer reads an end", has_ended(other_peer), true);
+        close(fd);
+        connections_done(connections, slot);
+        close(peer);
+        close(other_peer);
+    }
+    check_int("all", "descriptors", count_descriptors(), before);
+    connections_free(connections);
+    close(listener);
+}
+
 struct waiter {
     struct connections *connections;
     int listener;
+    int slot;
     int fd;
 };
 
 static void *wait_for_one(void *arg)
 {
     struct waiter *waiter = arg;
-    waiter->fd = connections_accept(waiter->connections, 0, waiter->listener);
+    waiter->fd = connections_accept(waiter->connections, waiter->listener, &waiter->slot);
     return NULL;
 }
 
@@ -210,10 +236,10 @@ static void test_a_wake_up_ends_the_waiting_and_nothing_else(void **state)
         int peer = connect_tcp(port);
         int fd;
         do
-            fd = connections_accept(waiter.connections, 0, waiter.listener);
+            fd = connections_accept(waiter.connections, waiter.listener, &waiter.slot);
         while (fd < 0);
         close(fd);
-        connections_done(waiter.connections, 0);
+        connections_done(waiter.connections, waiter.slot);
         connections_free(waiter.connections);
         close(peer);
         close(waiter.listener);
@@ -225,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_old_connections_are_cut_once_and_new_ones_are_not),
         cmocka_unit_test(test_cut_does_not_touch_a_descriptor_that_was_closed),
+        cmocka_unit_test(test_one_too_many_is_turned_away),
         cmocka_unit_test(test_only_listed_web_servers_may_connect),
         cmocka_unit_test(test_a_wake_up_ends_the_waiting_and_nothing_else),
     };
