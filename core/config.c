@@ -424,7 +424,7 @@ static const struct key top_keys[] = {
     {TOP("status_private", "false", apply_bool, status_private)},
     {TOP("public_url", "", apply_base, public_url), .check = config_check_public_url},
     {TOP("trust_ttl", "300", apply_int, trust_ttl_s), .min = 0, .max = 86400},
-    {TOP("accept_threads", "2", apply_int, accept_threads), .min = 1, .max = 256},
+    {TOP("accept_threads", "3", apply_int, accept_threads), .min = 1, .max = 256},
     {TOP("drain_threads", "1", apply_int, drain_threads), .min = 1, .max = 256},
     {TOP("pulls_in_progress", "128", apply_int, pulls_in_progress), .min = 1, .max = 2048},
     {TOP("sweep_interval", "1", apply_int, sweep_interval_s), .min = 1, .max = 3600},

@@ -225,7 +225,7 @@ static void give_memory(struct spares *bodies, struct buf *body)
         buf_release(body);
 }
 
-static void take_body(struct visit *visit, size_t len, bool may_claim)
+static void take_body(struct visit *visit, size_t len)
 {
     struct spares *bodies = visit->request->bodies;
     struct buf body;
@@ -237,11 +237,9 @@ static void take_body(struct visit *visit, size_t len, bool may_claim)
             visit->waits = parse(visit, &body);
     }
     give_memory(bodies, &body);
-    if (visit->waits)
-        inbox_begin(&visit->taking, visit->gate, &visit->event, may_claim);
 }
 
-static void begin(struct visit *visit, bool may_claim)
+static void begin(struct visit *visit)
 {
     size_t len = 0;
     if (!check_app(visit))
@@ -250,13 +248,12 @@ static void begin(struct visit *visit, bool may_claim)
         refuse(visit, 415, METRIC_MALFORMED,
                "Content-Type is not application/json: choose it in the webhook's settings");
     } else if (check_length(visit, &len) && take_room(visit, len)) {
-        take_body(visit, len, may_claim);
+        take_body(visit, len);
         give_room(visit->gate, len);
     }
 }
 
-void door_begin(struct visit *visit, struct gate *gate, const struct request *request, bool may_claim,
-                struct reply *reply)
+void door_begin(struct visit *visit, struct gate *gate, const struct request *request, struct reply *reply)
 {
     visit->gate = gate;
     visit->request = request;
@@ -264,8 +261,13 @@ void door_begin(struct visit *visit, struct gate *gate, const struct request *re
     if (request->delivery != NULL && text_is_delivery(request->delivery))
         visit->delivery = request->delivery;
     log_about(visit->delivery);
-    begin(visit, may_claim);
+    begin(visit);
     log_about(NULL);
+}
+
+void door_prepare(struct visit *visit, bool may_claim)
+{
+    inbox_begin(&visit->taking, visit->gate, &visit->event, may_claim);
 }
 
 static void tell_outcome(struct visit *visit, const struct receipt *receipt)

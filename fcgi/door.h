@@ -35,12 +35,13 @@ struct visit {
 };
 
 /*
- * *visit is {0}. Either the reply is whole afterwards, or visit->waits: then its delivery is stored, by door_store(), or by somebody who
- * has visit->taking.job run and calls door_end(). The request, the reply and *visit itself stay where they are until
- * then. `may_claim`: this process has room to work on one more pull request.
+ * *visit is {0}. Either the reply is whole afterwards, or visit->waits. Then door_prepare() is due, and the delivery is stored, by
+ * door_store(), or by somebody who has visit->taking.job run and calls door_end(). The request, the reply and *visit
+ * itself stay where they are until then.
  */
-void door_begin(struct visit *visit, struct gate *gate, const struct request *request, bool may_claim,
-                struct reply *reply);
+void door_begin(struct visit *visit, struct gate *gate, const struct request *request, struct reply *reply);
+/* `may_claim`: this process has room to work on one more pull request. */
+void door_prepare(struct visit *visit, bool may_claim);
 void door_store(struct visit *visit);
 void door_end(struct visit *visit);
 

@@ -12,7 +12,6 @@
 struct call {
     struct gate *gate;
     const struct request *request;
-    bool may_claim;
     struct visit *visit;
     const char *rest; /* of the path, behind the route's own */
     struct ask ask;
@@ -23,7 +22,7 @@ typedef void handler(const struct call *call, struct reply *reply);
 static void answer_webhook(const struct call *call, struct reply *reply)
 {
     reply->is_acknowledgement = true;
-    door_begin(call->visit, call->gate, call->request, call->may_claim, reply);
+    door_begin(call->visit, call->gate, call->request, reply);
 }
 
 static void answer_health(const struct call *call, struct reply *reply)
@@ -159,11 +158,10 @@ static bool allows(const struct route *route, const char *method)
     return strcmp(method, "POST") == 0;
 }
 
-void routes_begin(struct gate *gate, const struct request *request, bool may_claim, struct visit *visit,
-                  struct reply *reply)
+void routes_begin(struct gate *gate, const struct request *request, struct visit *visit, struct reply *reply)
 {
     char path[PATH_SIZE], root[ROOT_SIZE];
-    struct call call = {.gate = gate, .request = request, .may_claim = may_claim, .visit = visit};
+    struct call call = {.gate = gate, .request = request, .visit = visit};
     call.ask = (struct ask){.gate = gate, .query = request->query, .html = wants_html(request), .root = root};
     const struct route *route = route_request(request, path, &call);
     const char *method = or_empty(request->method);
@@ -185,7 +183,9 @@ void routes_begin(struct gate *gate, const struct request *request, bool may_cla
 void routes_answer(struct gate *gate, const struct request *request, bool may_claim, struct reply *reply)
 {
     struct visit visit = {0};
-    routes_begin(gate, request, may_claim, &visit, reply);
-    if (visit.waits)
-        door_store(&visit);
+    routes_begin(gate, request, &visit, reply);
+    if (!visit.waits)
+        return;
+    door_prepare(&visit, may_claim);
+    door_store(&visit);
 }

@@ -173,14 +173,17 @@ static void serve(struct caller *caller)
     struct server *server = caller->server;
     caller->request = (struct request){.read = read_body, .source = &caller->fcgi, .bodies = &server->bodies};
     caller->visit = (struct visit){.waits = false};
-    caller->holds_place = crew_hold_place(server->crew);
+    caller->holds_place = false;
     request_fill(&caller->request, caller->fcgi.envp);
     reply_init(&caller->reply);
-    routes_begin(&server->gate, &caller->request, caller->holds_place, &caller->visit, &caller->reply);
-    if (caller->visit.waits && leave_to_store(caller))
-        return;
-    if (caller->visit.waits)
+    routes_begin(&server->gate, &caller->request, &caller->visit, &caller->reply);
+    if (caller->visit.waits) {
+        caller->holds_place = crew_hold_place(server->crew);
+        door_prepare(&caller->visit, caller->holds_place);
+        if (leave_to_store(caller))
+            return;
         door_store(&caller->visit);
+    }
     answer(caller);
 }
 

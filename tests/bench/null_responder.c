@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { THREADS = 2 };
+enum { THREADS = 3 };
 
 static void *respond(void *arg)
 {

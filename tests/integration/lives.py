@@ -37,6 +37,7 @@ class Life:
         self.trusted = dice.random() < 0.5
         self.closes = dice.random() < 0.25
         self.approved_last = self.trusted or dice.random() < 0.7
+        self.label_was_told = True  # the last one that somebody set
         self.deeds = [("open", {"author": "ann" if self.trusted else "bob", "number": number,
                                 "draft": dice.random() < 0.1})]
         if dice.random() < 0.7:
@@ -132,7 +133,10 @@ def burst(sim, lives, postman):
 def live(sim, life, postman, pauses):
     """Deed by deed, while the deliveries of those before are on their way."""
     for (deed, arguments), pause in zip(life.steps(), pauses):
-        postman.send((life.repo, life.number), sim.do(deed, arguments), 0.05)
+        told = sim.do(deed, arguments)
+        if deed == "label":
+            life.label_was_told = bool(told)
+        postman.send((life.repo, life.number), told, 0.05)
         time.sleep(pause)
 
 
@@ -209,7 +213,13 @@ def started_twice(site, lives):
 
 
 def disagreement(life, view):
-    """How the end differs from what the rules say, or None."""
+    """How the end differs from what the rules say, or None.
+
+    They say nothing where prgate's own label, for a commit before, came between the taking off of a label and its setting
+    anew: GitHub tells nobody of a label that was there already.
+    """
+    if life.approved_last and not life.label_was_told:
+        return None
     if life.closes:
         return f"started {view.started} though it was closed all the time" if life.burst and view.started else None
     should_run = life.approved_last

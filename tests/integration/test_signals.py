@@ -121,7 +121,7 @@ def test_number_of_threads_changes(calm):
         conf.write("accept_threads = 5\ndrain_threads = 2\n")
     reload(calm, to=[pid])
     assert "accept_threads=5 drain_threads=2" in log(calm)
-    assert (count_threads(pid), count_threads(other)) == (before + 3 + 1, before)
+    assert (count_threads(pid), count_threads(other)) == (before + 2 + 1, before)
 
 
 def test_configuration_whose_threads_do_not_start_is_given_up(calm):

@@ -124,7 +124,7 @@ static void check_default_top(const struct config *config)
     check_bool("default", "status_private", config->status_private, false);
     check_str("default", "public_url", config->public_url, "");
     check_int("default", "trust_ttl", config->trust_ttl_s, 300);
-    check_int("default", "accept_threads", config->accept_threads, 2);
+    check_int("default", "accept_threads", config->accept_threads, 3);
     check_int("default", "drain_threads", config->drain_threads, 1);
     check_int("default", "pulls_in_progress", config->pulls_in_progress, 128);
     check_int("default", "sweep_interval", config->sweep_interval_s, 1);
