@@ -72,8 +72,8 @@ void briefing_free(struct briefing *briefing)
 }
 
 /* Intents come first, and what cannot be decoded is not dealt with here: then there is none. */
-static enum err_code find_first(struct store_txn *txn, struct taking *taking, struct record *record, bool *found,
-                                struct err *err)
+static enum err_code find_first(struct store_txn *txn, struct taking *taking, struct record *record,
+                                bool *found, struct err *err)
 {
     struct briefing *briefing = taking->briefing;
     bool intents = false;
@@ -92,7 +92,8 @@ static enum err_code find_first(struct store_txn *txn, struct taking *taking, st
     return code;
 }
 
-static enum err_code brief(struct store_txn *txn, struct taking *taking, struct record *record, struct err *err)
+static enum err_code brief(struct store_txn *txn, struct taking *taking, struct record *record,
+                           struct err *err)
 {
     bool found;
     enum err_code code = find_first(txn, taking, record, &found, err);
