@@ -7,9 +7,11 @@ docs/architecture.md states.
 import collections
 import contextlib
 import json
+import mmap
 import os
 import signal
 import socket
+import struct
 import threading
 import time
 
@@ -249,23 +251,61 @@ def test_kept_connections_starve_nobody(alone, use):
             assert one.reply()[0] == 200, n
 
 
-def test_kept_connections_hold_up_nobody_else_s_delivery(alone, use):
-    """Nor does a web server that goes on talking on one: the thread that stores for all never waits for it."""
-    first = 620_000
+@pytest.mark.parametrize("way", ["kept", "not ended"])
+def test_connections_that_go_on_hold_up_nobody_else_s_delivery(alone, use, way):
+    """A web server that goes on talking behind its delivery: the thread that stores for all does not wait for it."""
+    first = 620_000 if way == "kept" else 630_000
     with contextlib.ExitStack() as stack:
-        kept = []
+        talking = []
         for n in range(first, first + PROCESSES):
-            kept.append(one := stack.enter_context(Connection(alone.server.pool.socket)))
-            one.send(webhook(payload(n), f"kept-{n}", keep=True) + stdin(payload(n)) + END_OF_BODY)
+            talking.append(one := stack.enter_context(Connection(alone.server.pool.socket)))
+            request = webhook(payload(n), f"talking-{n}", keep=way == "kept") + stdin(payload(n))
+            one.send(request + (END_OF_BODY if way == "kept" else b""))
             status, reply = one.reply()
             assert status == 202, reply
         stop = threading.Event()
-        dripping = threading.Thread(target=drip_records, args=(kept, stop))
+        dripping = threading.Thread(target=drip_records, args=(talking, stop))
         dripping.start()
         stack.callback(dripping.join)
         stack.callback(stop.set)
         between = range(first + 100, first + 100 + 2 * PROCESSES * ACCEPT_THREADS)
         assert {alone.post_webhook("pull_request", payload(n), f"between-{n}")[0] for n in between} == {202}
+
+
+@contextlib.contextmanager
+def turn_held(state):
+    """As if others took turn after turn: transactions wait, and nobody loses patience (core/turn.h)."""
+    stop = threading.Event()
+    with (state / "db/turn").open("r+b") as file, mmap.mmap(file.fileno(), 4) as word:
+
+        def hold():
+            number = 0
+            while not stop.wait(0.02):
+                number += 2
+                word[:] = struct.pack("=I", number | 1)  # somebody may be asleep
+            word[:] = struct.pack("=I", 0)
+
+        holding = threading.Thread(target=hold)
+        holding.start()
+        time.sleep(0.1)
+        try:
+            yield
+        finally:
+            stop.set()
+            holding.join()
+
+
+def test_more_is_read_while_the_store_is_waited_for(alone, use):
+    """A thread that has read a delivery leaves it, and accepts the next one: more are taken in than there are threads."""
+    count = PROCESSES * (ACCEPT_THREADS + 4)
+    first = 640_000
+    with contextlib.ExitStack() as stack:
+        with turn_held(alone.workspace.state):
+            waiting = [stack.enter_context(Connection(alone.server.pool.socket)) for _ in range(count)]
+            for n, one in enumerate(waiting, first):
+                one.send(webhook(payload(n), f"waiting-{n}") + stdin(payload(n)) + END_OF_BODY)
+            wait_until(lambda: accepted(alone.server.pool.socket) > PROCESSES * ACCEPT_THREADS, 5, "more than threads")
+        assert [one.reply()[0] for one in waiting] == [202] * count
 
 
 def test_a_web_server_that_said_all_is_hung_up_on(alone, use):
