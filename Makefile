@@ -98,7 +98,7 @@ $(BUILD)/fcgi/templates.o: $(wildcard fcgi/templates/*)
 # points.so kills prgate at named points, order.so writes down what was synced when, trust.so has an authority of the
 # tests' trusted; only tests load them.
 PRELOADED = points order trust
-$(BUILD)/preload/%.so: tests/preload/%.c
+$(BUILD)/preload/%.so: tests/preload/%.c tests/preload/db_log.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(MANDATORY) $(CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 

@@ -19,6 +19,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "db_log.h"
+
 static int out = -1;
 static ssize_t (*real_write)(int, const void *, size_t);
 static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
@@ -40,29 +42,10 @@ static void note(const char *line, int len)
         abort();
 }
 
-/* "log.0000000001", or NULL where it is none of the log's files. */
-static const char *log_name(int fd, char path[256])
-{
-    char link[32];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t len = readlink(link, path, 255);
-    if (len <= 0)
-        return NULL;
-    path[len] = '\0';
-    const char *name = strrchr(path, '/');
-    return name != NULL && strncmp(name + 1, "log.", 4) == 0 ? name + 1 : NULL;
-}
-
-/* A new file is full of them, and they are nobody's entry. */
-static bool is_zeros(const char *data, size_t len)
-{
-    return data[0] == '\0' && memcmp(data, data + 1, len - 1) == 0;
-}
-
 static void note_written(int fd, const void *data, off_t at, ssize_t len)
 {
-    char path[256], line[320];
-    const char *name = len > 0 && !is_zeros(data, (size_t)len) ? log_name(fd, path) : NULL;
+    char path[DB_LOG_PATH_SIZE], line[320];
+    const char *name = len > 0 && !db_log_is_zeros(data, (size_t)len) ? db_log_name(fd, path) : NULL;
     if (name != NULL)
         note(line, snprintf(line, sizeof line, "W %s %lld %zd\n", name, (long long)at, len));
 }
@@ -82,8 +65,8 @@ static void note_answer(const void *data, size_t len)
 
 ssize_t write(int fd, const void *data, size_t len)
 {
-    char path[256];
-    bool to_log = log_name(fd, path) != NULL;
+    char path[DB_LOG_PATH_SIZE];
+    bool to_log = db_log_name(fd, path) != NULL;
     off_t at = to_log ? lseek(fd, 0, SEEK_CUR) : 0;
     note_answer(data, len);
     ssize_t done = real_write(fd, data, len);
@@ -101,8 +84,8 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t at)
 
 int fdatasync(int fd)
 {
-    char path[256], line[320];
-    const char *name = log_name(fd, path);
+    char path[DB_LOG_PATH_SIZE], line[320];
+    const char *name = db_log_name(fd, path);
     long thread = syscall(SYS_gettid);
     if (name != NULL)
         note(line, snprintf(line, sizeof line, "B %ld %s\n", thread, name));

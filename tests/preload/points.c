@@ -28,6 +28,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "db_log.h"
+
 enum point {
     REQUEST_READ,        /* the webhook is read, its signature is about to be checked */
     BEFORE_INBOX_COMMIT, /* it is in a transaction, locks are held */
@@ -387,16 +389,8 @@ static bool is_db(const void *caller)
 
 static bool is_log(int fd)
 {
-    char link[64], path[512];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t len = readlink(link, path, sizeof path - 1);
-    path[len < 0 ? 0 : len] = '\0';
-    return strstr(path, "/log.") != NULL;
-}
-
-static bool is_zeros(const char *bytes, size_t len)
-{
-    return len > 0 && bytes[0] == '\0' && memcmp(bytes, bytes + 1, len - 1) == 0;
+    char path[DB_LOG_PATH_SIZE];
+    return db_log_name(fd, path) != NULL;
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
@@ -406,7 +400,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
         return next(fd, bytes, len, at);
     if (here.opening)
         pass(IN_DB_OPENING);
-    enum point in_log = is_zeros(bytes, len) ? IN_DB_LOG_ZERO : IN_DB_LOG_WRITE;
+    enum point in_log = db_log_is_zeros(bytes, len) ? IN_DB_LOG_ZERO : IN_DB_LOG_WRITE;
     if (!is_log(fd)) {
         pass(IN_DB_PAGE_WRITE);
     } else if (is_due(in_log)) {
