@@ -111,11 +111,16 @@ static bool next_job(struct member *member, struct job *job)
     return found;
 }
 
+/* Places. The caller holds the mutex. */
+static size_t count_taken(const struct crew *crew)
+{
+    return crew->busy + crew->count + crew->held;
+}
+
 /* The caller holds the mutex. */
 static void tell_of_room(struct crew *crew)
 {
-    if (!crew->refused || crew->on_room == NULL ||
-        crew->busy + crew->count + crew->held > crew->pulls - crew->pulls / 4)
+    if (!crew->refused || crew->on_room == NULL || count_taken(crew) > crew->pulls - crew->pulls / 4)
         return;
     crew->refused = false;
     crew->on_room(crew->on_room_arg);
@@ -305,7 +310,7 @@ bool crew_hold_place(struct crew *crew)
 {
     pthread_mutex_lock(&crew->mutex);
     bool open = !crew->closing && !atomic_load(&crew->gate->stopping);
-    bool room = crew->busy + crew->count + crew->held < crew->pulls;
+    bool room = count_taken(crew) < crew->pulls;
     if (open && room)
         crew->held++;
     else if (open)

@@ -91,8 +91,7 @@ struct store_job {
     store_body *body;
     void *arg;
     const char *about; /* as for log_about(), while the body runs; NULL: as the thread's */
-    int64_t
-        since_ms; /* the monotonic clock's, when somebody began to wait for it: store_txn_all() gives up after 6 s */
+    int64_t since_ms;  /* since when it waits, by the monotonic clock: after 6 s store_txn_all() gives up */
     /* When it is over, as store_txn() would return it. */
     enum err_code code;
     struct err err;

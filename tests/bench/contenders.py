@@ -4,8 +4,8 @@ import json
 import pathlib
 import shutil
 
-from memory import Memory, fields, mib
 from load import PROCESSES
+from memory import Memory, fields, mib
 from processes import Process, accepts
 from workspace import SECRET, TOKEN
 
